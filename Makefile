@@ -1,0 +1,40 @@
+# Every target sets up what it needs: git, make and Python 3.11 or newer are enough.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(if $(shell command -v $(p) 2>/dev/null),$(p))))
+VENV := .venv
+UV := $(VENV)/bin/uv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help test lint format types imports check sandbox bench wheel clean
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "turso-rotate needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --inexact
+	@touch $@
+
+test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
+	$(RUN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Check formatting, lint, types and import contracts
+	$(RUN)/ruff format --check
+	$(RUN)/ruff check
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+format: $(READY) ## Format the code, mend what can be mended
+	$(RUN)/ruff check --fix
+	$(RUN)/ruff format
+
+wheel: $(READY) ## Build the sdist and the wheel into dist/
+	$(UV) build --quiet
+
+clean: ## Remove the virtual environment and all caches
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

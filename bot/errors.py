@@ -1,0 +1,123 @@
+"""Every failure the bot can explain.
+
+`str(error)` is written for the person who reads it, in Slack or on a terminal, and never holds a secret.
+Anything that is not a `BotError` is a bug: it is shown as a reference number that stands in the log.
+
+    BotError
+    ├── SettingsError            a setting is missing or malformed (exit 2)
+    ├── UsageError               what was typed cannot be understood (exit 2)
+    ├── Refused                  the rules say no; recorded
+    ├── NoSuchGroup              Turso does not know the group; recorded
+    ├── NotKnown                 no rotation with that id in this database
+    ├── AlreadyDecided           the confirmation was used, cancelled or has expired
+    ├── GroupBusy                another rotation of the group is under way
+    ├── Duplicate                the same delivery was handled before; nobody needs to be told
+    ├── Closing                  the bot is shutting down and takes no new work
+    ├── Overloaded               more work is under way than the bot accepts
+    ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
+    ├── TursoUnreadable          a courtesy look at Turso failed
+    └── DatabaseError
+        ├── DatabaseUnavailable  the database did not answer in time, or not at all
+        ├── DatabaseReadOnly     the database refused to write: disk full, no right, read-only file
+        └── SchemaMismatch       the schema is older or newer than this version of the bot
+"""
+
+from dataclasses import dataclass
+
+from bot.models import GroupName, Rotation
+
+
+class BotError(Exception):
+    """A failure that can be explained to a person."""
+
+
+class SettingsError(BotError):
+    """A setting is missing or malformed."""
+
+
+class UsageError(BotError):
+    """What was typed cannot be understood."""
+
+
+class Refused(BotError):  # noqa: N818 - a refusal is an answer, not an accident
+    """The rules say no."""
+
+
+@dataclass
+class NoSuchGroup(BotError):  # noqa: N818 - reads as the fact it states
+    """Turso does not know the group; `similar` are names that it does know, best match first."""
+
+    group: GroupName
+    similar: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"Turso knows no group called {self.group}."
+
+
+class NotKnown(BotError):  # noqa: N818
+    """No rotation with that id is in this database."""
+
+    def __init__(self) -> None:
+        super().__init__("This rotation is not known here. Is another deployment running on the same Slack app?")
+
+
+@dataclass
+class AlreadyDecided(BotError):  # noqa: N818
+    """The confirmation can no longer be used; `rotation` says what became of it."""
+
+    rotation: Rotation
+
+    def __str__(self) -> str:
+        return f"This request is already {self.rotation.state}."
+
+
+@dataclass
+class GroupBusy(BotError):  # noqa: N818
+    """Another rotation of the same group is under way."""
+
+    rotation: Rotation
+
+    def __str__(self) -> str:
+        return f"The tokens of {self.rotation.group} are being rotated right now."
+
+
+class Duplicate(BotError):  # noqa: N818
+    """The same delivery was handled before; nobody needs to be told."""
+
+
+class Closing(BotError):  # noqa: N818
+    """The bot is shutting down and takes no new work."""
+
+    def __init__(self) -> None:
+        super().__init__("I am being restarted. Nothing has been done; please try again in a minute.")
+
+
+class Overloaded(BotError):  # noqa: N818
+    """More work is under way than the bot accepts."""
+
+    def __init__(self) -> None:
+        super().__init__("Too much is going on right now. Nothing has been done; please try again in a minute.")
+
+
+class SlackUnusable(BotError):  # noqa: N818
+    """Slack does not accept the bot's tokens."""
+
+
+class TursoUnreadable(BotError):  # noqa: N818
+    """A courtesy look at Turso failed; it stops nothing."""
+
+
+class DatabaseError(BotError):
+    """The database did not do what was asked."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database did not answer in time, or not at all."""
+
+
+class DatabaseReadOnly(DatabaseError):
+    """The database refused to write."""
+
+
+class SchemaMismatch(DatabaseError):
+    """The schema is older or newer than this version of the bot."""

@@ -1,0 +1,257 @@
+"""Logs that cannot carry a secret."""
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, TextIO
+from urllib.parse import quote, quote_plus
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from bot.config import LogFormat, LogLevel
+
+REDACTED = "[redacted]"
+
+# Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
+_CHATTY = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
+_SENSITIVE_KEYS = frozenset(
+    "access_token api_token app_token authorization bot_token client_secret cookie jwt password refresh_token "
+    "response_url secret signing_secret ticket token trigger_id x-slack-signature".split()
+)
+# A shorter secret is replaced only where it stands alone: the password "bot" must not cut up every "robot".
+_SAFE_ANYWHERE = 8
+_DEPTH = 8
+_VALUE = r"[^\s\"'\\<>,;&|)}\]]"
+_PATTERNS = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (r"(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+", REDACTED),
+        (r"eyJ[\w-]{4,}(?:\.[\w-]*)*", REDACTED),
+        (rf"https?(?::|%3A)(?:/|%2F){{2}}hooks\.slack[\w.-]*{_VALUE}*", REDACTED),
+        (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{_VALUE}+", REDACTED),
+        (rf"\b(bearer|basic)(\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
+        (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
+        (r"\bv0=[0-9a-f]{32,}", REDACTED),
+        (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
+        (
+            rf"\b({'|'.join(sorted(_SENSITIVE_KEYS))})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
+            rf"\1\2{REDACTED}",
+        ),
+    )
+)
+
+
+class Redactor:
+    """Replaces known secrets, and what looks like one, by `[redacted]`."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if form}
+        ordered = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(_pattern, ordered))) if ordered else None
+
+    def text(self, text: str) -> str:
+        """Redact one string."""
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: object, depth: int = _DEPTH) -> object:
+        """Redact any value; what JSON has no word for becomes its redacted `repr`."""
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return self.text(value)
+            case int() | float():
+                shown = self.text(str(value))
+                return value if shown == str(value) else shown
+            case dict() if depth:
+                return {self.text(str(key)): self._item(key, each, depth) for key, each in value.items()}
+            case list() | tuple() if depth:
+                return [self.value(each, depth - 1) for each in value]
+            case _:
+                return self.text(repr(value))
+
+    def _item(self, key: object, value: object, depth: int) -> object:
+        return REDACTED if str(key).lower() in _SENSITIVE_KEYS and value else self.value(value, depth - 1)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Redact an event, as the last processor before rendering."""
+        return {self.text(key): self._item(key, value, _DEPTH) for key, value in event.items()}
+
+
+def configure(
+    level: LogLevel = "info",
+    style: LogFormat | None = None,
+    secrets: Iterable[str] = (),
+    *,
+    stream: TextIO | None = None,
+) -> Redactor:
+    """Send everything that is logged, warned or uncaught in this process through one redacted pipeline.
+
+    Without a `style`, a terminal gets text and anything else one JSON object a line; `stream` is by default standard
+    error. Returns the redactor, for other ways out of the process.
+    """
+    out = stream or sys.stderr
+    redactor = Redactor(secrets)
+    handler = _Handler(out)
+    handler.setFormatter(_Formatter(redactor, colors=out.isatty(), style=style))
+    handler.addFilter(_is_fit_to_print)
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(level.upper())
+    _quieten(logging.root.level)
+    _configure_structlog()
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _on_uncaught
+    threading.excepthook = _on_uncaught_in_thread
+    sys.unraisablehook = _on_unraisable
+    return redactor
+
+
+class _Formatter(ProcessorFormatter):
+    """Renders records, structlog's and all others, and redacts the rendered line once more."""
+
+    def __init__(self, redactor: Redactor, *, colors: bool, style: LogFormat | None) -> None:
+        as_text = style == "console" or (style is None and colors)
+        super().__init__(
+            foreign_pre_chain=_shared(),
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redactor,
+                *(_console(colors=colors) if as_text else (_json,)),
+            ],
+        )
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        return self._redactor.text(super().format(record))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines, and does not fall back to printing a record's raw arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say where a record could not be rendered; Python's own report would show its arguments."""
+        where = f"{PurePath(record.pathname).name}:{record.lineno}"
+        failure = type(sys.exc_info()[1]).__name__
+        line = {"at": _now(), "level": "error", "event": "a log record could not be written"}
+        try:
+            self.stream.write(json.dumps(line | {"where": where, "failure": failure}) + "\n")
+        except (OSError, ValueError):
+            return  # the stream itself is gone
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _configure_structlog() -> None:
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_shared(), ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    first = {key: event.pop(key) for key in ("at", "level", "event") if key in event}
+    return json.dumps(first | dict(event))
+
+
+def _console(*, colors: bool) -> tuple[Processor, ...]:
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=colors, timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
+    )
+    return _inert, renderer
+
+
+def _inert(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape what could forge a line or drive the terminal; a traceback keeps its line breaks."""
+    return {
+        key: _escaped(value, keep="\n" if key in {"exception", "stack"} else "")
+        for key, value in event.items()
+    }
+
+
+def _escaped(value: object, keep: str) -> object:
+    if not isinstance(value, str):
+        return value
+    return "".join(each if each.isprintable() or each in keep else repr(each)[1:-1] for each in value)
+
+
+def _quieten(level: int) -> None:
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _is_fit_to_print(record: logging.LogRecord) -> bool:
+    """Drop what chatty libraries say below a warning, under whatever name.
+
+    slack-bolt 1.30 names loggers after the app's file and copies the root's level into each.
+    """
+    if record.levelno >= logging.WARNING:
+        return True
+    named = any(record.name == name or record.name.startswith(f"{name}.") for name in _CHATTY)
+    return not named and not {"slack_bolt", "slack_sdk"} & set(PurePath(record.pathname).parts)
+
+
+def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger("bot").critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _on_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and args.exc_type is not SystemExit:
+        logging.getLogger("bot").critical(
+            "uncaught exception in a thread", exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
+        )
+
+
+def _on_unraisable(args: Any) -> None:  # noqa: ANN401 - typeshed gives sys.UnraisableHookArgs no name at run time
+    error = args.exc_value or args.exc_type()
+    logging.getLogger("bot").error(
+        "exception ignored in %r", args.object, exc_info=(args.exc_type, error, args.exc_traceback)
+    )
+
+
+def _now() -> str:
+    stamped: MutableMapping[str, Any] = {}
+    stamper: Callable[..., Any] = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
+    return str(stamper(None, "", stamped)["at"])
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the spellings of a secret: plain, in a URL, in JSON, in a `repr` of text or bytes."""
+    raw = secret.encode(errors="surrogatepass")
+    yield secret
+    yield quote(raw, safe="")
+    yield quote(raw)
+    yield quote_plus(raw)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield repr(raw)[2:-1]
+
+
+def _pattern(form: str) -> str:
+    return re.escape(form) if len(form) >= _SAFE_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"

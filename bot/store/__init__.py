@@ -1,0 +1,1 @@
+"""The SQL side: tables, and one module per port."""

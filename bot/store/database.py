@@ -1,0 +1,180 @@
+"""Open a database and run transactions in it, with bounded waits and errors people can read.
+
+A transaction is a plain function of a SQLAlchemy `Connection`. On PostgreSQL it runs on the event loop through
+the async driver. On SQLite it runs in one writing thread (or in a few reading ones): four times the rate of an
+async driver that hops to a thread for every statement, and parallel writers never stall each other.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy.exc
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
+from bot.store.sqltypes import database_now
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+WAIT_SECONDS = 2.5
+"""How long anybody waits for a transaction before being told that the database does not answer."""
+LOCK_SECONDS = 1.0
+"""How long the database itself waits for a lock."""
+POOL_SIZE = 8
+_READERS = 4
+
+
+class Database(Protocol):
+    """A database in which transactions run. `read` and `write` raise `DatabaseError`, or what the work raises."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Run work that only reads, in one snapshot."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Run work in a transaction that commits before this returns.
+
+        A `DatabaseUnavailable` may leave open whether it did commit: the answer can be lost on the way.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+def open_database(url: URL) -> Database:
+    """Prepare the database; nothing is connected yet."""
+    return _Sqlite(url) if url.get_backend_name() == "sqlite" else _Postgres(url)
+
+
+def explain(error: Exception) -> DatabaseError | None:
+    """Put a driver's failure into words, or return `None` when it is not the database's doing."""
+    if isinstance(error, sqlalchemy.exc.IntegrityError):
+        return None
+    text = str(getattr(error, "orig", error)).lower()
+    if any(sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")):
+        return DatabaseReadOnly("The database refuses to write.")
+    if "locked" in text or "lock timeout" in text:
+        return DatabaseUnavailable("The database is locked by somebody else.")
+    if isinstance(error, sqlalchemy.exc.DBAPIError | sqlalchemy.exc.TimeoutError | OSError):
+        return DatabaseUnavailable("The database does not answer.")
+    return None
+
+
+class _Postgres:
+    def __init__(self, url: URL) -> None:
+        milliseconds = int(LOCK_SECONDS * 1000)
+        self._engine = create_async_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=LOCK_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": 2,
+                "application_name": "turso-rotate",
+                "options": f"-c lock_timeout={milliseconds} -c statement_timeout={2 * milliseconds} "
+                f"-c idle_in_transaction_session_timeout={10 * milliseconds} -c timezone=UTC",
+                "keepalives_idle": 10,
+                "tcp_user_timeout": 5000,
+            },
+        )
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._bounded(self._transaction(work))
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._bounded(self._transaction(work))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _transaction(self, work: Work[T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+        except Exception as error:
+            raise explain(error) or error from error
+
+    async def _bounded(self, transaction: Coroutine[Any, Any, T]) -> T:
+        """Wait a limited time; psycopg may take ten seconds more to give up a silent connection."""
+        task = asyncio.ensure_future(transaction)
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+        done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+        if not done:
+            task.cancel()
+            raise DatabaseUnavailable("The database does not answer.")
+        return task.result()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not report it as lost
+
+
+class _Sqlite:
+    def __init__(self, url: URL) -> None:
+        self._writer = _engine(url, 1, "BEGIN IMMEDIATE")
+        self._reader = _engine(url, _READERS, "BEGIN")
+        self._writing = ThreadPoolExecutor(1, "sqlite-writer")
+        self._reading = ThreadPoolExecutor(_READERS, "sqlite-reader")
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._bounded(self._reading.submit(_transaction, self._reader, work))
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._bounded(self._writing.submit(_transaction, self._writer, work))
+
+    async def close(self) -> None:
+        for executor in (self._writing, self._reading):
+            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+        for engine in (self._writer, self._reader):
+            engine.dispose()
+
+    async def _bounded(self, work: Future[T]) -> T:
+        """Wait a limited time for the turn; what has begun is bounded by SQLite's own busy timeout."""
+        waiting = asyncio.wrap_future(work)
+        done, _ = await asyncio.wait({waiting}, timeout=WAIT_SECONDS)
+        if not done and work.cancel():
+            raise DatabaseUnavailable("The database is busy.")
+        return await asyncio.shield(waiting)
+
+
+def _engine(url: URL, size: int, begin: str) -> Engine:
+    """Prepare an engine whose transactions start with `begin`, as SQLite's own driver starts them too late."""
+    engine = create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": LOCK_SECONDS, "isolation_level": None},
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _transaction(engine: Engine, work: Work[T]) -> T:
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    except Exception as error:
+        raise explain(error) or error from error
+
+
+def now_in(connection: Connection) -> Any:
+    """Read the database's clock."""
+    return connection.execute(select(database_now())).scalar_one()

@@ -1,0 +1,117 @@
+"""The tables, apart from the values they hold."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from bot.models import State
+from bot.store.sqltypes import Json, UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the key is spelled INTEGER.
+_Key = BigInteger().with_variant(Integer(), "sqlite")
+
+allowlist = Table(
+    "allowlist",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("until", UtcTime),
+    Column("note", Text, nullable=False),
+    Column("granted_at", UtcTime, nullable=False),
+    Column("granted_by_team", Text, nullable=False),
+    Column("granted_by_user", Text, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by_team", Text),
+    Column("revoked_by_user", Text),
+    Index(None, "team_id", "user_id"),
+)
+
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("team_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("lease_until", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("claim", Text),
+    Column("detail", Json, nullable=False),
+    CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in State)})", name="state"),
+    CheckConstraint("(state = 'rotating') <= (lease_until IS NOT NULL)", name="lease"),
+    Index(
+        "uq_rotations_rotating",
+        "organization",
+        "group",
+        unique=True,
+        sqlite_where=text("state = 'rotating'"),
+        postgresql_where=text("state = 'rotating'"),
+    ),
+    Index(
+        "ix_rotations_open",
+        "state",
+        sqlite_where=text("state IN ('requested', 'rotating')"),
+        postgresql_where=text("state IN ('requested', 'rotating')"),
+    ),
+    Index(None, "organization", "group", "started_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("seq", _Key, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("team_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("group", Text),
+    Column("rotation_id", Text),
+    Column("detail", Json, nullable=False),
+    Column("delivery", Text, unique=True),
+    Index(None, "at", "seq"),
+    Index(None, "group", "at", "seq"),
+    Index(None, "team_id", "user_id", "at", "seq"),
+    Index(None, "action", "at", "seq"),
+    Index(None, "rotation_id", "seq"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("rotation_id", Text, ForeignKey("rotations.id"), nullable=False),
+    Column("errand", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "due_at"),
+)
