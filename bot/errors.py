@@ -39,12 +39,12 @@ class UsageError(BotError):
     """What was typed cannot be understood."""
 
 
-class Refused(BotError):  # noqa: N818 - a refusal is an answer, not an accident
+class Refused(BotError):
     """The rules say no."""
 
 
 @dataclass
-class NoSuchGroup(BotError):  # noqa: N818 - reads as the fact it states
+class NoSuchGroup(BotError):
     """Turso does not know the group; `similar` are names that it does know, best match first."""
 
     group: GroupName
@@ -54,7 +54,7 @@ class NoSuchGroup(BotError):  # noqa: N818 - reads as the fact it states
         return f"Turso knows no group called {self.group}."
 
 
-class NotKnown(BotError):  # noqa: N818
+class NotKnown(BotError):
     """No rotation with that id is in this database."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class NotKnown(BotError):  # noqa: N818
 
 
 @dataclass
-class AlreadyDecided(BotError):  # noqa: N818
+class AlreadyDecided(BotError):
     """The confirmation can no longer be used; `rotation` says what became of it."""
 
     rotation: Rotation
@@ -72,7 +72,7 @@ class AlreadyDecided(BotError):  # noqa: N818
 
 
 @dataclass
-class GroupBusy(BotError):  # noqa: N818
+class GroupBusy(BotError):
     """Another rotation of the same group is under way."""
 
     rotation: Rotation
@@ -81,29 +81,29 @@ class GroupBusy(BotError):  # noqa: N818
         return f"The tokens of {self.rotation.group} are being rotated right now."
 
 
-class Duplicate(BotError):  # noqa: N818
+class Duplicate(BotError):
     """The same delivery was handled before; nobody needs to be told."""
 
 
-class Closing(BotError):  # noqa: N818
+class Closing(BotError):
     """The bot is shutting down and takes no new work."""
 
     def __init__(self) -> None:
         super().__init__("I am being restarted. Nothing has been done; please try again in a minute.")
 
 
-class Overloaded(BotError):  # noqa: N818
+class Overloaded(BotError):
     """More work is under way than the bot accepts."""
 
     def __init__(self) -> None:
         super().__init__("Too much is going on right now. Nothing has been done; please try again in a minute.")
 
 
-class SlackUnusable(BotError):  # noqa: N818
+class SlackUnusable(BotError):
     """Slack does not accept the bot's tokens."""
 
 
-class TursoUnreadable(BotError):  # noqa: N818
+class TursoUnreadable(BotError):
     """A courtesy look at Turso failed; it stops nothing."""
 
 

@@ -185,10 +185,7 @@ def _console(*, colors: bool) -> tuple[Processor, ...]:
 
 def _inert(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape what could forge a line or drive the terminal; a traceback keeps its line breaks."""
-    return {
-        key: _escaped(value, keep="\n" if key in {"exception", "stack"} else "")
-        for key, value in event.items()
-    }
+    return {key: _escaped(value, keep="\n" if key in {"exception", "stack"} else "") for key, value in event.items()}
 
 
 def _escaped(value: object, keep: str) -> object:

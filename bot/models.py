@@ -16,7 +16,6 @@ RotationId = NewType("RotationId", str)
 GrantId = NewType("GrantId", int)
 
 
-
 class State(StrEnum):
     """Where a rotation stands."""
 

@@ -61,7 +61,7 @@ class Letter:
     attempts: int
 
 
-class Grants(Protocol):
+class GrantStore(Protocol):
     """The allowlist as the rules read it."""
 
     async def held_by(self, actor: Actor) -> Held:
@@ -69,7 +69,7 @@ class Grants(Protocol):
         ...
 
 
-class Rotations(Protocol):
+class RotationStore(Protocol):
     """Rotations and their moves. Every change commits together with its audit event, or not at all.
 
     All of it may raise `DatabaseError`; then nothing was changed, except where `DatabaseUnavailable` came
@@ -123,7 +123,11 @@ class Trail(Protocol):
 
 
 class Turso(Protocol):
-    """Turso's side. Neither method raises for what Turso or the network do."""
+    """Turso's side. No method raises for what Turso or the network do."""
+
+    def has_token(self, group: GroupName) -> bool:
+        """Say whether an API token is configured that is meant for the group."""
+        ...
 
     async def look(self, group: GroupName) -> GroupLook:
         """Look at the group; a courtesy, whose parts may be missing."""

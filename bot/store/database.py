@@ -57,7 +57,9 @@ def explain(error: Exception) -> DatabaseError | None:
     if isinstance(error, sqlalchemy.exc.IntegrityError):
         return None
     text = str(getattr(error, "orig", error)).lower()
-    if any(sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")):
+    if any(
+        sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")
+    ):
         return DatabaseReadOnly("The database refuses to write.")
     if "locked" in text or "lock timeout" in text:
         return DatabaseUnavailable("The database is locked by somebody else.")
@@ -163,7 +165,12 @@ def _engine(url: URL, size: int, begin: str) -> Engine:
 
 
 def _prepare(connection: Any, _: Any) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "recursive_triggers = ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -1,0 +1,212 @@
+"""Put the parts together, open them in order, and close them in the opposite one."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import __version__
+from bot.config import Settings
+from bot.errors import DatabaseError
+from bot.models import Actor, ChannelId, Organization
+from bot.rotations import Rotations, Rules
+from bot.slack.bolt import Identity, build_app, identify
+from bot.slack.courier import Courier
+from bot.slack.endpoint import Endpoint
+from bot.slack.listeners import Listeners
+from bot.slack.replies import Reply
+from bot.slack.sockets import Sockets, open_sockets
+from bot.store import schema
+from bot.store.allowlist import SqlGrants
+from bot.store.audit import SqlTrail
+from bot.store.database import Database, open_database
+from bot.store.outbox import SqlOutbox
+from bot.store.rotations import SqlRotations
+from bot.turso import TursoClient
+from bot.web import build_site, serving
+from bot.work import Work
+
+SHUTDOWN_SECONDS = 25.0
+"""How long rotations in flight may take to finish after SIGTERM; Kubernetes kills after 30."""
+TIDY_SECONDS = 1.0
+_SLACK_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Bot:
+    """The running bot: what came in through Slack is handed to the use cases, and what is left behind is tidied."""
+
+    def __init__(self, database: Database, rotations: Rotations, courier: Courier) -> None:
+        self.work = Work()
+        self.sockets: Sockets | None = None
+        self._database = database
+        self._rotations = rotations
+        self._courier = courier
+        self._well = True
+
+    async def tidy(self) -> None:
+        """Settle what is overdue and tell whom it concerns; a database that is away is waited for."""
+        try:
+            for rotation in await self._rotations.tidy():
+                log.info("settled", rotation=rotation.id, state=str(rotation.state))
+            await self._courier.run_due()
+        except DatabaseError as error:
+            if self._well:
+                log.error("database away", why=str(error))
+            self._well = False
+        else:
+            if not self._well:
+                log.info("database back")
+            self._well = True
+
+    async def keep_tidy(self) -> None:
+        """Tidy for ever."""
+        while True:
+            try:
+                await self.tidy()
+            except Exception:
+                log.exception("bug while tidying")
+            await asyncio.sleep(TIDY_SECONDS)
+
+    async def problems(self) -> list[str]:
+        """Say what keeps the bot from working."""
+        found = []
+        try:
+            await schema.check(self._database)
+        except DatabaseError as error:
+            found.append(str(error))
+        if self.sockets is not None and not await self.sockets.connected():
+            found.append("The connection to Slack is lost.")
+        return found
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is in flight, within a limit.
+
+    Raises `BotError` when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as bot:
+        await stop.wait()
+        log.info("stopping", in_flight=len(bot.work))
+        left = await bot.work.finish(SHUTDOWN_SECONDS)
+        log.info("stopped", abandoned=left)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Bot]:
+    """Open everything the bot needs; it serves while the context is open. Raises `BotError`."""
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.database_url)
+        stack.push_async_callback(database.close)
+        await schema.check(database)
+        slack = await _open_slack(stack, settings)
+        turso = await stack.enter_async_context(_turso(settings))
+        organization = Organization(settings.turso_organization)
+        store = SqlRotations(database, organization)
+        grants = SqlGrants(database)
+        rotations = Rotations(
+            _rules(settings, slack.identity),
+            grants=grants,
+            store=store,
+            trail=SqlTrail(database),
+            turso=turso,
+            new_id=_new_id,
+        )
+        courier = Courier(
+            SqlOutbox(database),
+            store,
+            web=slack.web,
+            reply_to=slack.reply_to,
+            audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
+        )
+        bot = Bot(database, rotations, courier)
+        stack.push_async_callback(bot.work.finish, 0)
+        Listeners(rotations, courier, bot.work, slack.reply_to).listen(slack.app)
+        await bot.tidy()
+        await _announce_start(grants, slack.identity, organization)
+        await _open_doors(stack, settings, slack.app, bot)
+        yield bot
+
+
+@dataclass(frozen=True, slots=True)
+class _Slack:
+    web: AsyncWebClient
+    session: aiohttp.ClientSession
+    identity: Identity
+    app: AsyncApp
+
+    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: str | None = None) -> Reply:
+        return Reply(self.web, self.session, reader, channel_id, response_url)
+
+
+async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
+    limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
+    session = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
+    web = AsyncWebClient(settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url, session=session)
+    identity = await identify(web)
+    return _Slack(web, session, identity, build_app(web, identity))
+
+
+def _turso(settings: Settings) -> TursoClient:
+    return TursoClient(
+        organization=Organization(settings.turso_organization),
+        base_url=settings.turso_api_url,
+        api_token=settings.turso_api_token.get_secret_value() if settings.turso_api_token else None,
+        group_tokens={group: token.get_secret_value() for group, token in settings.turso_group_tokens.items()},
+        timeout=settings.turso_timeout,
+        version=__version__,
+    )
+
+
+def _rules(settings: Settings, identity: Identity) -> Rules:
+    return Rules(
+        team_id=identity.team_id,
+        organization=Organization(settings.turso_organization),
+        confirm_seconds=settings.confirm_ttl,
+        call_seconds=settings.turso_timeout,
+        database_host=settings.database_url.host,
+    )
+
+
+async def _announce_start(grants: SqlGrants, identity: Identity, organization: Organization) -> None:
+    """Say whom the bot serves, and loudly if nobody may use it."""
+    log.info("starting", version=__version__, team=identity.team_id, organization=organization)
+    held = await grants.all()
+    if not any(grant.in_force(held.now) for grant in held.grants):
+        log.warning("the allowlist is empty: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+
+
+async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot) -> None:
+    """Let Slack in: through Socket Mode when there is an app-level token, else over HTTP."""
+    endpoint = None
+    if settings.slack_app_token is not None:
+        bot.sockets = await stack.enter_async_context(open_sockets(app, settings.slack_app_token.get_secret_value()))
+    elif settings.slack_signing_secret is not None:
+        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value())
+    site = build_site(bot.problems, endpoint)
+    port = await stack.enter_async_context(serving(site, settings.host, settings.port))
+    tidying = asyncio.ensure_future(bot.keep_tidy())
+    stack.push_async_callback(_cancel, tidying)
+    log.info("serving", mode="http" if endpoint else "socket", host=settings.host, port=port)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _new_id() -> str:
+    """Make an id of 13 characters (65 random bits) that are hard to mistake for each other."""
+    return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(13))

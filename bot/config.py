@@ -1,0 +1,239 @@
+"""What the bot is told by its environment."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot.errors import SettingsError
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["console", "json"]
+
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
+# SQLite gets the driver without asyncio: in one writer thread it is four times faster than aiosqlite.
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "sqlite+aiosqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "postgresql+psycopg_async": "postgresql+psycopg",
+}
+_LEAST_KEY_LENGTH = 16
+
+
+def _token(prefix: str = "") -> AfterValidator:
+    """Check that a secret can travel in a header: a bad one would come back in the HTTP library's error."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        if not value.startswith(prefix):
+            raise ValueError(f"must start with {prefix}")
+        if re.fullmatch(r"[!-~]+", value.removeprefix(prefix)) is None:
+            raise ValueError("must be printable ASCII characters without spaces, and not empty")
+        return secret
+
+    return AfterValidator(check)
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    """Refuse a key that can be guessed: it is all that keeps a forged chain from verifying."""
+    if len(secret.get_secret_value()) < _LEAST_KEY_LENGTH:
+        raise ValueError(f"must have at least {_LEAST_KEY_LENGTH} characters")
+    return secret
+
+
+def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+def _http(value: str) -> str:
+    """Return a base URL without its trailing slash."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or parts.query or parts.fragment or parts.username or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("must be an http:// or https:// URL without query, fragment or password")
+    return value.rstrip("/")
+
+
+def _group_tokens(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        tokens = json.loads(value)
+    except ValueError:
+        tokens = None
+    if not isinstance(tokens, dict) or not all(isinstance(token, str) for token in tokens.values()):
+        raise ValueError('must be a JSON object such as {"group": "token"}')
+    return {group: token.strip() for group, token in tokens.items()}
+
+
+def _database(value: object) -> URL:
+    """Give a database URL the driver that the bot uses."""
+    try:
+        url = make_url(value if isinstance(value, URL) else str(value))
+    except (ArgumentError, ValueError):
+        raise ValueError("must be a database URL such as sqlite:///file.db or postgresql://…") from None
+    if url.drivername not in _DRIVERS:
+        raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
+    if url.get_backend_name() == "sqlite":
+        _refuse_no_file(url)
+    if password := url.query.get("password"):
+        # libpq takes a password there too; moved to where SQLAlchemy hides it.
+        last = password if isinstance(password, str) else password[-1]
+        url = url.difference_update_query(["password"]).set(password=last)
+    return url.set(drivername=_DRIVERS[url.drivername])
+
+
+def _refuse_no_file(url: URL) -> None:
+    if url.host or url.username or url.password:
+        raise ValueError("a SQLite file is written with three slashes, an absolute path with four")
+    name = url.database or ":memory:"
+    if ":memory:" in name or "mode=memory" in name or url.query.get("mode") == "memory":
+        raise ValueError("must name a file: an audit trail in memory is no audit trail")
+
+
+Name = Annotated[str, _matching(_GROUP, "holds a name that cannot be a Turso group")]
+Token = Annotated[SecretStr, _token()]
+
+
+class DatabaseSettings(BaseSettings):
+    """What the commands need that only look after the database: migrate, allow, audit."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+    database_url: Annotated[URL, NoDecode, BeforeValidator(_database), Field(repr=False)] = URL.create(
+        "sqlite", database="turso-rotate.db"
+    )
+    audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
+    slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = None
+    slack_api_url: Annotated[str, AfterValidator(_http), AfterValidator("{}/".format)] = "https://slack.com/api/"
+    turso_organization: Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug")] | None = None
+    log_level: LogLevel = "info"
+    log_format: LogFormat | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trim(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Drop the newline that secrets read from files often end with; a blank value counts as unset."""
+        trimmed = {key: value.strip() if isinstance(value, str) else value for key, value in values.items()}
+        return {key: value for key, value in trimmed.items() if value != ""}
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    def secrets(self) -> tuple[str, ...]:
+        """List every secret in these settings, for redaction."""
+        return tuple(secret for name in type(self).model_fields for secret in _secrets(getattr(self, name)))
+
+
+class Settings(DatabaseSettings):
+    """Everything that `serve` needs."""
+
+    slack_bot_token: Annotated[SecretStr, _token("xoxb-")]
+    slack_app_token: Annotated[SecretStr, _token("xapp-")] | None = None
+    slack_signing_secret: Annotated[Token | None, Field(validate_default=True)] = None
+    turso_organization: Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug")]
+    turso_api_token: Token | None = None
+    turso_group_tokens: Annotated[
+        Mapping[Name, Token], NoDecode, BeforeValidator(_group_tokens), Field(validate_default=True)
+    ] = {}
+    turso_api_url: Annotated[str, AfterValidator(_http)] = "https://api.turso.tech"
+    turso_timeout: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30
+    confirm_ttl: Annotated[int, Field(ge=1, le=1500)] = 300
+    audit_channel: Annotated[str, _matching(_CHANNEL, "must be a channel's id (C…), not its name")] | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 3000
+
+    @field_validator("slack_signing_secret", mode="after")
+    @classmethod
+    def _some_transport(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("slack_app_token", ...) is None:
+            raise ValueError("set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)")
+        return value
+
+    @field_validator("turso_group_tokens", mode="after")
+    @classmethod
+    def _some_turso_token(cls, value: Mapping[str, SecretStr], info: ValidationInfo) -> Mapping[str, SecretStr]:
+        if not value and info.data.get("turso_api_token", ...) is None:
+            raise ValueError("set TURSO_API_TOKEN or TURSO_GROUP_TOKENS")
+        return value
+
+
+AnySettings = TypeVar("AnySettings", bound=DatabaseSettings)
+
+
+def load(kind: type[AnySettings], *, env_file: Path | None = Path(".env")) -> AnySettings:
+    """Read settings from the environment, else from `env_file`.
+
+    Raises `SettingsError` with one line for each setting that is missing or malformed, never with a value.
+    """
+    # As keywords of their own, mypy takes these two for settings.
+    sources: dict[str, Any] = {"_env_file": env_file, "_env_file_encoding": "utf-8"}
+    try:
+        return kind(**sources)
+    except ValidationError as error:
+        lines = [_explained(each) for each in error.errors(include_input=False, include_url=False)]
+    except (OSError, UnicodeError):
+        lines = [f"{env_file} cannot be read as UTF-8 text."]
+    # Raised out here so that not even its context holds the values.
+    raise SettingsError("\n".join(dict.fromkeys(lines)))
+
+
+def _explained(error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return f"{name} is required."
+    reason = error.get("ctx", {}).get("error", error["msg"])
+    return f"{name}: {reason}."
+
+
+def _secrets(value: object) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case Mapping():
+            for each in value.values():
+                yield from _secrets(each)
+        case URL():
+            yield from (str(found) for found in (value.password, value.query.get("sslpassword")) if found)
+        case _:
+            return

@@ -1,0 +1,67 @@
+"""Ask Slack who the bot is, and build the Bolt app that serves this one workspace."""
+
+from dataclasses import dataclass
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import SettingsError, SlackUnusable
+from bot.models import TeamId
+from bot.slack.replies import FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is in Slack."""
+
+    team_id: TeamId
+    team: str
+    user_id: str
+    bot_id: str
+
+
+async def identify(web: AsyncWebClient) -> Identity:
+    """Ask Slack whose token this is. Raises `SlackUnusable`."""
+    try:
+        answer = await web.auth_test()
+    except SlackApiError as error:
+        raise SlackUnusable(f"Slack does not accept SLACK_BOT_TOKEN ({error.response.get('error')}).") from None
+    except FAILURES as error:
+        raise SlackUnusable(f"Slack cannot be reached ({type(error).__name__}).") from None
+    return Identity(
+        team_id=TeamId(str(answer["team_id"])),
+        team=str(answer.get("team", "")),
+        user_id=str(answer["user_id"]),
+        bot_id=str(answer.get("bot_id", "")),
+    )
+
+
+def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
+    """Build the app; `process_before_response` answers when the listener returns, instead of polling each 10 ms.
+
+    Its signature check is off, as the endpoint has checked before, and Socket Mode has no signatures.
+    Raises `SettingsError` where the environment switches Bolt into OAuth mode.
+    """
+    result = AuthorizeResult(
+        enterprise_id=None,
+        team_id=identity.team_id,
+        bot_token=web.token,
+        bot_id=identity.bot_id,
+        bot_user_id=identity.user_id,
+    )
+
+    async def authorize() -> AuthorizeResult:
+        return result
+
+    app = AsyncApp(
+        client=web,
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+    )
+    if app.oauth_flow is not None:
+        raise SettingsError("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET would switch Bolt to OAuth mode: unset them.")
+    return app

@@ -1,0 +1,34 @@
+"""Read what somebody typed behind the command; pure."""
+
+import re
+
+from bot.errors import UsageError
+from bot.models import GroupName, Request
+
+REASON_LIMIT = 500
+"""Characters of a reason that are kept."""
+
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# PostgreSQL takes neither NUL nor lone surrogates; no reason needs any other control character.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def parse(text: str) -> Request | None:
+    """Read `<group> [reason]`; `None` stands for a request for help.
+
+    Raises `UsageError` when the first word is no possible group name; its text quotes nothing of what was typed.
+    """
+    group, _, reason = storable(text).strip().partition(" ")
+    if group in {"", "help", "--help", "-h", "?"}:
+        return None
+    if not _GROUP.fullmatch(group):
+        raise UsageError(
+            "That is not the name of a group: letters, digits, dashes and underscores, 64 at most, "
+            "starting with a letter or digit."
+        )
+    return Request(GroupName(group), reason.strip()[:REASON_LIMIT])
+
+
+def storable(text: str) -> str:
+    """Replace what no database stores by the replacement character, and other white space by blanks."""
+    return re.sub(r"[\t\n]", " ", _UNSTORABLE.sub("\ufffd", text))

@@ -1,0 +1,165 @@
+"""Translate what Slack delivers into use cases, and their results into replies."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.errors import (
+    AlreadyDecided,
+    BotError,
+    Closing,
+    Duplicate,
+    GroupBusy,
+    NoSuchGroup,
+    Overloaded,
+    Refused,
+    UsageError,
+)
+from bot.models import Actor, ChannelId, GroupName, State
+from bot.rotations import Rotations
+from bot.slack import messages
+from bot.slack.blocks import Message
+from bot.slack.commands import parse, storable
+from bot.slack.courier import Courier
+from bot.slack.payloads import Payload, Pressed, Typed, pressed, typed
+from bot.slack.replies import Reply
+from bot.work import Work
+
+ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
+
+Handler = Callable[[Pressed, Reply], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Listeners:
+    """The bot's ears: each acknowledges at once and hands the work to a task that is held."""
+
+    def __init__(self, rotations: Rotations, courier: Courier, work: Work, reply_to: ReplyTo) -> None:
+        self._rotations = rotations
+        self._courier = courier
+        self._work = work
+        self._reply_to = reply_to
+
+    def listen(self, app: AsyncApp) -> None:
+        """Register with Bolt."""
+        app.command("/turso-rotate")(self.on_command)
+        app.action(messages.CONFIRM)(self.on_confirm)
+        app.action(messages.CANCEL)(self.on_cancel)
+        app.action(re.compile(".*"))(self.on_stranger)
+
+    async def on_command(self, ack: AsyncAck, body: Payload) -> None:
+        """Handle `/turso-rotate`."""
+        try:
+            self._work.admit()
+        except (Closing, Overloaded) as error:
+            await ack(response_type="ephemeral", **messages.explained(error).payload())
+            return
+        await ack()
+        self._work.start(self._command(typed(body)))
+
+    async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
+        """Handle a press of *Rotate tokens*."""
+        await ack()
+        self._pressed(self._confirm, pressed(body))
+
+    async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
+        """Handle a press of *Cancel*."""
+        await ack()
+        self._pressed(self._cancel, pressed(body))
+
+    async def on_stranger(self, ack: AsyncAck, body: Payload) -> None:
+        """Handle a press of a button this version does not have."""
+        await ack()
+        press = pressed(body)
+        reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
+        self._work.start(
+            reply.say(messages.explained(UsageError("This version of the bot does not know that button.")))
+        )
+
+    def _pressed(self, handle: Handler, press: Pressed) -> None:
+        reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
+        try:
+            self._work.admit()
+        except (Closing, Overloaded) as error:
+            self._work.start(reply.say(messages.explained(error)))
+            return
+        self._work.start(self._handle(handle, press, reply))
+
+    async def _handle(self, handle: Handler, press: Pressed, reply: Reply) -> None:
+        async with self._explained(reply):
+            await handle(press, reply)
+
+    async def _command(self, command: Typed) -> None:
+        reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
+        async with self._explained(reply):
+            await reply.say(await self._answer(command))
+
+    async def _answer(self, command: Typed) -> Message:
+        actor, place = command.actor, command.place
+        try:
+            request = parse(command.text)
+        except UsageError as error:
+            await self._rotations.reject(actor, place, storable(command.text), str(error))
+            raise
+        if request is None:
+            return messages.usage(await self._rotations.rotatable(actor))
+        try:
+            return messages.card(await self._rotations.request(actor, place, request))
+        except Refused as refusal:
+            return messages.refused(refusal, actor, request.group)
+
+    async def _confirm(self, press: Pressed, reply: Reply) -> None:
+        claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
+        log.info("rotation started", rotation=claimed.rotation.id)
+        showing = self._work.hold(reply.settle(messages.rotating(claimed.rotation)))
+        rotation = await self._rotations.carry_out(claimed)
+        log.info("rotation ended", rotation=rotation.id, state=str(rotation.state))
+        await showing  # or "rotating…" might overtake the outcome
+        await self._courier.tell(rotation, reply)
+
+    async def _cancel(self, press: Pressed, reply: Reply) -> None:
+        rotation = await self._rotations.cancel(press.actor, press.place, press.rotation_id)
+        await self._courier.tell(rotation, reply)
+
+    @asynccontextmanager
+    async def _explained(self, reply: Reply) -> AsyncIterator[None]:
+        """Turn every failure into words: the one boundary between errors and people."""
+        try:
+            yield
+        except Duplicate:
+            log.info("delivered twice")
+        except AlreadyDecided as error:
+            await self._decided(error, reply)
+        except BotError as error:
+            log.info("answered no", error=type(error).__name__)
+            await reply.say(_words(error, reply.reader))
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("bug", reference=reference)
+            await reply.say(messages.bug(reference))
+
+    @staticmethod
+    async def _decided(error: AlreadyDecided, reply: Reply) -> None:
+        if error.rotation.state is State.ROTATING:
+            await reply.say(messages.in_progress(error.rotation, reply.reader))
+        else:
+            await reply.settle(messages.outcome(error.rotation))
+
+
+def _words(error: BotError, reader: Actor, group: GroupName | None = None) -> Message:
+    match error:
+        case GroupBusy():
+            return messages.in_progress(error.rotation, reader)
+        case NoSuchGroup():
+            return messages.no_such_group(error)
+        case Refused():
+            return messages.refused(error, reader, group)
+        case UsageError():
+            return messages.confused(error)
+        case _:
+            return messages.explained(error)

@@ -1,0 +1,54 @@
+"""The HTTP endpoints, and the server under them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+import asyncio
+import socket
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Problems = Callable[[], Awaitable[list[str]]]
+"""Says what keeps the bot from working; an empty list means ready."""
+
+
+def build_site(problems: Problems, slack: Callable[[Request], Awaitable[Response]] | None) -> Starlette:
+    """Build the site: Slack's door only in HTTP mode, the health endpoints always."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        found = await problems()
+        return JSONResponse({"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200)
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if slack is not None:
+        routes.append(Route("/slack/events", slack, methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals to the bot, which has rotations to finish before the server may go."""
+        yield
+
+
+@asynccontextmanager
+async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the site while the context is open; yields the port. Raises `OSError` if it cannot be bound."""
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    server = _Server(
+        uvicorn.Config(site, log_config=None, access_log=False, lifespan="off", server_header=False, http="httptools")
+    )
+    running = asyncio.ensure_future(server.serve([listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
