@@ -66,7 +66,7 @@ class Allowlist:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 
-    async def list(self, *, revoked: bool = False) -> Held:
+    async def read(self, *, revoked: bool = False) -> Held:
         """Read the grants, and the database's time to judge them by."""
         return await self._book.all(revoked=revoked)
 

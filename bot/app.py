@@ -60,7 +60,7 @@ class Bot:
             await self._courier.run_due()
         except DatabaseError as error:
             if self._well:
-                log.error("database away", why=str(error))
+                log.error("database away", why=str(error))  # noqa: TRY400 - it says all there is to know
             self._well = False
         else:
             if not self._well:

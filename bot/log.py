@@ -5,7 +5,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, TextIO
@@ -21,9 +22,9 @@ REDACTED = "[redacted]"
 
 # Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
 _CHATTY = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
-_SENSITIVE_KEYS = frozenset(
-    "access_token api_token app_token authorization bot_token client_secret cookie jwt password refresh_token "
-    "response_url secret signing_secret ticket token trigger_id x-slack-signature".split()
+_SENSITIVE = (
+    r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
+    r"|response_url|ticket|trigger_id|x-slack-signature"
 )
 # A shorter secret is replaced only where it stands alone: the password "bot" must not cut up every "robot".
 _SAFE_ANYWHERE = 8
@@ -36,12 +37,12 @@ _PATTERNS = tuple(
         (r"eyJ[\w-]{4,}(?:\.[\w-]*)*", REDACTED),
         (rf"https?(?::|%3A)(?:/|%2F){{2}}hooks\.slack[\w.-]*{_VALUE}*", REDACTED),
         (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{_VALUE}+", REDACTED),
-        (rf"\b(bearer|basic)(\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
+        (rf"\b(bearer|authorization:\s*basic)(?:\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
         (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
         (r"\bv0=[0-9a-f]{32,}", REDACTED),
         (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
         (
-            rf"\b({'|'.join(sorted(_SENSITIVE_KEYS))})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
+            rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
             rf"\1\2{REDACTED}",
         ),
     )
@@ -82,7 +83,8 @@ class Redactor:
                 return self.text(repr(value))
 
     def _item(self, key: object, value: object, depth: int) -> object:
-        return REDACTED if str(key).lower() in _SENSITIVE_KEYS and value else self.value(value, depth - 1)
+        hidden = value and re.fullmatch(_SENSITIVE, str(key), re.IGNORECASE)
+        return REDACTED if hidden else self.value(value, depth - 1)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """Redact an event, as the last processor before rendering."""
@@ -98,8 +100,8 @@ def configure(
 ) -> Redactor:
     """Send everything that is logged, warned or uncaught in this process through one redacted pipeline.
 
-    Without a `style`, a terminal gets text and anything else one JSON object a line; `stream` is by default standard
-    error. Returns the redactor, for other ways out of the process.
+    Without a `style`, a terminal gets text and anything else one JSON object a line; `stream` is by default
+    standard error. Returns the redactor, for other ways out of the process.
     """
     out = stream or sys.stderr
     redactor = Redactor(secrets)
@@ -145,7 +147,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Say where a record could not be rendered; Python's own report would show its arguments."""
         where = f"{PurePath(record.pathname).name}:{record.lineno}"
         failure = type(sys.exc_info()[1]).__name__
-        line = {"at": _now(), "level": "error", "event": "a log record could not be written"}
+        line = {"at": datetime.now(UTC).isoformat(), "level": "error", "event": "a log record could not be written"}
         try:
             self.stream.write(json.dumps(line | {"where": where, "failure": failure}) + "\n")
         except (OSError, ValueError):
@@ -224,17 +226,11 @@ def _on_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
         )
 
 
-def _on_unraisable(args: Any) -> None:  # noqa: ANN401 - typeshed gives sys.UnraisableHookArgs no name at run time
+def _on_unraisable(args: Any) -> None:
     error = args.exc_value or args.exc_type()
     logging.getLogger("bot").error(
         "exception ignored in %r", args.object, exc_info=(args.exc_type, error, args.exc_traceback)
     )
-
-
-def _now() -> str:
-    stamped: MutableMapping[str, Any] = {}
-    stamper: Callable[..., Any] = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
-    return str(stamper(None, "", stamped)["at"])
 
 
 def _forms(secret: str) -> Iterator[str]:

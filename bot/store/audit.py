@@ -1,13 +1,12 @@
 """The audit trail in SQL: appended in the transaction of what it describes, and read by key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
+from bot.audit import Filter
 from bot.errors import Duplicate
 from bot.models import Action, Actor, Event, GroupName, Organization, Recorded, RotationId, TeamId, UserId
 from bot.store.database import Database, now_in
@@ -63,30 +62,14 @@ def _recorded(row: Row[Any]) -> Recorded:
     return Recorded(row.seq, row.at, event)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which events to read; `None` leaves a column free."""
-
-    group: GroupName | None = None
-    user_id: UserId | None = None
-    action: Action | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    """The first instant that is no longer read."""
-
-    def on(self, query: Select[Any]) -> Select[Any]:
-        """Narrow a query over the audit trail."""
-        columns = audit_events.c
-        for column, value in (
-            (columns.group, self.group),
-            (columns.user_id, self.user_id),
-            (columns.action, self.action),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if self.since is not None:
-            query = query.where(columns.at >= self.since)
-        return query if self.until is None else query.where(columns.at < self.until)
+def _narrowed(query: Select[Any], wanted: Filter) -> Select[Any]:
+    columns = audit_events.c
+    for column, value in ((columns.group, wanted.group), (columns.user_id, wanted.user_id), (columns.action, wanted.action)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(columns.at >= wanted.since)
+    return query if wanted.until is None else query.where(columns.at < wanted.until)
 
 
 class SqlTrail:

@@ -1,0 +1,75 @@
+"""Tables for people, JSON and CSV for scripts."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Format(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def show(rows: Sequence[Mapping[str, object]], form: Format, *, empty: str) -> None:
+    """Print rows that all have the same fields; `empty` is said on standard error when there are none."""
+    if not rows:
+        typer.echo(empty, err=True)
+    match form:
+        case Format.JSON:
+            typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        case Format.CSV:
+            typer.echo(_csv(rows), nl=False)
+        case Format.TABLE:
+            _table(rows)
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    if rows:
+        writer.writerow(rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Write a cell that no spreadsheet executes."""
+    text = _flat(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.upper(), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(_flat(value))) for value in row.values()))
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(width=240)
+    console.print(table)
+
+
+def printable(text: str) -> str:
+    """Show control characters and marks that reorder text as their escapes, so that no row can lie on a terminal."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _flat(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
