@@ -138,7 +138,7 @@ class DatabaseSettings(BaseSettings):
         arbitrary_types_allowed=True,
     )
 
-    database_url: Annotated[URL, NoDecode, BeforeValidator(_database), Field(repr=False)] = URL.create(
+    database_url: Annotated[URL, NoDecode, BeforeValidator(_database), Field(repr=False, exclude=True)] = URL.create(
         "sqlite", database="turso-rotate.db"
     )
     audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None

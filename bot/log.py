@@ -21,7 +21,7 @@ from bot.config import LogFormat, LogLevel
 REDACTED = "[redacted]"
 
 # Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
-_CHATTY = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
+_CHATTY = ("alembic", "slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
 _SENSITIVE = (
     r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
     r"|response_url|ticket|trigger_id|x-slack-signature"

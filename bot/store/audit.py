@@ -64,7 +64,11 @@ def _recorded(row: Row[Any]) -> Recorded:
 
 def _narrowed(query: Select[Any], wanted: Filter) -> Select[Any]:
     columns = audit_events.c
-    for column, value in ((columns.group, wanted.group), (columns.user_id, wanted.user_id), (columns.action, wanted.action)):
+    for column, value in (
+        (columns.group, wanted.group),
+        (columns.user_id, wanted.user_id),
+        (columns.action, wanted.action),
+    ):
         if value is not None:
             query = query.where(column == value)
     if wanted.since is not None:
@@ -85,21 +89,15 @@ class SqlTrail:
     async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
         """Read a page of events, newest first, from the one after `before`."""
         query = (
-            wanted.on(select(audit_events))
+            _narrowed(select(audit_events), wanted)
             .order_by(audit_events.c.at.desc(), audit_events.c.seq.desc())
             .limit(limit)
         )
         if before is not None:
             query = query.where(tuple_(audit_events.c.at, audit_events.c.seq) < (before.at, before.seq))
-        return await self._database.read(
-            lambda connection: [_recorded(row) for row in connection.execute(query)]
-        )
+        return await self._database.read(lambda connection: [_recorded(row) for row in connection.execute(query)])
 
     async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
         """Read the events of one rotation in their order."""
-        query = (
-            select(audit_events).where(audit_events.c.rotation_id == rotation_id).order_by(audit_events.c.seq)
-        )
-        return await self._database.read(
-            lambda connection: [_recorded(row) for row in connection.execute(query)]
-        )
+        query = select(audit_events).where(audit_events.c.rotation_id == rotation_id).order_by(audit_events.c.seq)
+        return await self._database.read(lambda connection: [_recorded(row) for row in connection.execute(query)])

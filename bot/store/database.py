@@ -57,9 +57,7 @@ def explain(error: Exception) -> DatabaseError | None:
     if isinstance(error, sqlalchemy.exc.IntegrityError):
         return None
     text = str(getattr(error, "orig", error)).lower()
-    if any(
-        sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")
-    ):
+    if any(sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")):
         return DatabaseReadOnly("The database refuses to write.")
     if "locked" in text or "lock timeout" in text:
         return DatabaseUnavailable("The database is locked by somebody else.")

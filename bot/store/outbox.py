@@ -40,9 +40,7 @@ class SqlOutbox:
     async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
         """Read the errands about one rotation."""
         query = select(outbox).where(outbox.c.rotation_id == rotation_id).order_by(outbox.c.id)
-        return await self._database.read(
-            lambda connection: [_letter(row) for row in connection.execute(query)]
-        )
+        return await self._database.read(lambda connection: [_letter(row) for row in connection.execute(query)])
 
     async def take(self, seconds: float) -> Letter | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""
@@ -58,9 +56,7 @@ class SqlOutbox:
             row = connection.execute(
                 update(outbox)
                 .where(outbox.c.id == due.scalar_subquery())
-                .values(
-                    due_at=now_in(connection) + timedelta(seconds=seconds), attempts=outbox.c.attempts + 1
-                )
+                .values(due_at=now_in(connection) + timedelta(seconds=seconds), attempts=outbox.c.attempts + 1)
                 .returning(outbox)
             ).first()
             return None if row is None else _letter(row)
@@ -83,9 +79,11 @@ class SqlOutbox:
 
     async def done(self, letter: Letter) -> None:
         """Strike an errand off: people were told, or it was given up."""
-        await self._database.write(
-            lambda connection: connection.execute(delete(outbox).where(outbox.c.id == letter.id)) and None
-        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(outbox).where(outbox.c.id == letter.id))
+
+        await self._database.write(work)
 
 
 def _letter(row: Row[Any]) -> Letter:

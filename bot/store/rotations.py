@@ -154,14 +154,10 @@ class SqlRotations:
             .order_by(columns.requested_at)
             .limit(1000)
         )
-        return await self._database.read(
-            lambda connection: [_rotation(row) for row in connection.execute(query)]
-        )
+        return await self._database.read(lambda connection: [_rotation(row) for row in connection.execute(query)])
 
     async def _busy(self, group: GroupName | None) -> GroupBusy | None:
-        running = _select(self._organization).where(
-            rotations.c.group == group, rotations.c.state == State.ROTATING
-        )
+        running = _select(self._organization).where(rotations.c.group == group, rotations.c.state == State.ROTATING)
         holder = await self._first(running)
         return None if holder is None else GroupBusy(holder)
 
@@ -181,11 +177,7 @@ def _still_holds(grant: GrantId) -> Any:
     """Select the grant if it holds now, and keep it from being revoked until the transaction ends."""
     columns = allowlist.c
     held = or_(columns.until.is_(None), columns.until > database_now())
-    return (
-        select(columns.id)
-        .where(columns.id == grant, columns.revoked_at.is_(None), held)
-        .with_for_update(read=True)
-    )
+    return select(columns.id).where(columns.id == grant, columns.revoked_at.is_(None), held).with_for_update(read=True)
 
 
 def _errands(to: State) -> tuple[Errand, ...]:

@@ -99,7 +99,7 @@ audit_events = Table(
     Column("delivery", Text, unique=True),
     Index(None, "at", "seq"),
     Index(None, "group", "at", "seq"),
-    Index(None, "team_id", "user_id", "at", "seq"),
+    Index(None, "user_id", "at", "seq"),
     Index(None, "action", "at", "seq"),
     Index(None, "rotation_id", "seq"),
 )

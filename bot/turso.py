@@ -1,0 +1,282 @@
+"""Ask Turso's Platform API to rotate a group, at most once, or to tell about it."""
+
+import asyncio
+import difflib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from bot.models import GroupLook, GroupName, Outcome, State
+from bot.verdicts import TOO_MANY_REQUESTS, Answer, cleaned, cut_short, judge, never_sent, retry_after, unanswered
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ANSWER_BYTES = 64 * 1024
+_PAGE_BYTES = 2 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+_LOOK_SECONDS = 3.0
+_FRESH_SECONDS = 5.0
+_LEAST_PAUSE_SECONDS = 1.0
+_KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is known about one call, whatever interrupts it."""
+
+    sent: bool = False  # its first byte may have left
+    answer: Answer | None = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note that httpcore is about to write the request; a proxy's CONNECT is announced in the same way."""
+        if event.endswith("send_request_headers.started") and info["request"].method == b"POST":
+            self.sent = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What could be read; the status is 0 where nothing could."""
+
+    status: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+    def rows(self, name: str) -> list[dict[str, Any]] | None:
+        """Return a list of objects, if that is what stands there."""
+        rows = self.data.get(name)
+        return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
+
+
+class TursoClient:
+    """One organization at Turso; an async context manager. Times are in seconds."""
+
+    def __init__(  # noqa: PLR0913 - each is a setting
+        self,
+        *,
+        organization: str,
+        base_url: str,
+        api_token: str | None,
+        group_tokens: Mapping[str, str],
+        timeout: float,
+        version: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
+        self._secrets = _secrets(self._api_token, *group_tokens.values())
+        self._timeout, self._clock = timeout, clock
+        self._caller, self._reader = _clients(timeout, version)
+        self._base = httpx.URL(base_url)
+        self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
+        self._request("GET", "groups", "")
+        self._pages: dict[tuple[str, str], _Page] = {}
+        self._flights: dict[tuple[str, str], asyncio.Task[_Page]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        await self._reader.aclose()
+        await self._caller.aclose()
+
+    def __repr__(self) -> str:
+        return f"TursoClient({self._base.host}{self._organization})"
+
+    def has_token(self, group: GroupName) -> bool:
+        """Say whether an API token is configured that is meant for the group."""
+        return bool(self._token(group))
+
+    async def rotate(self, group: GroupName) -> Outcome:
+        """Invalidate the tokens of the group, at most once, and say what became of it."""
+        attempt = _Attempt()
+        request = self._request("POST", f"groups/{_checked(group)}/auth/rotate", self._token(group), attempt)
+        if not self.has_token(group):
+            return Outcome(State.FAILED, f"The bot holds no Turso API token for {group}: nothing was sent.")
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        error = await self._call(request, attempt)
+        if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
+            outcome = judge(group, attempt.answer, self._secrets)
+        else:
+            outcome = unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
+        return replace(outcome, seconds=clock() - began)
+
+    async def look(self, group: GroupName) -> GroupLook:
+        """Look at the group; a courtesy, whose parts may be missing."""
+        _checked(group)
+        if not self.has_token(group):
+            return GroupLook(exists=None, databases=None)
+        (exists, similar), rows = await asyncio.gather(self._existence(group), self._databases(group))
+        if rows is None:
+            return GroupLook(exists, None, similar=similar)
+        names, hosts = ([cleaned(str(row.get(key, ""))) for row in rows] for key in ("Name", "Hostname"))
+        return GroupLook(exists, tuple(names), tuple(filter(None, hosts)), similar)
+
+    async def groups(self) -> tuple[GroupName, ...] | None:
+        """List the groups, or return `None` where that cannot be read.
+
+        Without a token for the organization, these are the groups the bot holds tokens for.
+        """
+        if not self._api_token:
+            return tuple(map(GroupName, sorted(self._group_tokens)))
+        return await self._listed(self._api_token)
+
+    def _token(self, group: str) -> str:
+        return self._group_tokens.get(group) or self._api_token
+
+    def _request(self, method: str, path: str, token: str, attempt: _Attempt | None = None) -> httpx.Request:
+        client = self._caller if method == "POST" else self._reader
+        request = client.build_request(
+            method,
+            f"{str(self._base).rstrip('/')}{self._organization}{path}",
+            headers={"Authorization": f"Bearer {token}"},
+            extensions={"trace": attempt.trace} if attempt else {},
+        )
+        # httpx resolves `..`, even a quoted one, and `groups/../databases/x` would rotate a database.
+        if request.url.raw_path != self._base.raw_path.rstrip(b"/") + f"{self._organization}{path}".encode():
+            raise ValueError("this name would lead to another path at Turso")
+        return request
+
+    async def _call(self, request: httpx.Request, attempt: _Attempt) -> Exception | None:
+        """Post until Turso answers something else than "later", or the deadline is over."""
+        try:
+            # httpx's time-outs begin anew with each byte; this one does not.
+            async with asyncio.timeout(self._timeout) as deadline:
+                await self._post(request, attempt)
+                while (pause := self._pause(attempt.answer, deadline)) is not None:
+                    await asyncio.sleep(pause)
+                    attempt.sent, attempt.answer = False, None
+                    await self._post(request, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever broke, what counts is whether the request left
+            return error
+        return None
+
+    async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
+        async with aclosing(await self._caller.send(request, stream=True, follow_redirects=False)) as response:
+            body, whole = await _read(response, _ANSWER_BYTES)
+            attempt.answer = _answer(response, body, whole=whole)
+
+    def _pause(self, answer: Answer | None, deadline: asyncio.Timeout) -> float | None:
+        """Say how long to wait before the next attempt, if Turso wants that and it can be done in time."""
+        if answer is None or answer.status != TOO_MANY_REQUESTS or answer.retry_after is None:
+            return None
+        pause = max(answer.retry_after, _LEAST_PAUSE_SECONDS)
+        ends = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
+        return pause if asyncio.get_running_loop().time() + pause <= ends else None
+
+    async def _existence(self, group: GroupName) -> tuple[bool | None, tuple[str, ...]]:
+        listed = await self._listed(self._api_token or self._token(group))
+        if listed is not None and group in listed:
+            return True, ()
+        # A token for one group may not list the others, and a list may be seconds old: ask for the very group.
+        page = await self._page(f"groups/{group}", self._token(group))
+        exists = {200: True, 404: False}.get(page.status)
+        return exists, _similar(group, listed or ()) if exists is False else ()
+
+    async def _databases(self, group: GroupName) -> list[dict[str, Any]] | None:
+        rows = (await self._page(f"databases?group={group}", self._token(group))).rows("databases")
+        return None if rows is None else [row for row in rows if row.get("group", group) == group]
+
+    async def _listed(self, token: str) -> tuple[GroupName, ...] | None:
+        rows = (await self._page("groups", token)).rows("groups")
+        if rows is None:
+            return None
+        names = [str(row.get("name", "")) for row in rows]
+        return tuple(GroupName(name) for name in names if _NAME.fullmatch(name))
+
+    async def _page(self, path: str, token: str) -> _Page:
+        """Read once for all who ask at the same time; what could be read stays good for a moment."""
+        key = (path, token)
+        kept = self._pages.get(key)
+        if kept is not None and self._clock() - kept.at < _FRESH_SECONDS:
+            return kept
+        if key not in self._flights:
+            self._flights[key] = asyncio.create_task(self._fetch(path, token))
+            self._flights[key].add_done_callback(lambda _: self._flights.pop(key))
+        flight = self._flights[key]
+        await asyncio.wait({flight})  # unlike `await flight`, this does not cancel it for the others
+        return _Page() if flight.cancelled() else flight.result()
+
+    async def _fetch(self, path: str, token: str) -> _Page:
+        request = self._request("GET", path, token)
+        try:
+            async with (
+                asyncio.timeout(_LOOK_SECONDS),
+                aclosing(await self._reader.send(request, stream=True, follow_redirects=False)) as response,
+            ):
+                body, whole = await _read(response, _PAGE_BYTES)
+            data = json.loads(body) if whole and response.is_success else {}
+        except Exception:  # noqa: BLE001 - a courtesy: what cannot be read is missing
+            return _Page()
+        page = _Page(response.status_code, data if isinstance(data, dict) else {}, self._clock())
+        if page.data:
+            fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
+            self._pages = {**fresh, (path, token): page}
+        return page
+
+
+def _checked(group: GroupName) -> GroupName:
+    """Raise where the parser should have: `../x` must never come this far."""
+    if _NAME.fullmatch(group) is None:
+        raise ValueError("not the name of a group")
+    return group
+
+
+def _secrets(*tokens: str) -> frozenset[str]:
+    """Collect the tokens. Raises here, as the HTTP library's error would quote the whole header."""
+    if not all(re.fullmatch(r"[!-~]*", token) for token in tokens):
+        raise ValueError("a Turso API token holds what cannot stand in a header")
+    return frozenset(filter(None, tokens))
+
+
+def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """Make one client for rotations and one for reading."""
+    context = httpx.create_ssl_context()  # takes 15 ms, so they share it
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"turso-rotate/{version}"}
+    # Turso may close a kept connection just as the rotation is sent, and nobody could tell what became of it.
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    # These retries end once a connection stands: nothing is ever sent twice.
+    transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
+    phases = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
+    caller = httpx.AsyncClient(transport=transport, timeout=phases, headers=headers)
+    reads = httpx.AsyncHTTPTransport(verify=context)
+    return caller, httpx.AsyncClient(transport=reads, timeout=_LOOK_SECONDS, headers=headers)
+
+
+async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+    """Read at most about `limit` bytes as they come, never unpacked; say whether that was all."""
+    body = bytearray()
+    async with aclosing(response.aiter_raw()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > limit:
+                return bytes(body[:limit]), False
+    return bytes(body), True
+
+
+def _answer(response: httpx.Response, body: bytes, *, whole: bool) -> Answer:
+    packed = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+    text = "" if packed else body.decode(errors="replace")
+    wait = retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date"))
+    return Answer(response.status_code, text if whole else cut_short(text), wait)
+
+
+def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Find up to three names that come close, upper and lower case aside."""
+    by_lower: dict[str, list[str]] = {}
+    for name in names:
+        by_lower.setdefault(name.lower(), []).append(name)
+    close = difflib.get_close_matches(group.lower(), by_lower)
+    return tuple(name for lower in close for name in by_lower[lower])[:3]

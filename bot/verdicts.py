@@ -1,0 +1,158 @@
+"""Sort Turso's answers into done, refused and unknown."""
+
+import json
+import re
+import socket
+import ssl
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from bot.models import GroupName, Outcome, State
+
+TOO_MANY_REQUESTS = 429
+_LONGEST_WORDS = 300
+_LONGEST_SECRET = 8192
+_REDACTED = "[redacted]"
+_LOOKS_SECRET = re.compile(
+    r"\b(?:bearer|basic)\s+(?!\[redacted\])\S{4,}"
+    r"|eyJ[\w-]{4,}(?:\.[\w-]*)*"
+    r"|(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+",
+    re.IGNORECASE,
+)
+# Invisible, and yet letters or marks to Unicode: fillers, variation selectors, blank Braille.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+
+_REFUSALS = {
+    401: "Turso does not accept the bot's API token: tell its operators.",
+    403: "The bot's API token lacks the right group:rotate-creds: tell its operators.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer; its text may end early, where more was sent than anybody will read."""
+
+    status: int
+    text: str = field(default="", repr=False)
+    retry_after: float | None = None
+    """How many seconds Turso wants to be left alone, if it said so intelligibly."""
+
+
+def judge(group: GroupName, answer: Answer, secrets: Collection[str] = ()) -> Outcome:
+    """Say what became of a rotation that was answered; `secrets` are kept out of the explanation."""
+    match answer.status // 100:
+        case 2:
+            return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {group}.", answer.status)
+        case 3 | 4:
+            state, sentence = State.FAILED, f"{_refusal(group, answer)} Nothing was changed."
+        case _:
+            state, sentence = State.UNKNOWN, f"Turso answered with {answer.status}: the rotation may have happened."
+    said = words(answer.text, secrets)
+    return Outcome(state, f"{sentence} Turso said: {said}" if said else sentence, answer.status)
+
+
+def never_sent(error: BaseException | None, host: str) -> Outcome:
+    """Say that the request did not leave."""
+    return Outcome(State.FAILED, f"{_obstacle(error, host)}: nothing was sent, and it is safe to try again.")
+
+
+def unanswered(error: BaseException | None, seconds: float) -> Outcome:
+    """Say that the request may have left, and that no complete answer came back within its deadline."""
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            why = f"Turso did not answer within {seconds:g} seconds"
+        case httpx.RemoteProtocolError() if not re.search("disconnected|closed", str(error)):
+            why = "Turso's answer could not be understood"
+        case _:
+            why = "Turso closed the connection before it answered"
+    return Outcome(State.UNKNOWN, f"{why}: the rotation may have happened.")
+
+
+def words(text: str, secrets: Collection[str] = ()) -> str:
+    """Return Turso's own words: one clean, short line without secrets, which may still hold mrkdwn."""
+    said = _error(text)
+    if said is None:
+        said = "" if _HTML.match(text) else text  # a proxy's error page is nobody's words
+    # Redacted before it is cut: half a secret no longer looks like one.
+    line = redacted(cleaned(said), secrets)
+    return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
+
+
+def cleaned(text: str) -> str:
+    """Drop what cannot be seen (control characters, bidi and zero-width marks), and collapse whitespace."""
+    seen = "".join(each if unicodedata.category(each)[0] != "C" else " " * each.isspace() for each in text)
+    return " ".join(_INVISIBLE.sub("", seen).split())
+
+
+def redacted(line: str, secrets: Collection[str]) -> str:
+    """Replace known secrets, and what looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        line = line.replace(secret, _REDACTED)
+    return _LOOKS_SECRET.sub(_REDACTED, line)
+
+
+def cut_short(text: str) -> str:
+    """Drop the end of a text that was cut anywhere: half a secret may stand there, and nobody would know it."""
+    return re.sub(rf"\S{{1,{_LONGEST_SECRET}}}\Z", "", text)
+
+
+def retry_after(value: str, date: str | None) -> float | None:
+    """Read a `Retry-After` header in seconds; a date counts from the answer's own `Date`, never from our clock."""
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    try:
+        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(date or "")).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return max(0.0, seconds)
+
+
+def _refusal(group: GroupName, answer: Answer) -> str:
+    if answer.status in _REFUSALS:
+        return _REFUSALS[answer.status]
+    if answer.status == 404:  # noqa: PLR2004 - the one everybody knows
+        return f"Turso knows no group called {group}."
+    if answer.status == TOO_MANY_REQUESTS:
+        pause = "just now" if answer.retry_after is None else f"for {answer.retry_after:.0f} seconds"
+        return f"Turso takes no more requests {pause}."
+    if answer.status < 400:  # noqa: PLR2004 - 3xx
+        return f"Turso answered with a redirect ({answer.status}), which the bot never follows."
+    return f"Turso refused the rotation ({answer.status})."
+
+
+def _obstacle(error: BaseException | None, host: str) -> str:
+    """Name what kept a request from leaving; httpx hides it in the causes."""
+    match error:
+        case None:
+            return f"{host} could not be reached"
+        case socket.gaierror():
+            return f"The name {host} could not be resolved"
+        case ssl.SSLError():
+            return f"No secure connection to {host} could be made"
+        case ConnectionRefusedError():
+            return f"The connection to {host} was refused"
+        case TimeoutError() | httpx.TimeoutException():
+            return f"{host} could not be reached in time"
+        case BaseExceptionGroup():  # one error for each address tried
+            return _obstacle(error.exceptions[0], host)
+        case _:
+            return _obstacle(error.__cause__ or error.__context__, host)
+
+
+def _error(text: str) -> str | None:
+    """Find the error in a JSON body; it is a string, or an object with a message."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message")
+    return error if isinstance(error, str) else None

@@ -1,0 +1,50 @@
+"""Fixtures that every test may ask for."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import SOURCES, PostgresServer, binaries
+
+_SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", choices=SOURCES, default="auto", help="whose PostgreSQL to run")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the server's log next to a failure."""
+    report = yield
+    server = item.config.stash.get(_SERVER, None)
+    if report.failed and server is not None:
+        report.sections.append(("PostgreSQL's log", "\n".join(server.log.splitlines()[-40:])))
+    return report
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    server = PostgresServer(binaries(request.config.getoption("--postgres")))
+    request.config.stash[_SERVER] = server
+    server.start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give a fresh, empty database; the server is up again even if the test before left it stopped."""
+    postgres_server.start()
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give a fresh, empty database of each kind; PostgreSQL starts only for tests that come this far."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return str(request.getfixturevalue("postgres_url"))

@@ -1,0 +1,147 @@
+"""The main job, through the real process: command, card, click, outcome, audit row."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.slack import LocalSlack
+from bot.sandbox.turso import LocalTurso
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect
+from tests.process import BotProcess, run
+
+CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
+
+
+async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
+    typed = await slack.types(ALICE, "/turso-rotate payments key leaked in CI log")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases", "ledger")
+    await slack.presses(ALICE, card, CONFIRM)
+    done = await slack.sees(ALICE, "Done: the tokens of payments are rotated", "turso group tokens create payments")
+    told = await slack.sees(None, "rotated the tokens of", ALICE.user_id, channel="C0AUDIT")
+
+    assert typed.status == 200
+    assert card.ephemeral_to == ALICE.user_id
+    assert done is card
+    assert done.buttons == []
+    assert "key leaked in CI log" in told.plain
+    assert turso.calls_to_rotate("payments") == 1
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+
+
+async def test_a_stranger_is_refused_and_remembered(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    await slack.types(MALLORY, "/turso-rotate payments")
+    reply = await slack.sees(MALLORY, "not on the allowlist")
+
+    assert "allow add U0MALL003 --team T012AB3CD --group payments" in reply.plain
+    assert turso.requests == []
+    assert await trail() == ["rotation.denied"]
+
+
+async def test_cancel_settles_the_card(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
+    await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
+    await slack.presses(ALICE, card, CANCEL)
+    await slack.sees(ALICE, "Cancelled")
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.called("response_url", 3)
+
+    assert card.buttons == []
+    assert "Cancelled" in card.plain
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.cancelled"]
+
+
+@pytest.mark.parametrize("action", [CONFIRM, CANCEL])
+async def test_f19_nobody_else_can_press(
+    action: str, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
+    for person in (BOB, MALLORY, GUEST):
+        await slack.presses(person, card, action)
+        await slack.sees(person, "Nothing was done; the attempt is recorded")
+    await slack.presses(ALICE, card, action, without=("team", "message"))
+    await slack.sees(ALICE, "another workspace")
+
+    assert card.buttons == [CONFIRM, CANCEL]
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", *["rotation.denied"] * 4]
+
+
+async def test_an_unknown_group_is_rejected_with_a_suggestion(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
+    await slack.types(ALICE, "/turso-rotate paymnets")
+    await slack.sees(ALICE, "no group called", "Did you mean", "payments")
+
+    assert await trail() == ["rotation.rejected"]
+
+
+async def test_f16_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
+    typed = await slack.types(ALICE, "/turso-rotate payments")
+    await slack.sees(ALICE, "Rotate the tokens of payments?")
+    again = await slack.redelivers(typed)
+    await bot.logs("delivered twice")
+
+    assert again.status == 200
+    assert len(slack.visible_to(ALICE)) == 1
+    assert await trail() == ["rotation.requested"]
+
+
+async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    from bot.sandbox.faults import Hangs
+
+    turso.trouble(Hangs())
+    await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
+    await slack.presses(ALICE, card, CONFIRM)
+    await turso.reached()
+    await bot.kills()
+    turso.heals()
+    await bot.start()
+    await connect(slack, bot, settings)
+
+    await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
+    await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=15)
+    assert turso.calls_to_rotate() == 1
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
+
+
+async def test_f25_a_stopped_bot_finishes_what_is_in_flight(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    from bot.sandbox.faults import Fault
+
+    turso.trouble(Fault(delay=1))
+    await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
+    await slack.presses(ALICE, card, CONFIRM)
+    await turso.reached()
+    await bot.signals(signal.SIGTERM)
+    await slack.types(BOB, "/turso-rotate default")
+    await slack.sees(BOB, "I am being restarted")
+
+    assert await bot.ended() == 0
+    await slack.sees(ALICE, "Done: the tokens of payments are rotated")
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+
+
+async def test_the_story_of_a_rotation_can_be_shown(
+    slack: LocalSlack, bot: BotProcess, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.sees(ALICE, "Done")
+    rotation = card.plain.rpartition("Rotation `")[2].partition("`")[0]
+    code, out, _ = await run(settings, tmp_path, "audit", "show", rotation, "--format", "json")
+
+    story = json.loads(out)
+    assert code == 0
+    assert [event["action"] for event in story] == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+    assert {event["actor"]["user_id"] for event in story} == {ALICE.user_id}
+    assert story[2]["detail"]["status"] == 200

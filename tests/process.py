@@ -1,0 +1,144 @@
+"""The real process, `turso-rotate serve`, as a test starts, watches and kills it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from bot.sandbox.slack import LocalSlack
+from bot.sandbox.turso import LocalTurso
+
+START_SECONDS = 20.0
+
+
+class BotProcess:
+    """One `python -m bot serve` with its settings; an async context manager that kills it at the end."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._changed = asyncio.Condition()
+        self.lines: list[str] = []
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        await self.ended()
+
+    async def start(self, *arguments: str) -> None:
+        """Start, and wait until it serves."""
+        await self.launch(*arguments)
+        ready = await self.logs("serving")
+        self.port = int(ready["port"])
+
+    async def launch(self, *arguments: str) -> None:
+        """Start without waiting."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "serve", *arguments,
+            cwd=self._folder, env=environment(self._settings), stderr=asyncio.subprocess.PIPE, limit=2**22,
+        )  # fmt: skip
+        self.lines = []
+        self._reading = asyncio.ensure_future(self._read(self._process))
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            self.lines.append(line.decode())
+            async with self._changed:
+                self._changed.notify_all()
+        await process.wait()
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def logs(self, event: str) -> dict[str, Any]:
+        """Wait for a log line with this event."""
+
+        def found() -> dict[str, Any] | None:
+            return next((line for line in map(_record, self.lines) if line.get("event") == event), None)
+
+        def over() -> bool:
+            return found() is not None or (self._process is not None and self._process.returncode is not None)
+
+        async with asyncio.timeout(START_SECONDS), self._changed:
+            await self._changed.wait_for(over)
+        line = found()
+        assert line is not None, "".join(self.lines)
+        return line
+
+    async def kills(self) -> None:
+        """Kill -9."""
+        await self.signals(signal.SIGKILL)
+        await self.ended()
+
+    async def signals(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for the end; returns the exit code."""
+        assert self._process is not None
+        assert self._reading is not None
+        async with asyncio.timeout(40):
+            await self._reading
+            return await self._process.wait()
+
+    @property
+    def output(self) -> str:
+        """Everything it logged."""
+        return "".join(self.lines)
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Build an environment with these settings alone, beside what Python itself needs."""
+    kept = {name: value for name in ("PATH", "LANG", "COVERAGE_PROCESS_START") if (value := os.environ.get(name))}  # noqa: TID251 - the test's own
+    root = str(Path(__file__).parents[1])
+    return {**kept, "PYTHONPATH": root, "PYTHONWARNINGS": "error::RuntimeWarning", **settings}
+
+
+def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mode: str = "socket") -> dict[str, str]:
+    """Configure a bot for the local Slack and the local Turso."""
+    way_in = {"SLACK_APP_TOKEN": "xapp-local-app"} if mode == "socket" else {"SLACK_SIGNING_SECRET": "local-signing-secret"}
+    return {
+        "SLACK_BOT_TOKEN": "xoxb-local-bot",
+        "SLACK_API_URL": slack.api_url,
+        "TURSO_ORGANIZATION": "acme",
+        "TURSO_API_TOKEN": "local-turso-token",
+        "TURSO_API_URL": turso.url,
+        "TURSO_TIMEOUT": "2",
+        "DATABASE_URL": database_url,
+        "AUDIT_CHANNEL": "C0AUDIT",
+        "PORT": "0",
+        "LOG_FORMAT": "json",
+        **way_in,
+    }
+
+
+async def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command of the bot to its end; returns exit code, standard output and standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *arguments, cwd=folder, env=environment(settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(START_SECONDS):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}
