@@ -194,7 +194,7 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, 
     if settings.slack_app_token is not None:
         bot.sockets = await stack.enter_async_context(open_sockets(app, settings.slack_app_token.get_secret_value()))
     elif settings.slack_signing_secret is not None:
-        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value())
+        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value()).answer
     site = build_site(bot.problems, endpoint)
     port = await stack.enter_async_context(serving(site, settings.host, settings.port))
     tidying = asyncio.ensure_future(bot.keep_tidy())

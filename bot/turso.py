@@ -5,17 +5,16 @@ import difflib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 import httpx
 
 from bot.models import GroupLook, GroupName, Outcome, State
-from bot.verdicts import TOO_MANY_REQUESTS, Answer, cleaned, cut_short, judge, never_sent, retry_after, unanswered
+from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANSWER_BYTES = 64 * 1024
@@ -69,7 +68,10 @@ class TursoClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
-        self._secrets = _secrets(self._api_token, *group_tokens.values())
+        self._secrets = frozenset(filter(None, (api_token, *group_tokens.values())))
+        if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):
+            # Said here, as the HTTP library's error would quote the whole header.
+            raise ValueError("a Turso API token holds what cannot stand in a header")
         self._timeout, self._clock = timeout, clock
         self._caller, self._reader = _clients(timeout, version)
         self._base = httpx.URL(base_url)
@@ -81,9 +83,7 @@ class TursoClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -166,13 +166,13 @@ class TursoClient:
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
         async with aclosing(await self._caller.send(request, stream=True, follow_redirects=False)) as response:
             body, whole = await _read(response, _ANSWER_BYTES)
-            attempt.answer = _answer(response, body, whole=whole)
+            attempt.answer = Answer.of(response.status_code, response.headers, body, whole=whole)
 
     def _pause(self, answer: Answer | None, deadline: asyncio.Timeout) -> float | None:
         """Say how long to wait before the next attempt, if Turso wants that and it can be done in time."""
-        if answer is None or answer.status != TOO_MANY_REQUESTS or answer.retry_after is None:
+        if answer is None or answer.pause is None:
             return None
-        pause = max(answer.retry_after, _LEAST_PAUSE_SECONDS)
+        pause = max(answer.pause, _LEAST_PAUSE_SECONDS)
         ends = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
         return pause if asyncio.get_running_loop().time() + pause <= ends else None
 
@@ -234,13 +234,6 @@ def _checked(group: GroupName) -> GroupName:
     return group
 
 
-def _secrets(*tokens: str) -> frozenset[str]:
-    """Collect the tokens. Raises here, as the HTTP library's error would quote the whole header."""
-    if not all(re.fullmatch(r"[!-~]*", token) for token in tokens):
-        raise ValueError("a Turso API token holds what cannot stand in a header")
-    return frozenset(filter(None, tokens))
-
-
 def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """Make one client for rotations and one for reading."""
     context = httpx.create_ssl_context()  # takes 15 ms, so they share it
@@ -251,14 +244,13 @@ def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.Asy
     transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
     phases = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
     caller = httpx.AsyncClient(transport=transport, timeout=phases, headers=headers)
-    reads = httpx.AsyncHTTPTransport(verify=context)
-    return caller, httpx.AsyncClient(transport=reads, timeout=_LOOK_SECONDS, headers=headers)
+    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=_LOOK_SECONDS, headers=headers)
 
 
 async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    """Read at most about `limit` bytes as they come, never unpacked; say whether that was all."""
+    """Read up to `limit` bytes as they come, never unpacked; say whether that was all."""
     body = bytearray()
-    async with aclosing(response.aiter_raw()) as chunks:
+    async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > limit:
@@ -266,17 +258,7 @@ async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     return bytes(body), True
 
 
-def _answer(response: httpx.Response, body: bytes, *, whole: bool) -> Answer:
-    packed = response.headers.get("Content-Encoding", "identity").lower() != "identity"
-    text = "" if packed else body.decode(errors="replace")
-    wait = retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date"))
-    return Answer(response.status_code, text if whole else cut_short(text), wait)
-
-
 def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:
     """Find up to three names that come close, upper and lower case aside."""
-    by_lower: dict[str, list[str]] = {}
-    for name in names:
-        by_lower.setdefault(name.lower(), []).append(name)
-    close = difflib.get_close_matches(group.lower(), by_lower)
-    return tuple(name for lower in close for name in by_lower[lower])[:3]
+    by_lower = {name.lower(): name for name in names}
+    return tuple(by_lower[lower] for lower in difflib.get_close_matches(group.lower(), by_lower))

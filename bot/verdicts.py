@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
@@ -13,7 +13,7 @@ import httpx
 
 from bot.models import GroupName, Outcome, State
 
-TOO_MANY_REQUESTS = 429
+_TOO_MANY_REQUESTS = 429
 _LONGEST_WORDS = 300
 _LONGEST_SECRET = 8192
 _REDACTED = "[redacted]"
@@ -29,6 +29,12 @@ _INVISIBLE = re.compile(
 )
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
+_OBSTACLES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (socket.gaierror, "The name {} could not be resolved"),
+    (ssl.SSLError, "No secure connection to {} could be made"),
+    (ConnectionRefusedError, "The connection to {} was refused"),
+    ((TimeoutError, httpx.TimeoutException), "{} could not be reached in time"),
+)
 _REFUSALS = {
     401: "Turso does not accept the bot's API token: tell its operators.",
     403: "The bot's API token lacks the right group:rotate-creds: tell its operators.",
@@ -41,8 +47,17 @@ class Answer:
 
     status: int
     text: str = field(default="", repr=False)
-    retry_after: float | None = None
-    """How many seconds Turso wants to be left alone, if it said so intelligibly."""
+    pause: float | None = None
+    """How many seconds Turso wants to be left alone, where it said 429 and how many."""
+
+    @classmethod
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, whole: bool) -> "Answer":
+        """Take what counts out of an answer; `headers` do not mind upper and lower case."""
+        packed = headers.get("Content-Encoding", "identity").lower() != "identity"
+        text = "" if packed else body.decode(errors="replace")
+        later = headers.get("Retry-After") if status == _TOO_MANY_REQUESTS else None
+        pause = None if later is None else _seconds(later, headers.get("Date"))
+        return cls(status, text if whole else _cut_short(text), pause)
 
 
 def judge(group: GroupName, answer: Answer, secrets: Collection[str] = ()) -> Outcome:
@@ -81,7 +96,7 @@ def words(text: str, secrets: Collection[str] = ()) -> str:
     if said is None:
         said = "" if _HTML.match(text) else text  # a proxy's error page is nobody's words
     # Redacted before it is cut: half a secret no longer looks like one.
-    line = redacted(cleaned(said), secrets)
+    line = _redacted(cleaned(said), secrets)
     return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
 
 
@@ -91,24 +106,24 @@ def cleaned(text: str) -> str:
     return " ".join(_INVISIBLE.sub("", seen).split())
 
 
-def redacted(line: str, secrets: Collection[str]) -> str:
+def _redacted(line: str, secrets: Collection[str]) -> str:
     """Replace known secrets, and what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         line = line.replace(secret, _REDACTED)
     return _LOOKS_SECRET.sub(_REDACTED, line)
 
 
-def cut_short(text: str) -> str:
+def _cut_short(text: str) -> str:
     """Drop the end of a text that was cut anywhere: half a secret may stand there, and nobody would know it."""
     return re.sub(rf"\S{{1,{_LONGEST_SECRET}}}\Z", "", text)
 
 
-def retry_after(value: str, date: str | None) -> float | None:
-    """Read a `Retry-After` header in seconds; a date counts from the answer's own `Date`, never from our clock."""
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
+def _seconds(later: str, date: str | None) -> float | None:
+    """Read a `Retry-After`; a date counts from the answer's own `Date`, as our clock may be wrong."""
+    if re.fullmatch(r"[0-9]{1,9}", later):
+        return float(later)
     try:
-        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(date or "")).total_seconds()
+        seconds = (parsedate_to_datetime(later) - parsedate_to_datetime(date or "")).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return max(0.0, seconds)
@@ -119,8 +134,8 @@ def _refusal(group: GroupName, answer: Answer) -> str:
         return _REFUSALS[answer.status]
     if answer.status == 404:  # noqa: PLR2004 - the one everybody knows
         return f"Turso knows no group called {group}."
-    if answer.status == TOO_MANY_REQUESTS:
-        pause = "just now" if answer.retry_after is None else f"for {answer.retry_after:.0f} seconds"
+    if answer.status == _TOO_MANY_REQUESTS:
+        pause = "just now" if answer.pause is None else f"for {answer.pause:.0f} seconds"
         return f"Turso takes no more requests {pause}."
     if answer.status < 400:  # noqa: PLR2004 - 3xx
         return f"Turso answered with a redirect ({answer.status}), which the bot never follows."
@@ -129,21 +144,15 @@ def _refusal(group: GroupName, answer: Answer) -> str:
 
 def _obstacle(error: BaseException | None, host: str) -> str:
     """Name what kept a request from leaving; httpx hides it in the causes."""
-    match error:
-        case None:
-            return f"{host} could not be reached"
-        case socket.gaierror():
-            return f"The name {host} could not be resolved"
-        case ssl.SSLError():
-            return f"No secure connection to {host} could be made"
-        case ConnectionRefusedError():
-            return f"The connection to {host} was refused"
-        case TimeoutError() | httpx.TimeoutException():
-            return f"{host} could not be reached in time"
-        case BaseExceptionGroup():  # one error for each address tried
-            return _obstacle(error.exceptions[0], host)
-        case _:
-            return _obstacle(error.__cause__ or error.__context__, host)
+    while error is not None:
+        for kinds, what in _OBSTACLES:
+            if isinstance(error, kinds):
+                return what.format(host)
+        if isinstance(error, BaseExceptionGroup):  # one for each address that was tried
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
+    return f"{host} could not be reached"
 
 
 def _error(text: str) -> str | None:

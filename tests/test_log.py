@@ -104,7 +104,7 @@ def _fail(secret: str, nested: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(token=tokens, password=passwords)
 def test_no_secret_of_any_setting_is_ever_printed(style: LogFormat, token: str, password: str) -> None:
     told = settings_with(token, password)
@@ -164,6 +164,32 @@ def test_what_operators_need_is_printed(said: str) -> None:
 
 def test_a_short_secret_is_replaced_only_where_it_stands_alone() -> None:
     assert Redactor(["bot"]).text("bot:bot robot") == "[redacted]:[redacted] robot"
+
+
+def test_a_value_is_hidden_whole_where_its_name_says_enough(lines: Lines) -> None:
+    configure("info", "json", stream=lines)
+
+    structlog.get_logger("bot").info("asked", Password='two "words"', payload={"trigger_id": ["a b", "c"]})
+
+    (record,) = lines.records
+    assert (record["Password"], record["payload"]) == (REDACTED, {"trigger_id": REDACTED})
+
+
+def test_a_number_that_is_a_secret_is_hidden_in_valid_json(lines: Lines) -> None:
+    configure("info", "json", ["1234567890"], stream=lines)
+
+    structlog.get_logger("bot").info("asked", pin=1234567890, other=[12345678901, 5])
+
+    (record,) = lines.records
+    assert (record["pin"], record["other"]) == (REDACTED, [f"{REDACTED}1", 5])
+
+
+def test_a_secret_that_only_rendering_puts_together_is_hidden(lines: Lines) -> None:
+    configure("info", "console", ["payments=full-access"], stream=lines)
+
+    structlog.get_logger("bot").info("asked", payments="full-access")
+
+    assert "full-access" not in lines.text
 
 
 def test_a_json_line_begins_with_when_and_what(lines: Lines) -> None:

@@ -40,7 +40,7 @@ class Endpoint:
         self._app = app
         self._verifier = SignatureVerifier(signing_secret)
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer 401 to the unsigned, 400 or 413 to the malformed, and what Bolt says to the rest."""
         try:
             payload = _parse(await self._verified(request), request.headers.get("content-type", ""))

@@ -50,11 +50,14 @@ def pressed(body: Payload) -> Pressed:
 
 
 def _presser(body: Payload) -> Actor:
-    """Name the presser; in a shared channel their own team may differ from the one the press came from."""
+    """Name the presser; in a shared channel their own team may differ from the one the press came from.
+
+    A press that comes from no team is nobody's, whatever it says of its user.
+    """
     user = _part(body, "user")
     team = _id(_part(body, "team").get("id"))
-    own = user.get("team_id", team)
-    return Actor(TeamId(team if own == team else _id(own)), UserId(_id(user.get("id"))))
+    own = team if team == NOBODY else _id(user.get("team_id", team))
+    return Actor(TeamId(own), UserId(_id(user.get("id"))))
 
 
 def _delivery(body: Payload) -> str | None:

@@ -1,14 +1,23 @@
 """A Slack, a Turso and a migrated database, around the real process."""
 
-import json
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL, make_url
 
+from bot.allowlist import Allowlist
+from bot.audit import Filter
+from bot.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.slack import LocalSlack, Person
 from bot.sandbox.turso import LocalTurso
-from tests.process import BotProcess, run, settings_for
+from bot.store.allowlist import SqlGrants
+from bot.store.audit import SqlTrail
+from bot.store.database import open_database
+from bot.store.migrations import migrate
+from tests.process import BotProcess, settings_for
 
 ALICE = Person("U0ALICE01", "alice")
 BOB = Person("U0B0B0002", "bob")
@@ -37,15 +46,19 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def settings(
-    slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str, tmp_path: Path
+    slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str
 ) -> dict[str, str]:
     """Settings for a migrated database in which Alice and Bob may rotate everything."""
-    chosen = settings_for(slack, turso, database_url, mode=mode)
-    assert await run(chosen, tmp_path, "migrate") == (0, "", "The schema went from nothing to 0001.\n")
-    for person in (ALICE, BOB):
-        code, _, said = await run(chosen, tmp_path, "allow", "add", person.user_id, "--group", "*")
-        assert code == 0, said
-    return chosen
+    url = load_url(database_url)
+    await asyncio.to_thread(migrate, url)
+    database = open_database(url)
+    try:
+        allowlist = Allowlist(SqlGrants(database), Actor.on_terminal("root"), Organization("acme"))
+        for person in (ALICE, BOB):
+            await allowlist.add(Actor(TeamId(person.team_id), UserId(person.user_id)), "*")
+    finally:
+        await database.close()
+    return settings_for(slack, turso, database_url, mode=mode)
 
 
 @pytest.fixture
@@ -53,6 +66,7 @@ async def bot(settings: dict[str, str], slack: LocalSlack, tmp_path: Path) -> As
     async with BotProcess(tmp_path, settings) as process:
         await connect(slack, process, settings)
         yield process
+        sys.stdout.write(process.output)  # pytest shows it next to a failure
 
 
 async def connect(slack: LocalSlack, process: BotProcess, settings: dict[str, str]) -> None:
@@ -64,12 +78,22 @@ async def connect(slack: LocalSlack, process: BotProcess, settings: dict[str, st
 
 
 @pytest.fixture
-def trail(settings: dict[str, str], tmp_path: Path) -> Trail:
+def trail(settings: dict[str, str]) -> Trail:
     """The actions in the audit trail about rotations, oldest first."""
 
     async def read() -> list[str]:
-        code, out, err = await run(settings, tmp_path, "audit", "list", "--format", "json")
-        assert code == 0, err
-        return [event["action"] for event in reversed(json.loads(out)) if event["action"].startswith("rotation.")]
+        database = open_database(load_url(settings["DATABASE_URL"]))
+        try:
+            events = await SqlTrail(database).page(Filter(), limit=10_000)
+        finally:
+            await database.close()
+        actions = [str(recorded.event.action) for recorded in reversed(events)]
+        return [action for action in actions if action.startswith("rotation.")]
 
     return read
+
+
+def load_url(database_url: str) -> URL:
+    """Read a database URL as the settings do."""
+    url = make_url(database_url)
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url

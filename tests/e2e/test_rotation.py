@@ -19,7 +19,7 @@ async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, b
     card = await slack.sees(ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases", "ledger")
     await slack.presses(ALICE, card, CONFIRM)
     done = await slack.sees(ALICE, "Done: the tokens of payments are rotated", "turso group tokens create payments")
-    told = await slack.sees(None, "rotated the tokens of", ALICE.user_id, channel="C0AUDIT")
+    told = await slack.sees(None, "@alice rotated the tokens of", channel="C0AUDIT")
 
     assert typed.status == 200
     assert card.ephemeral_to == ALICE.user_id

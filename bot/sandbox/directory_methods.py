@@ -1,0 +1,102 @@
+"""Web API methods that tell of the team, its people and its channels."""
+
+from typing import Any
+
+from bot.sandbox.methods import Answer, Arguments, Method, Methods, SaysNoError
+from bot.sandbox.workspace import BOT_USER, Person, Workspace
+
+
+class DirectoryMethods:
+    """`auth.*`, `team.*`, `users.*`, `usergroups.*` and `conversations.*`, against one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def table(self) -> Methods:
+        """Name the methods."""
+        return {
+            "auth.test": Method(self.auth_test),
+            "team.info": Method(self.team_info, "team:read"),
+            "users.info": Method(self.users_info, "users:read"),
+            "users.list": Method(self.users_list, "users:read"),
+            "usergroups.users.list": Method(self.usergroups_users_list, "usergroups:read"),
+            "conversations.open": Method(self.conversations_open, "im:write"),
+            "conversations.info": Method(self.conversations_info, "channels:read"),
+            "conversations.members": Method(self.conversations_members, "channels:read"),
+        }
+
+    def auth_test(self, _: Arguments) -> Answer:
+        """Say whose token it is."""
+        team = {"url": f"https://{self._workspace.domain}.slack.com/", "team": self._workspace.domain}
+        bot = {"user": "turso-rotate", "user_id": BOT_USER, "bot_id": "B0BOT"}
+        return {"ok": True, **team, "team_id": self._workspace.team_id, **bot, "is_enterprise_install": False}
+
+    def team_info(self, _: Arguments) -> Answer:
+        """Describe the workspace."""
+        domain = self._workspace.domain
+        return {"ok": True, "team": {"id": self._workspace.team_id, "name": domain, "domain": domain}}
+
+    def users_info(self, arguments: Arguments) -> Answer:
+        """Describe one person."""
+        person = self._workspace.people.get(str(arguments.get("user", "")))
+        if person is None:
+            raise SaysNoError("user_not_found")
+        return {"ok": True, "user": self._user(person)}
+
+    def users_list(self, _: Arguments) -> Answer:
+        """Describe everybody, on one page."""
+        members = [self._user(person) for person in self._workspace.people.values()]
+        return {"ok": True, "members": members, "response_metadata": {"next_cursor": ""}}
+
+    def usergroups_users_list(self, arguments: Arguments) -> Answer:
+        """List the members of a user group."""
+        users = self._workspace.groups.get(str(arguments.get("usergroup", "")))
+        if users is None:
+            raise SaysNoError("no_such_subteam")
+        return {"ok": True, "users": users}
+
+    def conversations_open(self, arguments: Arguments) -> Answer:
+        """Open a direct conversation with the users, separated by commas."""
+        users = [user.strip() for user in str(arguments.get("users", "")).split(",") if user.strip()]
+        if not users:
+            raise SaysNoError("users_list_not_supplied")
+        if any(user not in self._workspace.people for user in users):
+            raise SaysNoError("user_not_found")
+        return {"ok": True, "channel": {"id": self._workspace.direct(users)}}
+
+    def conversations_info(self, arguments: Arguments) -> Answer:
+        """Describe a channel."""
+        channel = self._channel(arguments)
+        direct = channel in self._workspace.conversations
+        inside = direct or channel in self._workspace.joined
+        kind = {"is_channel": not direct, "is_im": direct, "is_member": inside, "is_archived": False}
+        name = {} if direct else {"name": self._workspace.channels[channel]}
+        return {"ok": True, "channel": {"id": channel, **name, **kind}}
+
+    def conversations_members(self, arguments: Arguments) -> Answer:
+        """List who is in a channel, on one page."""
+        channel = self._channel(arguments)
+        everybody = [each.user_id for each in self._workspace.people.values() if not each.deactivated]
+        members = sorted(self._workspace.conversations.get(channel, everybody))
+        return {"ok": True, "members": [*members, BOT_USER], "response_metadata": {"next_cursor": ""}}
+
+    def _channel(self, arguments: Arguments) -> str:
+        channel = str(arguments.get("channel", ""))
+        if not self._workspace.knows(channel):
+            raise SaysNoError("channel_not_found")
+        return channel
+
+    def _user(self, person: Person) -> dict[str, Any]:
+        return {
+            "id": person.user_id,
+            "team_id": person.team_id,
+            "name": person.name,
+            "real_name": person.name,
+            "deleted": person.deactivated,
+            "profile": {"real_name": person.name, "display_name": person.name},
+            "is_bot": False,
+            "is_restricted": person.is_guest,
+            "is_ultra_restricted": False,
+            "is_stranger": person.team_id != self._workspace.team_id,
+            "tz": "Etc/UTC",
+        }

@@ -1,0 +1,180 @@
+"""The sandbox as a whole: a local Slack, a local Turso, and the real bot between them."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from bot.sandbox import cast
+from bot.sandbox.bad_days import befall
+from bot.sandbox.bot_process import BotFailedError, BotProcess
+from bot.sandbox.slack import LocalSlack
+from bot.sandbox.trail import Trail
+from bot.sandbox.turso import LocalTurso
+
+BotState = Literal["starting", "up", "down"]
+_START_SECONDS = 30.0
+_TRAIL_SECONDS = 0.1  # between two looks at the database file
+_SERVING = '"event": "serving"'
+_DATABASE = "turso-rotate.db"
+
+
+class Stage:
+    """Everything that runs; an async context manager that is usable at once, while the bot still starts."""
+
+    def __init__(self, folder: Path | None = None, *, confirm_seconds: int = 300, call_seconds: float = 5.0) -> None:
+        self.slack = LocalSlack(channels=cast.CHANNELS, people=[role.person for role in cast.ROLES])
+        self.turso = LocalTurso(organization=cast.ORGANIZATION, groups=cast.GROUPS)
+        self.turso.organization.services[:] = cast.organization_services(self.turso.organization)
+        self.trouble = "none"
+        self.bot_state: BotState = "starting"
+        self.version = 0  # goes up with every change
+        self.trail: Trail
+        self.bot: BotProcess
+        self._folder = folder
+        self._limits = {"CONFIRM_TTL": str(confirm_seconds), "TURSO_TIMEOUT": str(call_seconds)}
+        self._changed = asyncio.Condition()
+        self._open = AsyncExitStack()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        folder = await asyncio.to_thread(self._makes_folder)
+        await self._open.enter_async_context(self.slack)
+        await self._open.enter_async_context(self.turso)
+        self.trail = Trail(folder / _DATABASE)
+        self.bot = BotProcess(folder, self._settings(folder))
+        self._open.push_async_callback(self.bot.stop)
+        self._open.push_async_callback(self._ends_tasks)
+        self._keeps(self._follows(self.slack.changes()))
+        self._keeps(self._follows(self.turso.feed.follow()))
+        self._keeps(self._watches_trail())
+        self._first_start = self._keeps(self._starts())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    async def ready(self) -> None:
+        """Wait until the bot serves. Raises `BotFailedError` with its last words if it does not."""
+        await asyncio.shield(self._first_start)
+        if self.bot_state != "up":
+            raise BotFailedError(self.bot.tail)
+
+    async def restart(self) -> None:
+        """Kill the bot as a crash would, and start it again."""
+        async with self._one_at_a_time:
+            await self.bot.kill()
+            await self._starts()
+
+    def sets_trouble(self, trouble: str) -> None:
+        """Let one trouble begin and any other end."""
+        befall(trouble, self.slack, self.turso)
+        self.trouble = trouble
+        self.touch()
+
+    def redeploys(self, service: str) -> None:
+        """Give a service a new token, as its owners would after a rotation."""
+        for token in self.turso.services:
+            if token.name == service:
+                token.works = True
+        self.touch()
+
+    def touch(self) -> None:
+        """Tell those who watch that something changed."""
+        self.version += 1
+        self._keeps(self._notifies())
+
+    async def changes(self, since: int) -> int:
+        """Wait for a version newer than `since`, and return it."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.version > since)
+        return self.version
+
+    def _settings(self, folder: Path) -> dict[str, str]:
+        return {
+            "SLACK_BOT_TOKEN": "xoxb-local-bot",
+            "SLACK_APP_TOKEN": "xapp-local-app",
+            "SLACK_API_URL": self.slack.api_url,
+            "TURSO_ORGANIZATION": cast.ORGANIZATION,
+            "TURSO_API_TOKEN": "local-turso-token",
+            "TURSO_API_URL": self.turso.url,
+            "DATABASE_URL": f"sqlite:///{folder / _DATABASE}",
+            "AUDIT_CHANNEL": cast.AUDIT,
+            "PORT": "0",
+            "LOG_FORMAT": "json",
+            **self._limits,
+        }
+
+    def _makes_folder(self) -> Path:
+        if self._folder is None:
+            return Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="turso-rotate-"))).resolve()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder.resolve()
+
+    async def _starts(self) -> None:
+        self._becomes("starting")
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self.bot.start()
+                await self.bot.says("The schema")
+                await asyncio.gather(self.bot.says(_SERVING), self._allows())
+                await self.slack.connected(timeout=_START_SECONDS)
+        except (BotFailedError, TimeoutError, AssertionError):
+            self._becomes("down")
+        else:
+            self._becomes("up")
+            self._keeps(self._notices_end())
+
+    async def _allows(self) -> None:
+        self.trail.grows()
+        if "allowlist.granted" in self.trail.actions:  # a restart, or a folder that was kept
+            return
+        for role in cast.ROLES:
+            if role.may is not None:
+                who, team = role.person.user_id, role.person.team_id
+                await self.bot.command("allow", "add", who, "--team", team, "--group", role.may, "--note", "sandbox")
+
+    async def _notices_end(self) -> None:
+        await self.bot.ended()
+        if self.bot_state == "up":
+            self._becomes("down")
+
+    def _becomes(self, state: BotState) -> None:
+        self.bot_state = state
+        self.touch()
+
+    async def _follows(self, changes: AsyncIterable[object]) -> None:
+        async for _ in changes:
+            self.touch()
+
+    async def _watches_trail(self) -> None:
+        async for _ in _ticks(_TRAIL_SECONDS):
+            if self.trail.grows():
+                self.touch()
+
+    async def _notifies(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _keeps(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _ends_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ticks(seconds: float) -> AsyncIterator[None]:
+    while True:
+        yield
+        await asyncio.sleep(seconds)
