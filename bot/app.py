@@ -57,6 +57,7 @@ class Bot:
         try:
             for rotation in await self._rotations.tidy():
                 log.info("settled", rotation=rotation.id, state=str(rotation.state))
+                await self._courier.tell(rotation)
             await self._courier.run_due()
         except DatabaseError as error:
             if self._well:

@@ -199,8 +199,6 @@ def _escaped(value: object, keep: str) -> object:
 def _quieten(level: int) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    # It warns that `authorize` wins over SLACK_BOT_TOKEN, which is what is wanted.
-    logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
 
 
 def _is_fit_to_print(record: logging.LogRecord) -> bool:

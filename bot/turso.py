@@ -22,7 +22,6 @@ _PAGE_BYTES = 2 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
-_LEAST_PAUSE_SECONDS = 1.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
 
 
@@ -84,8 +83,7 @@ class TursoClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        flights = list(self._flights.values())
-        for flight in flights:
+        for flight in (flights := list(self._flights.values())):
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
         await self._reader.aclose()
@@ -104,46 +102,36 @@ class TursoClient:
         request = self._request("POST", f"groups/{_checked(group)}/auth/rotate", self._token(group), attempt)
         if not self.has_token(group):
             return Outcome(State.FAILED, f"The bot holds no Turso API token for {group}: nothing was sent.")
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = asyncio.get_running_loop().time()
         error = await self._call(request, attempt)
         if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
             outcome = judge(group, attempt.answer, self._secrets)
         else:
             outcome = unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
-        return replace(outcome, seconds=clock() - began)
+        return replace(outcome, seconds=asyncio.get_running_loop().time() - began)
 
     async def look(self, group: GroupName) -> GroupLook:
         """Look at the group; a courtesy, whose parts may be missing."""
-        _checked(group)
-        if not self.has_token(group):
+        if not self.has_token(_checked(group)):
             return GroupLook(exists=None, databases=None)
-        (exists, similar), rows = await asyncio.gather(self._existence(group), self._databases(group))
-        if rows is None:
-            return GroupLook(exists, None, similar=similar)
-        names, hosts = ([cleaned(str(row.get(key, ""))) for row in rows] for key in ("Name", "Hostname"))
-        return GroupLook(exists, tuple(names), tuple(filter(None, hosts)), similar)
+        until = _soon()
+        (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
+        names, hosts = (tuple(cleaned(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
+        return GroupLook(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
 
     async def groups(self) -> tuple[GroupName, ...] | None:
-        """List the groups, or return `None` where that cannot be read.
-
-        Without a token for the organization, these are the groups the bot holds tokens for.
-        """
+        """List the groups (`None`: unreadable); without an organization's token, those the bot holds tokens for."""
         if not self._api_token:
             return tuple(map(GroupName, sorted(self._group_tokens)))
-        return await self._listed(self._api_token)
+        return await self._listed(self._api_token, _soon())
 
     def _token(self, group: str) -> str:
         return self._group_tokens.get(group) or self._api_token
 
     def _request(self, method: str, path: str, token: str, attempt: _Attempt | None = None) -> httpx.Request:
-        client = self._caller if method == "POST" else self._reader
-        request = client.build_request(
-            method,
-            f"{str(self._base).rstrip('/')}{self._organization}{path}",
-            headers={"Authorization": f"Bearer {token}"},
-            extensions={"trace": attempt.trace} if attempt else {},
-        )
+        url, headers = f"{str(self._base).rstrip('/')}{self._organization}{path}", {"Authorization": f"Bearer {token}"}
+        extensions = {"trace": attempt.trace} if attempt else {}
+        request = self._caller.build_request(method, url, headers=headers, extensions=extensions)
         # httpx resolves `..`, even a quoted one, and `groups/../databases/x` would rotate a database.
         if request.url.raw_path != self._base.raw_path.rstrip(b"/") + f"{self._organization}{path}".encode():
             raise ValueError("this name would lead to another path at Turso")
@@ -164,60 +152,54 @@ class TursoClient:
         return None
 
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
-        async with aclosing(await self._caller.send(request, stream=True, follow_redirects=False)) as response:
-            body, whole = await _read(response, _ANSWER_BYTES)
-            attempt.answer = Answer.of(response.status_code, response.headers, body, whole=whole)
+        async with aclosing(await self._caller.send(request, stream=True)) as response:
+            body = await _read(response, _ANSWER_BYTES)
+            attempt.answer = Answer.of(response.status_code, response.headers, body)
 
     def _pause(self, answer: Answer | None, deadline: asyncio.Timeout) -> float | None:
         """Say how long to wait before the next attempt, if Turso wants that and it can be done in time."""
-        if answer is None or answer.pause is None:
-            return None
-        pause = max(answer.pause, _LEAST_PAUSE_SECONDS)
-        ends = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
-        return pause if asyncio.get_running_loop().time() + pause <= ends else None
+        pause = answer.pause if answer else None
+        latest = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
+        return pause if pause is not None and asyncio.get_running_loop().time() + pause <= latest else None
 
-    async def _existence(self, group: GroupName) -> tuple[bool | None, tuple[str, ...]]:
-        listed = await self._listed(self._api_token or self._token(group))
+    async def _existence(self, group: GroupName, until: float) -> tuple[bool | None, tuple[str, ...]]:
+        listed = await self._listed(self._api_token or self._token(group), until)
         if listed is not None and group in listed:
             return True, ()
         # A token for one group may not list the others, and a list may be seconds old: ask for the very group.
-        page = await self._page(f"groups/{group}", self._token(group))
+        page = await self._page(f"groups/{group}", self._token(group), until)
         exists = {200: True, 404: False}.get(page.status)
         return exists, _similar(group, listed or ()) if exists is False else ()
 
-    async def _databases(self, group: GroupName) -> list[dict[str, Any]] | None:
-        rows = (await self._page(f"databases?group={group}", self._token(group))).rows("databases")
+    async def _databases(self, group: GroupName, until: float) -> list[dict[str, Any]] | None:
+        rows = (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
         return None if rows is None else [row for row in rows if row.get("group", group) == group]
 
-    async def _listed(self, token: str) -> tuple[GroupName, ...] | None:
-        rows = (await self._page("groups", token)).rows("groups")
-        if rows is None:
-            return None
-        names = [str(row.get("name", "")) for row in rows]
-        return tuple(GroupName(name) for name in names if _NAME.fullmatch(name))
+    async def _listed(self, token: str, until: float) -> tuple[GroupName, ...] | None:
+        rows = (await self._page("groups", token, until)).rows("groups")
+        names = [str(row.get("name", "")) for row in rows or ()]
+        return None if rows is None else tuple(GroupName(name) for name in names if _NAME.fullmatch(name))
 
-    async def _page(self, path: str, token: str) -> _Page:
+    async def _page(self, path: str, token: str, until: float) -> _Page:
         """Read once for all who ask at the same time; what could be read stays good for a moment."""
         key = (path, token)
         kept = self._pages.get(key)
         if kept is not None and self._clock() - kept.at < _FRESH_SECONDS:
             return kept
-        if key not in self._flights:
-            self._flights[key] = asyncio.create_task(self._fetch(path, token))
-            self._flights[key].add_done_callback(lambda _: self._flights.pop(key))
-        flight = self._flights[key]
-        await asyncio.wait({flight})  # unlike `await flight`, this does not cancel it for the others
-        return _Page() if flight.cancelled() else flight.result()
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = asyncio.create_task(self._fetch(path, token))
+            flight.add_done_callback(lambda _: self._flights.pop(key))
+        # Unlike `await flight`, this does not cancel it for the others.
+        await asyncio.wait({flight}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        return flight.result() if flight.done() and not flight.cancelled() else _Page()
 
     async def _fetch(self, path: str, token: str) -> _Page:
         request = self._request("GET", path, token)
         try:
-            async with (
-                asyncio.timeout(_LOOK_SECONDS),
-                aclosing(await self._reader.send(request, stream=True, follow_redirects=False)) as response,
-            ):
-                body, whole = await _read(response, _PAGE_BYTES)
-            data = json.loads(body) if whole and response.is_success else {}
+            async with asyncio.timeout_at(_soon()), aclosing(await self._reader.send(request, stream=True)) as response:
+                body = await _read(response, _PAGE_BYTES)
+            data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
         except Exception:  # noqa: BLE001 - a courtesy: what cannot be read is missing
             return _Page()
         page = _Page(response.status_code, data if isinstance(data, dict) else {}, self._clock())
@@ -225,6 +207,10 @@ class TursoClient:
             fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
             self._pages = {**fresh, (path, token): page}
         return page
+
+
+def _soon() -> float:
+    return asyncio.get_running_loop().time() + _LOOK_SECONDS
 
 
 def _checked(group: GroupName) -> GroupName:
@@ -243,19 +229,19 @@ def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.Asy
     # These retries end once a connection stands: nothing is ever sent twice.
     transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
     phases = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
-    caller = httpx.AsyncClient(transport=transport, timeout=phases, headers=headers)
-    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=_LOOK_SECONDS, headers=headers)
+    caller = httpx.AsyncClient(transport=transport, timeout=phases, headers=headers, follow_redirects=False)
+    return caller, httpx.AsyncClient(verify=context, trust_env=False, headers=headers, follow_redirects=False)
 
 
-async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    """Read up to `limit` bytes as they come, never unpacked; say whether that was all."""
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """Read the bytes as they come, never unpacked; give up soon after `limit`."""
     body = bytearray()
     async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > limit:
-                return bytes(body[:limit]), False
-    return bytes(body), True
+                break
+    return bytes(body)
 
 
 def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:

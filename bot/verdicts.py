@@ -14,14 +14,15 @@ import httpx
 from bot.models import GroupName, Outcome, State
 
 _TOO_MANY_REQUESTS = 429
-_LONGEST_WORDS = 300
-_LONGEST_SECRET = 8192
+_LEAST_PAUSE_SECONDS = 1.0  # taken literally, "0" would hammer until the deadline
+_LONGEST_WORDS = 270
+_READABLE = 8192
+_LONGEST_SECRET = 4096
 _REDACTED = "[redacted]"
 _LOOKS_SECRET = re.compile(
-    r"\b(?:bearer|basic)\s+(?!\[redacted\])\S{4,}"
+    r"(?i:\bbearer\s+(?!\[redacted\])\S{4,})"
     r"|eyJ[\w-]{4,}(?:\.[\w-]*)*"
-    r"|(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+",
-    re.IGNORECASE,
+    r"|(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+"
 )
 # Invisible, and yet letters or marks to Unicode: fillers, variation selectors, blank Braille.
 _INVISIBLE = re.compile(
@@ -43,7 +44,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer; its text may end early, where more was sent than anybody will read."""
+    """An answer, complete but for what nobody will read."""
 
     status: int
     text: str = field(default="", repr=False)
@@ -51,13 +52,12 @@ class Answer:
     """How many seconds Turso wants to be left alone, where it said 429 and how many."""
 
     @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, whole: bool) -> "Answer":
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Answer":
         """Take what counts out of an answer; `headers` do not mind upper and lower case."""
         packed = headers.get("Content-Encoding", "identity").lower() != "identity"
-        text = "" if packed else body.decode(errors="replace")
         later = headers.get("Retry-After") if status == _TOO_MANY_REQUESTS else None
         pause = None if later is None else _seconds(later, headers.get("Date"))
-        return cls(status, text if whole else _cut_short(text), pause)
+        return cls(status, "" if packed else body.decode(errors="replace"), pause)
 
 
 def judge(group: GroupName, answer: Answer, secrets: Collection[str] = ()) -> Outcome:
@@ -95,8 +95,10 @@ def words(text: str, secrets: Collection[str] = ()) -> str:
     said = _error(text)
     if said is None:
         said = "" if _HTML.match(text) else text  # a proxy's error page is nobody's words
-    # Redacted before it is cut: half a secret no longer looks like one.
-    line = _redacted(cleaned(said), secrets)
+    line = _redacted(cleaned(said[:_READABLE]), secrets)
+    if len(said) > _READABLE:
+        # Half a secret, which no longer looks like one, may stand at the end.
+        line = line[:-_LONGEST_SECRET] + line[-_LONGEST_SECRET:].rpartition(" ")[0]
     return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
 
 
@@ -108,25 +110,20 @@ def cleaned(text: str) -> str:
 
 def _redacted(line: str, secrets: Collection[str]) -> str:
     """Replace known secrets, and what looks like one."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        line = line.replace(secret, _REDACTED)
+    if known := "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)):
+        line = re.sub(known, _REDACTED, line)
     return _LOOKS_SECRET.sub(_REDACTED, line)
-
-
-def _cut_short(text: str) -> str:
-    """Drop the end of a text that was cut anywhere: half a secret may stand there, and nobody would know it."""
-    return re.sub(rf"\S{{1,{_LONGEST_SECRET}}}\Z", "", text)
 
 
 def _seconds(later: str, date: str | None) -> float | None:
     """Read a `Retry-After`; a date counts from the answer's own `Date`, as our clock may be wrong."""
     if re.fullmatch(r"[0-9]{1,9}", later):
-        return float(later)
+        return max(_LEAST_PAUSE_SECONDS, float(later))
     try:
         seconds = (parsedate_to_datetime(later) - parsedate_to_datetime(date or "")).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return max(0.0, seconds)
+    return max(_LEAST_PAUSE_SECONDS, seconds)
 
 
 def _refusal(group: GroupName, answer: Answer) -> str:
@@ -148,10 +145,9 @@ def _obstacle(error: BaseException | None, host: str) -> str:
         for kinds, what in _OBSTACLES:
             if isinstance(error, kinds):
                 return what.format(host)
-        if isinstance(error, BaseExceptionGroup):  # one for each address that was tried
-            error = error.exceptions[0]
-        else:
-            error = error.__cause__ or error.__context__
+        # A group holds one error for each address that was tried.
+        group = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        error = group[0] if group else error.__cause__ or error.__context__
     return f"{host} could not be reached"
 
 

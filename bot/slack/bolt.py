@@ -1,5 +1,6 @@
 """Ask Slack who the bot is, and build the Bolt app that serves this one workspace."""
 
+import logging
 from dataclasses import dataclass
 
 from slack_bolt.async_app import AsyncApp
@@ -55,7 +56,11 @@ def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
     async def authorize() -> AuthorizeResult:
         return result
 
+    # Bolt warns that `authorize` wins over SLACK_BOT_TOKEN in the environment, which is what is wanted.
+    logger = logging.getLogger("bot.bolt")
+    logger.setLevel(logging.ERROR)
     app = AsyncApp(
+        logger=logger,
         client=web,
         authorize=authorize,
         process_before_response=True,

@@ -41,11 +41,12 @@ class Courier:
         self._reply_to = reply_to
         self._audit_channel = audit_channel
 
-    async def tell(self, rotation: Rotation, reply: Reply) -> None:
-        """Run the errands of a rotation that has just ended, over the reply at hand.
+    async def tell(self, rotation: Rotation, reply: Reply | None = None) -> None:
+        """Run the errands of a rotation that has just ended, over the reply at hand if there is one.
 
         Without the database the card is settled all the same, and the errands stay for later.
         """
+        reply = reply or self._reply_to(rotation.requester, rotation.channel_id)
         try:
             for letter in await self._outbox.of(rotation.id):
                 await self._run(letter, rotation, reply)
@@ -63,10 +64,9 @@ class Courier:
             if rotation is None:
                 await self._outbox.done(letter)
                 continue
-            await self._run(letter, rotation, None)
+            await self._run(letter, rotation, self._reply_to(rotation.requester, rotation.channel_id))
 
-    async def _run(self, letter: Letter, rotation: Rotation, reply: Reply | None) -> None:
-        reply = reply or self._reply_to(rotation.requester, rotation.channel_id)
+    async def _run(self, letter: Letter, rotation: Rotation, reply: Reply) -> None:
         pause = min(2.0**letter.attempts, _LONGEST_PAUSE_SECONDS)
         try:
             told = await (

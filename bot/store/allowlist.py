@@ -4,13 +4,49 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
 
 from bot.models import Actor, Event, Grant, GrantId, TeamId, UserId
 from bot.ports import Held, NewGrant
 from bot.store.audit import record
-from bot.store.database import Database, now_in
+from bot.store.database import Database
+from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist
+
+
+def _with_time(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Select grants in one round trip with the time: a row that holds only the time stands for none at all."""
+    here = select(literal_column("1").label("one")).subquery("here")
+    found = here.outerjoin(allowlist, and_(true(), *conditions))
+    return select(database_now().label("now"), allowlist).select_from(found).order_by(allowlist.c.id)
+
+
+_NOT_REVOKED = allowlist.c.revoked_at.is_(None)
+_EVER = _with_time()
+_ALL = _with_time(_NOT_REVOKED)
+_HELD_BY = _with_time(
+    allowlist.c.team_id == bindparam("of_team"), allowlist.c.user_id == bindparam("of_user"), _NOT_REVOKED
+)
+_ADD = insert(allowlist).values(granted_at=database_now()).returning(allowlist)
+_REVOKE = (
+    update(allowlist)
+    .where(allowlist.c.team_id == bindparam("of_team"), allowlist.c.user_id == bindparam("of_user"))
+    .where(allowlist.c.revoked_at.is_(None))
+    .values(revoked_at=database_now())
+    .returning(allowlist)
+)
 
 
 class SqlGrants:
@@ -21,44 +57,26 @@ class SqlGrants:
 
     async def held_by(self, actor: Actor) -> Held:
         """Read the actor's grants and the database's time."""
-        query = _of(actor).where(allowlist.c.revoked_at.is_(None))
-
-        def work(connection: Connection) -> Held:
-            rows = connection.execute(query).all()
-            return Held(tuple(map(_grant, rows)), now_in(connection))
-
-        return await self._database.read(work)
+        return await self._held(_HELD_BY, {"of_team": actor.team_id, "of_user": actor.user_id})
 
     async def all(self, *, revoked: bool = False) -> Held:
         """Read every grant, oldest first; those that were revoked too if asked for."""
-        query = select(allowlist).order_by(allowlist.c.id)
-        if not revoked:
-            query = query.where(allowlist.c.revoked_at.is_(None))
-
-        def work(connection: Connection) -> Held:
-            rows = connection.execute(query).all()
-            return Held(tuple(map(_grant, rows)), now_in(connection))
-
-        return await self._database.read(work)
+        return await self._held(_EVER if revoked else _ALL, {})
 
     async def add(self, new: NewGrant, event: Event) -> Grant:
         """Insert a grant; its id is added to the event's detail."""
+        columns = {
+            "team_id": new.actor.team_id,
+            "user_id": new.actor.user_id,
+            "pattern": new.pattern,
+            "until": new.until,
+            "note": new.note,
+            "granted_by_team": event.actor.team_id,
+            "granted_by_user": event.actor.user_id,
+        }
 
         def work(connection: Connection) -> Grant:
-            row = connection.execute(
-                insert(allowlist)
-                .values(
-                    team_id=new.actor.team_id,
-                    user_id=new.actor.user_id,
-                    pattern=new.pattern,
-                    until=new.until,
-                    note=new.note,
-                    granted_at=now_in(connection),
-                    granted_by_team=event.actor.team_id,
-                    granted_by_user=event.actor.user_id,
-                )
-                .returning(allowlist)
-            ).one()
+            row = connection.execute(_ADD, columns).one()
             record(connection, replace(event, detail={**event.detail, "grant": row.id}))
             return _grant(row)
 
@@ -66,20 +84,16 @@ class SqlGrants:
 
     async def revoke(self, actor: Actor, pattern: str | None, event: Event) -> Sequence[Grant]:
         """Mark the actor's grants (with that pattern, or all) as revoked; one event for each."""
-        chosen = allowlist.c.pattern == pattern if pattern is not None else allowlist.c.id.is_not(None)
+        statement = _REVOKE if pattern is None else _REVOKE.where(allowlist.c.pattern == pattern)
+        columns = {
+            "of_team": actor.team_id,
+            "of_user": actor.user_id,
+            "revoked_by_team": event.actor.team_id,
+            "revoked_by_user": event.actor.user_id,
+        }
 
         def work(connection: Connection) -> Sequence[Grant]:
-            rows = connection.execute(
-                update(allowlist)
-                .where(allowlist.c.team_id == actor.team_id, allowlist.c.user_id == actor.user_id)
-                .where(allowlist.c.revoked_at.is_(None), chosen)
-                .values(
-                    revoked_at=now_in(connection),
-                    revoked_by_team=event.actor.team_id,
-                    revoked_by_user=event.actor.user_id,
-                )
-                .returning(allowlist)
-            ).all()
+            rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
                 detail = {**event.detail, "grant": row.id, "pattern": row.pattern}
                 record(connection, replace(event, detail=detail))
@@ -87,9 +101,12 @@ class SqlGrants:
 
         return await self._database.write(work)
 
+    async def _held(self, query: Select[Any], chosen: dict[str, Any]) -> Held:
+        def work(connection: Connection) -> Held:
+            rows = connection.execute(query, chosen).all()
+            return Held(tuple(_grant(row) for row in rows if row.id is not None), rows[0].now)
 
-def _of(actor: Actor) -> Any:
-    return select(allowlist).where(allowlist.c.team_id == actor.team_id, allowlist.c.user_id == actor.user_id)
+        return await self._database.read(work)
 
 
 def _grant(row: Row[Any]) -> Grant:

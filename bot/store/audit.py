@@ -3,16 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from bot.audit import Filter
 from bot.errors import Duplicate
 from bot.models import Action, Actor, Event, GroupName, Organization, Recorded, RotationId, TeamId, UserId
-from bot.store.database import Database, now_in
+from bot.store.database import Database
+from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events
 
 _LOCK = 0x7475_7273_6F72_6F74  # "tursorot": the advisory lock under which PostgreSQL's events are numbered
+
+# Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
+_TAKE_TURN = select(func.pg_advisory_xact_lock(_LOCK))
+# A statement of its own, so that it sees what was committed while the turn was waited for.
+_LAST = select(func.coalesce(func.max(audit_events.c.seq), 0), database_now())
+_INSERT = insert(audit_events)
+_STORY = (
+    select(audit_events)
+    .where(audit_events.c.rotation_id == bindparam("of_rotation"))
+    .order_by(audit_events.c.seq)
+)
 
 
 def record(connection: Connection, event: Event) -> Recorded:
@@ -21,11 +33,11 @@ def record(connection: Connection, event: Event) -> Recorded:
     Raises `Duplicate` if an event of the same delivery stands already.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    seq = (connection.execute(select(func.max(audit_events.c.seq))).scalar_one() or 0) + 1
-    recorded = Recorded(seq, now_in(connection), event)
+        connection.execute(_TAKE_TURN)
+    last, now = connection.execute(_LAST).one()
+    recorded = Recorded(last + 1, now, event)
     try:
-        connection.execute(insert(audit_events), _columns(recorded))
+        connection.execute(_INSERT, _columns(recorded))
     except IntegrityError as error:
         if "delivery" in str(error.orig):
             raise Duplicate from error
@@ -99,5 +111,7 @@ class SqlTrail:
 
     async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
         """Read the events of one rotation in their order."""
-        query = select(audit_events).where(audit_events.c.rotation_id == rotation_id).order_by(audit_events.c.seq)
-        return await self._database.read(lambda connection: [_recorded(row) for row in connection.execute(query)])
+        chosen = {"of_rotation": rotation_id}
+        return await self._database.read(
+            lambda connection: [_recorded(row) for row in connection.execute(_STORY, chosen)]
+        )

@@ -1,34 +1,40 @@
 """What people are still to be told, written with the outcome and done by any replica, one at a time."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from bot.models import Errand, RotationId
 from bot.ports import Letter
-from bot.store.database import Database, now_in
-from bot.store.sqltypes import database_now
+from bot.store.database import Database
+from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import outbox
 
 HEAD_START_SECONDS = 10.0
 """How long the replica that wrote an errand may try it before any replica takes it."""
 
 
+_POST = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
+_OF = select(outbox).where(outbox.c.rotation_id == bindparam("of_rotation")).order_by(outbox.c.id)
+_DUE = select(outbox.c.id).where(outbox.c.due_at <= database_now()).order_by(outbox.c.due_at).limit(1)
+_TAKE = (
+    update(outbox)
+    .where(outbox.c.id == _DUE.with_for_update(skip_locked=True).scalar_subquery())
+    .values(due_at=database_later("in_seconds"), attempts=outbox.c.attempts + 1)
+    .returning(outbox)
+)
+_PUT_OFF = (
+    update(outbox).where(outbox.c.id == bindparam("of_letter")).values(due_at=database_later("in_seconds"))
+)
+_DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
+
+
 def post(connection: Connection, rotation_id: RotationId, errands: Iterable[Errand]) -> None:
     """Leave errands in the transaction at hand."""
-    now = now_in(connection)
     for errand in errands:
-        connection.execute(
-            insert(outbox).values(
-                rotation_id=rotation_id,
-                errand=str(errand),
-                created_at=now,
-                due_at=now + timedelta(seconds=HEAD_START_SECONDS),
-                attempts=0,
-            )
-        )
+        letter = {"rotation_id": rotation_id, "errand": str(errand), "in_seconds": HEAD_START_SECONDS}
+        connection.execute(_POST, letter)
 
 
 class SqlOutbox:
@@ -39,51 +45,33 @@ class SqlOutbox:
 
     async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
         """Read the errands about one rotation."""
-        query = select(outbox).where(outbox.c.rotation_id == rotation_id).order_by(outbox.c.id)
-        return await self._database.read(lambda connection: [_letter(row) for row in connection.execute(query)])
+        chosen = {"of_rotation": rotation_id}
+        return await self._database.read(
+            lambda connection: [_letter(row) for row in connection.execute(_OF, chosen)]
+        )
 
     async def take(self, seconds: float) -> Letter | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""
-        due = (
-            select(outbox.c.id)
-            .where(outbox.c.due_at <= database_now())
-            .order_by(outbox.c.due_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
 
         def work(connection: Connection) -> Letter | None:
-            row = connection.execute(
-                update(outbox)
-                .where(outbox.c.id == due.scalar_subquery())
-                .values(due_at=now_in(connection) + timedelta(seconds=seconds), attempts=outbox.c.attempts + 1)
-                .returning(outbox)
-            ).first()
+            row = connection.execute(_TAKE, {"in_seconds": seconds}).first()
             return None if row is None else _letter(row)
 
         return await self._database.write(work)
 
     async def any_due(self) -> bool:
         """Say whether an errand waits, without taking it."""
-        query = select(outbox.c.id).where(outbox.c.due_at <= database_now()).limit(1)
-        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
+        return await self._database.read(lambda connection: connection.execute(_DUE).first() is not None)
 
     async def put_off(self, letter: Letter, seconds: float) -> None:
         """Try again in so many seconds."""
-
-        def work(connection: Connection) -> None:
-            due = now_in(connection) + timedelta(seconds=seconds)
-            connection.execute(update(outbox).where(outbox.c.id == letter.id).values(due_at=due))
-
-        await self._database.write(work)
+        chosen = {"of_letter": letter.id, "in_seconds": seconds}
+        await self._database.write(lambda connection: connection.execute(_PUT_OFF, chosen).rowcount)
 
     async def done(self, letter: Letter) -> None:
         """Strike an errand off: people were told, or it was given up."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(outbox).where(outbox.c.id == letter.id))
-
-        await self._database.write(work)
+        chosen = {"of_letter": letter.id}
+        await self._database.write(lambda connection: connection.execute(_DONE, chosen).rowcount)
 
 
 def _letter(row: Row[Any]) -> Letter:

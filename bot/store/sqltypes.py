@@ -4,14 +4,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Dialect, Text, TypeDecorator
+from sqlalchemy import Dialect, Float, Text, TypeDecorator, bindparam
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
-
-_TEXT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -24,24 +22,29 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(TIMESTAMP(timezone=True))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Turn a moment into what the driver takes."""
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a moment without a zone cannot be stored")
         value = value.astimezone(UTC)
-        return value if dialect.name == "postgresql" else value.strftime(_TEXT_FORM)
+        if dialect.name == "postgresql":
+            return value
+        return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Read a moment, whatever zone the session is in."""
         if value is None:
             return None
         if isinstance(value, datetime):
             return value.astimezone(UTC)
-        return datetime.strptime(value, _TEXT_FORM).replace(tzinfo=UTC)
+        return datetime.fromisoformat(value)
 
 
 class Json(TypeDecorator[dict[str, Any]]):
@@ -50,27 +53,52 @@ class Json(TypeDecorator[dict[str, Any]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
+        """Write the object."""
         return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:
+    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:  # noqa: ARG002
+        """Read the object."""
         return dict(json.loads(value))
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The moment by the database's clock at which the statement runs."""
+    """The moment by the database's clock at which the statement began to run."""
 
     type = UtcTime()
     inherit_cache = True
     name = "database_now"
 
 
+class database_later(FunctionElement[datetime]):  # noqa: N801 - as above
+    """The same, so many seconds later; the parameter of that name says how many."""
+
+    type = UtcTime()
+    inherit_cache = True
+    name = "database_later"
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(bindparam(parameter, type_=Float()))
+
+
 @compiles(database_now, "postgresql")
-def _postgresql(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
-    return "clock_timestamp()"
+def _now_postgresql(_: database_now, __: SQLCompiler, **___: Any) -> str:
+    # Not clock_timestamp(), which changes within a statement and so can use no index.
+    return "statement_timestamp()"
 
 
 @compiles(database_now, "sqlite")
-def _sqlite(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+def _now_sqlite(_: database_now, __: SQLCompiler, **___: Any) -> str:
     # SQLite's clock has milliseconds; three zeros keep the text's width.
     return "(strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z')"
+
+
+@compiles(database_later, "postgresql")
+def _later_postgresql(element: database_later, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(database_later, "sqlite")
+def _later_sqlite(element: database_later, compiler: SQLCompiler, **options: Any) -> str:
+    seconds = f"printf('%+.3f seconds', {compiler.process(element.clauses, **options)})"
+    return f"(strftime('%Y-%m-%dT%H:%M:%f', 'now', {seconds}) || '000Z')"

@@ -1,0 +1,53 @@
+"""The settings tables that people read, against the settings that the code reads."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from bot.config import DatabaseSettings, Settings
+
+ROOT = Path(__file__).parents[1]
+HEADER = "| name | default | meaning |"
+PAGES = [page for page in ("docs/configuration.md", "README.md") if HEADER in (ROOT / page).read_text()]
+ROW = re.compile(r"^\| (`[A-Z_`, ]+`) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+
+
+def table(text: str) -> dict[str, tuple[str, str]]:
+    """Read the rows of a settings table; a row may name several settings, with as many defaults."""
+    rows = {}
+    for names, defaults, meaning in ROW.findall(text.partition(HEADER)[2].partition("\n\n")[0]):
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True):
+            rows[name.strip("`")] = (default.strip("`"), meaning)
+    return rows
+
+
+def defaults() -> Mapping[str, str]:
+    return {
+        name.upper(): "required" if field.is_required() else shown(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def shown(default: object) -> str:
+    if isinstance(default, URL):
+        return default.render_as_string()
+    return "\N{EN DASH}" if default in (None, {}) else str(default)
+
+
+def test_there_is_a_table() -> None:
+    assert "docs/configuration.md" in PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_setting_is_in_the_table_with_its_default(page: str) -> None:
+    rows = table((ROOT / page).read_text())
+
+    assert {name: default for name, (default, _) in rows.items()} == defaults()
+    assert all(meaning.strip() for _, meaning in rows.values())
+
+
+def test_what_looks_after_the_database_needs_nothing() -> None:
+    assert not any(field.is_required() for field in DatabaseSettings.model_fields.values())
