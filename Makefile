@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help test lint format types imports check sandbox bench wheel clean
+.PHONY: help test run lint format types imports check sandbox bench wheel clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,6 +22,12 @@ $(READY): pyproject.toml uv.lock | $(UV)
 
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
 	$(RUN)/python -m pytest $(ARGS)
+
+run: $(READY) ## Migrate the database and serve Slack, with the settings of the environment or .env
+	$(RUN)/turso-rotate serve --migrate
+
+bench: $(READY) ## Measure speed, side by side with a bare Bolt app, and print ratios
+	$(RUN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## Check formatting, lint, types and import contracts
 	$(RUN)/ruff format --check

@@ -114,6 +114,30 @@ class RotationStore(Protocol):
         ...
 
 
+class Outbox(Protocol):
+    """The errands still to be run. All of it may raise `DatabaseError`."""
+
+    async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
+        """Read the errands about one rotation."""
+        ...
+
+    async def take(self, seconds: float) -> Letter | None:
+        """Take the errand that is due longest; for so many seconds nobody else takes it."""
+        ...
+
+    async def any_due(self) -> bool:
+        """Say whether an errand waits, without taking it."""
+        ...
+
+    async def put_off(self, letter: Letter, seconds: float) -> None:
+        """Try again in so many seconds."""
+        ...
+
+    async def done(self, letter: Letter) -> None:
+        """Strike an errand off."""
+        ...
+
+
 class Trail(Protocol):
     """The audit trail, to which events without a change of state are appended."""
 

@@ -89,7 +89,7 @@ class Rotations:
         self._trail = trail
         self._turso = turso
         self._new_id = new_id
-        self._unrecorded: dict[RotationId, tuple[Claimed, Outcome]] = {}
+        self._unrecorded: dict[str, tuple[Claimed, Outcome]] = {}  # by claim
 
     async def rotatable(self, actor: Actor) -> tuple[GroupName, ...] | None:
         """List the groups the actor may rotate, or return `None` where Turso cannot be asked."""
@@ -152,7 +152,7 @@ class Rotations:
                 raise
             except DatabaseUnavailable:
                 # The commit may have gone through although its answer was lost. No call follows, so say so.
-                self._unrecorded[rotation_id] = (claimed, _NEVER_STARTED)
+                self._unrecorded[claimed.claim] = (claimed, _NEVER_STARTED)
                 raise
             if started is not None:
                 return replace(claimed, rotation=started)
@@ -224,7 +224,7 @@ class Rotations:
         return await self._store.move(rotation.id, expected=rotation.state, event=event)
 
     async def _record(self, claimed: Claimed, outcome: Outcome) -> Rotation:
-        self._unrecorded[claimed.rotation.id] = (claimed, outcome)
+        self._unrecorded[claimed.claim] = (claimed, outcome)
         try:
             settled = await self._settle(claimed, outcome)
             return settled or await self._store.get(claimed.rotation.id) or claimed.rotation
@@ -239,7 +239,7 @@ class Rotations:
         settled = await self._store.move(rotation.id, expected=State.ROTATING, event=event, claim=claimed.claim)
         if settled is None and outcome.state is not State.UNKNOWN:
             settled = await self._store.move(rotation.id, expected=State.UNKNOWN, event=event, claim=claimed.claim)
-        self._unrecorded.pop(rotation.id, None)
+        self._unrecorded.pop(claimed.claim, None)
         return settled
 
     def _event(

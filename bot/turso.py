@@ -20,7 +20,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANSWER_BYTES = 64 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
-_LOOK_SECONDS = 3.0
 _FRESH_SECONDS = 5.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
 
@@ -64,6 +63,7 @@ class TursoClient:
         group_tokens: Mapping[str, str],
         timeout: float,
         version: str,
+        look_seconds: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
@@ -71,7 +71,7 @@ class TursoClient:
         if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):
             # Said here, as the HTTP library's error would quote the whole header.
             raise ValueError("a Turso API token holds what cannot stand in a header")
-        self._timeout, self._clock = timeout, clock
+        self._timeout, self._look_seconds, self._clock = timeout, look_seconds, clock
         self._caller, self._reader = _clients(timeout, version)
         self._base = httpx.URL(base_url)
         self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
@@ -114,7 +114,7 @@ class TursoClient:
         """Look at the group; a courtesy, whose parts may be missing."""
         if not self.has_token(_checked(group)):
             return GroupLook(exists=None, databases=None)
-        until = _soon()
+        until = self._soon()
         (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
         names, hosts = (tuple(cleaned(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
         return GroupLook(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
@@ -123,7 +123,10 @@ class TursoClient:
         """List the groups (`None`: unreadable); without an organization's token, those the bot holds tokens for."""
         if not self._api_token:
             return tuple(map(GroupName, sorted(self._group_tokens)))
-        return await self._listed(self._api_token, _soon())
+        return await self._listed(self._api_token, self._soon())
+
+    def _soon(self) -> float:
+        return asyncio.get_running_loop().time() + self._look_seconds
 
     def _token(self, group: str) -> str:
         return self._group_tokens.get(group) or self._api_token
@@ -197,7 +200,10 @@ class TursoClient:
     async def _fetch(self, path: str, token: str) -> _Page:
         request = self._request("GET", path, token)
         try:
-            async with asyncio.timeout_at(_soon()), aclosing(await self._reader.send(request, stream=True)) as response:
+            async with (
+                asyncio.timeout_at(self._soon()),
+                aclosing(await self._reader.send(request, stream=True)) as response,
+            ):
                 body = await _read(response, _PAGE_BYTES)
             data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
         except Exception:  # noqa: BLE001 - a courtesy: what cannot be read is missing
@@ -207,10 +213,6 @@ class TursoClient:
             fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
             self._pages = {**fresh, (path, token): page}
         return page
-
-
-def _soon() -> float:
-    return asyncio.get_running_loop().time() + _LOOK_SECONDS
 
 
 def _checked(group: GroupName) -> GroupName:

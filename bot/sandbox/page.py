@@ -92,26 +92,25 @@ class Page:
 
     async def _streams(self, response: web.StreamResponse, viewer: Viewer) -> None:
         """Send a picture whenever it differs from the last one: whoever reconnects has missed nothing."""
-        shown, version = "", -1
+        shown = ""
         while not self._app[_CLOSING].is_set():
+            version = self._stage.version  # before the picture: what changes meanwhile makes another one
             picture = json.dumps(snapshot(self._stage, viewer))
-            if picture != shown:
-                await response.write(f"data: {picture}\n\n".encode())
-                shown = picture
-            elif version >= 0:
-                await response.write(b": still here\n\n")
-            version = await self._awaits(self._stage.version if version < 0 else version)
+            news = f"data: {picture}" if picture != shown else ": still here"
+            await response.write(f"{news}\n\n".encode())
+            shown = picture
+            await self._awaits(version)
             await asyncio.sleep(_CALM_SECONDS)
 
-    async def _awaits(self, version: int) -> int:
+    async def _awaits(self, version: int) -> None:
         changed = asyncio.ensure_future(self._stage.changes(version))
         closing = asyncio.ensure_future(self._app[_CLOSING].wait())
-        done, pending = await asyncio.wait(
-            {changed, closing}, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-        for each in pending:
-            each.cancel()
-        return changed.result() if changed in done else version
+        either = {changed, closing}
+        try:
+            await asyncio.wait(either, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in either:
+                each.cancel()
 
 
 def _person(user_id: str) -> Person:

@@ -32,10 +32,10 @@ class Viewer:
     @classmethod
     def of(cls, stage: Stage, person: Person, since: str) -> "Viewer":
         """Read `since` as the page got it; anything else means a page that opens now."""
-        found = _SINCE.fullmatch(since)
-        if found is None:
-            return cls(person, len(stage.slack.messages), len(stage.slack.workspace.modals))
-        return cls(person, int(found[1]), int(found[2]))
+        messages, modals = len(stage.slack.messages), len(stage.slack.workspace.modals)
+        if found := _SINCE.fullmatch(since):
+            return cls(person, min(messages, int(found[1])), min(modals, int(found[2])))
+        return cls(person, messages, modals)
 
     @property
     def since(self) -> str:

@@ -8,10 +8,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import DatabaseError
 from bot.models import Actor, ChannelId, Errand, Rotation
-from bot.ports import Letter, RotationStore
+from bot.ports import Letter, Outbox, RotationStore
 from bot.slack import messages
 from bot.slack.replies import FAILURES, Reply
-from bot.store.outbox import SqlOutbox
 
 TAKEN_SECONDS = 60.0
 """How long a replica may run an errand before another one takes it."""
@@ -28,7 +27,7 @@ class Courier:
 
     def __init__(
         self,
-        outbox: SqlOutbox,
+        outbox: Outbox,
         rotations: RotationStore,
         *,
         web: AsyncWebClient,

@@ -124,7 +124,8 @@ def announcement(rotation: Rotation) -> Message:
     said = {
         State.SUCCEEDED: ":white_check_mark: {who} rotated the tokens of {group} in {organization}. "
         "Tokens minted for the group before no longer work; services need new ones.",
-        State.FAILED: ":x: {who} tried to rotate the tokens of {group} in {organization}. It failed; nothing was changed.",
+        State.FAILED: ":x: {who} tried to rotate the tokens of {group} in {organization}. It failed, "
+        "and nothing was changed.",
         State.UNKNOWN: ":warning: {who} rotated the tokens of {group} in {organization}, and *it is not known whether "
         "that happened*. Check whether services that use the group still work.",
     }[rotation.state]

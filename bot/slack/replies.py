@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import aiohttp
+import structlog
 from slack_sdk.errors import SlackClientError
-from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
@@ -12,6 +12,8 @@ from bot.models import Actor, ChannelId
 from bot.slack.blocks import Message
 
 _OK = 200
+
+log = structlog.get_logger(__name__)
 
 FAILURES = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
 """What may come out of Slack's client when Slack or the network misbehave."""
@@ -48,9 +50,7 @@ class Reply:
     async def _post(self, body: dict[str, object]) -> bool:
         if self.response_url is None:
             return False
-        client = AsyncWebhookClient(
-            self.response_url, session=self.session, retry_handlers=[AsyncRateLimitErrorRetryHandler()]
-        )
+        client = AsyncWebhookClient(self.response_url, session=self.session)
         try:
             return (await client.send_dict(body)).status_code == _OK
         except FAILURES:
@@ -66,6 +66,7 @@ class Reply:
     async def _directly(self, message: Message) -> bool:
         try:
             await self.web.chat_postMessage(channel=self.reader.user_id, **message.payload())
-        except FAILURES:
+        except FAILURES as error:
+            log.warning("a reply could not be delivered", channel=self.channel_id, error=type(error).__name__)
             return False
         return True

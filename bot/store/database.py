@@ -6,16 +6,16 @@ async driver that hops to a thread for every statement, and parallel writers nev
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy.exc
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
-from bot.store.sqltypes import database_now
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -52,18 +52,29 @@ def open_database(url: URL) -> Database:
     return _Sqlite(url) if url.get_backend_name() == "sqlite" else _Postgres(url)
 
 
+_UNREADABLE = "The database does not answer."
+_SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
+    (
+        DatabaseReadOnly,
+        "The database refuses to write.",
+        ("readonly", "read-only", "permission denied", "disk is full", "no space left", "disk full"),
+    ),
+    (DatabaseUnavailable, "The database is locked by somebody else.", ("locked", "lock timeout")),
+    (DatabaseUnavailable, "The database file cannot be opened.", ("unable to open", "not a database")),
+    (DatabaseUnavailable, "The database refuses the login.", ("authentication failed", "no password supplied")),
+)
+_DRIVER = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, sqlite3.Error, OSError)
+
+
 def explain(error: Exception) -> DatabaseError | None:
     """Put a driver's failure into words, or return `None` when it is not the database's doing."""
-    if isinstance(error, sqlalchemy.exc.IntegrityError):
+    if isinstance(error, sqlalchemy.exc.IntegrityError) or not isinstance(error, _DRIVER):
         return None
-    text = str(getattr(error, "orig", error)).lower()
-    if any(sign in text for sign in ("readonly", "disk is full", "permission denied", "read-only", "disk full")):
-        return DatabaseReadOnly("The database refuses to write.")
-    if "locked" in text or "lock timeout" in text:
-        return DatabaseUnavailable("The database is locked by somebody else.")
-    if isinstance(error, sqlalchemy.exc.DBAPIError | sqlalchemy.exc.TimeoutError | OSError):
-        return DatabaseUnavailable("The database does not answer.")
-    return None
+    said = str(getattr(error, "orig", error)).lower()
+    for kind, words, signs in _SIGNS:
+        if any(sign in said for sign in signs):
+            return kind(words)
+    return DatabaseUnavailable(_UNREADABLE)
 
 
 class _Postgres:
@@ -85,7 +96,7 @@ class _Postgres:
                 "tcp_user_timeout": 5000,
             },
         )
-        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Work[T]) -> T:
         return await self._bounded(self._transaction(work))
@@ -94,6 +105,8 @@ class _Postgres:
         return await self._bounded(self._transaction(work))
 
     async def close(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=WAIT_SECONDS)
         await self._engine.dispose()
 
     async def _transaction(self, work: Work[T]) -> T:
@@ -106,16 +119,16 @@ class _Postgres:
     async def _bounded(self, transaction: Coroutine[Any, Any, T]) -> T:
         """Wait a limited time; psycopg may take ten seconds more to give up a silent connection."""
         task = asyncio.ensure_future(transaction)
-        self._abandoned.add(task)
+        self._under_way.add(task)
         task.add_done_callback(self._forget)
         done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
         if not done:
             task.cancel()
-            raise DatabaseUnavailable("The database does not answer.")
+            raise DatabaseUnavailable(_UNREADABLE)
         return task.result()
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._abandoned.discard(task)
+        self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not report it as lost
 
@@ -158,7 +171,7 @@ def _engine(url: URL, size: int, begin: str) -> Engine:
         connect_args={"check_same_thread": False, "timeout": LOCK_SECONDS, "isolation_level": None},
     )
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "begin", lambda connection: connection.connection.dbapi_connection.execute(begin))
     return engine
 
 
@@ -178,8 +191,3 @@ def _transaction(engine: Engine, work: Work[T]) -> T:
             return work(connection)
     except Exception as error:
         raise explain(error) or error from error
-
-
-def now_in(connection: Connection) -> Any:
-    """Read the database's clock."""
-    return connection.execute(select(database_now())).scalar_one()
