@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -7,7 +8,19 @@ import pytest
 
 from tests.postgres import SOURCES, PostgresServer, binaries
 
+_LOOPBACK = ("127.", "::1", "localhost")
 _SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_configure() -> None:
+    """Refuse every connection that would leave this machine."""
+    sys.addaudithook(_stay_here)
+
+
+def _stay_here(event: str, arguments: tuple[object, ...]) -> None:
+    address = arguments[1] if event == "socket.connect" else None
+    if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+        raise AssertionError(f"a test connects to {address[0]}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

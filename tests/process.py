@@ -109,7 +109,10 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mode: str = "socket") -> dict[str, str]:
     """Configure a bot for the local Slack and the local Turso."""
-    way_in = {"SLACK_APP_TOKEN": "xapp-local-app"} if mode == "socket" else {"SLACK_SIGNING_SECRET": "local-signing-secret"}
+    ways_in = {
+        "socket": {"SLACK_APP_TOKEN": "xapp-local-app"},
+        "http": {"SLACK_SIGNING_SECRET": "local-signing-secret"},
+    }
     return {
         "SLACK_BOT_TOKEN": "xoxb-local-bot",
         "SLACK_API_URL": slack.api_url,
@@ -121,7 +124,7 @@ def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mod
         "AUDIT_CHANNEL": "C0AUDIT",
         "PORT": "0",
         "LOG_FORMAT": "json",
-        **way_in,
+        **ways_in[mode],
     }
 
 

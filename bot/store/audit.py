@@ -20,11 +20,7 @@ _TAKE_TURN = select(func.pg_advisory_xact_lock(_LOCK))
 # A statement of its own, so that it sees what was committed while the turn was waited for.
 _LAST = select(func.coalesce(func.max(audit_events.c.seq), 0), database_now())
 _INSERT = insert(audit_events)
-_STORY = (
-    select(audit_events)
-    .where(audit_events.c.rotation_id == bindparam("of_rotation"))
-    .order_by(audit_events.c.seq)
-)
+_STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 
 
 def record(connection: Connection, event: Event) -> Recorded:

@@ -24,9 +24,7 @@ _TAKE = (
     .values(due_at=database_later("in_seconds"), attempts=outbox.c.attempts + 1)
     .returning(outbox)
 )
-_PUT_OFF = (
-    update(outbox).where(outbox.c.id == bindparam("of_letter")).values(due_at=database_later("in_seconds"))
-)
+_PUT_OFF = update(outbox).where(outbox.c.id == bindparam("of_letter")).values(due_at=database_later("in_seconds"))
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
 
 
@@ -46,9 +44,7 @@ class SqlOutbox:
     async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
         """Read the errands about one rotation."""
         chosen = {"of_rotation": rotation_id}
-        return await self._database.read(
-            lambda connection: [_letter(row) for row in connection.execute(_OF, chosen)]
-        )
+        return await self._database.read(lambda connection: [_letter(row) for row in connection.execute(_OF, chosen)])
 
     async def take(self, seconds: float) -> Letter | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""

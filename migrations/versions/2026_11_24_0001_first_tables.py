@@ -68,9 +68,7 @@ def _create_rotations() -> None:
         *_texts("detail"),
         sa.PrimaryKeyConstraint("id", name="pk_rotations"),
         sa.CheckConstraint(f"state IN ({states})", name=op.f("ck_rotations_state")),
-        sa.CheckConstraint(
-            "(state = 'rotating') <= (lease_until IS NOT NULL)", name=op.f("ck_rotations_lease")
-        ),
+        sa.CheckConstraint("(state = 'rotating') <= (lease_until IS NOT NULL)", name=op.f("ck_rotations_lease")),
     )
     columns = ["organization", "group"]
     _index_where("uq_rotations_rotating", columns, "state = 'rotating'", unique=True)
@@ -126,7 +124,9 @@ def _guard_postgresql() -> None:
     )
     _refuse("audit_events_no_update", "UPDATE ON audit_events FOR EACH ROW", APPEND_ONLY)
     _refuse("allowlist_revoked_once", f"UPDATE ON allowlist FOR EACH ROW WHEN ({_regranted('DISTINCT FROM')})", STAYS)
-    _refuse("rotations_same_request", f"UPDATE ON rotations FOR EACH ROW WHEN ({_changed(ASKED, 'DISTINCT FROM')})", KEPT)
+    _refuse(
+        "rotations_same_request", f"UPDATE ON rotations FOR EACH ROW WHEN ({_changed(ASKED, 'DISTINCT FROM')})", KEPT
+    )
     for table, why in (("audit_events", APPEND_ONLY), ("allowlist", STAYS), ("rotations", KEPT)):
         _refuse(f"{table}_no_delete", f"DELETE ON {table} FOR EACH ROW", why)
         _refuse(f"{table}_no_truncate", f"TRUNCATE ON {table} FOR EACH STATEMENT", why)
