@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from bot.errors import (
     AlreadyDecided,
-    DatabaseError,
     DatabaseUnavailable,
     GroupBusy,
     NoSuchGroup,
@@ -228,7 +227,7 @@ class Rotations:
         try:
             settled = await self._settle(claimed, outcome)
             return settled or await self._store.get(claimed.rotation.id) or claimed.rotation
-        except DatabaseError:
+        except Exception:  # noqa: BLE001 - whatever kept it from being written, people hear the truth, and `tidy` tries again
             return replace(claimed.rotation, state=State.UNKNOWN, detail={"explanation": _UNRECORDED})
 
     async def _settle(self, claimed: Claimed, outcome: Outcome) -> Rotation | None:

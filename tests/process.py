@@ -95,6 +95,12 @@ class BotProcess:
             return await self._process.wait()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """Everything it logged."""
         return "".join(self.lines)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
 
@@ -32,7 +32,7 @@ class Database(Protocol):
     """A database in which transactions run. `read` and `write` raise `DatabaseError`, or what the work raises."""
 
     async def read(self, work: Work[T]) -> T:
-        """Run work that only reads, in one snapshot."""
+        """Run work that only reads; each statement sees what is committed when it starts."""
         ...
 
     async def write(self, work: Work[T]) -> T:
@@ -96,25 +96,20 @@ class _Postgres:
                 "tcp_user_timeout": 5000,
             },
         )
+        # Saves a read its BEGIN and its COMMIT: two of four trips to the server.
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Work[T]) -> T:
-        return await self._bounded(self._transaction(work))
+        return await self._bounded(_transaction_on(self._reading, work))
 
     async def write(self, work: Work[T]) -> T:
-        return await self._bounded(self._transaction(work))
+        return await self._bounded(_transaction_on(self._engine, work))
 
     async def close(self) -> None:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=WAIT_SECONDS)
         await self._engine.dispose()
-
-    async def _transaction(self, work: Work[T]) -> T:
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
-        except Exception as error:
-            raise explain(error) or error from error
 
     async def _bounded(self, transaction: Coroutine[Any, Any, T]) -> T:
         """Wait a limited time; psycopg may take ten seconds more to give up a silent connection."""
@@ -131,6 +126,14 @@ class _Postgres:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not report it as lost
+
+
+async def _transaction_on(engine: AsyncEngine, work: Work[T]) -> T:
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    except Exception as error:
+        raise explain(error) or error from error
 
 
 class _Sqlite:

@@ -94,7 +94,7 @@ class SqlRotations:
 
     async def open(self, draft: Draft) -> Rotation:
         """Insert a requested rotation with its event. Raises `Duplicate`."""
-        columns = {
+        columns: dict[str, Any] = {
             "id": draft.id,
             "organization": self._organization,
             "group": draft.event.group,

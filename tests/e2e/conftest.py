@@ -11,7 +11,7 @@ from sqlalchemy import URL, make_url
 from bot.allowlist import Allowlist
 from bot.audit import Filter
 from bot.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.slack import LocalSlack, Person
+from bot.sandbox.slack import LocalSlack, Message, Person
 from bot.sandbox.turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
@@ -25,6 +25,7 @@ MALLORY = Person("U0MALL003", "mallory")
 GUEST = Person("U0GUEST04", "guest", team_id="T0OTHER99", is_guest=True)
 
 Trail = Callable[[], Awaitable[list[str]]]
+Stories = Callable[[], Awaitable[dict[str, list[str]]]]
 
 
 @pytest.fixture
@@ -45,10 +46,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def settings(
-    slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str
-) -> dict[str, str]:
-    """Settings for a migrated database in which Alice and Bob may rotate everything."""
+async def settings(slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str) -> dict[str, str]:
+    """Migrate a database in which Alice and Bob may rotate everything, and give the settings."""
     url = load_url(database_url)
     await asyncio.to_thread(migrate, url)
     database = open_database(url)
@@ -58,7 +57,7 @@ async def settings(
             await allowlist.add(Actor(TeamId(person.team_id), UserId(person.user_id)), "*")
     finally:
         await database.close()
-    return settings_for(slack, turso, database_url, mode=mode)
+    return settings_for(slack, turso, database_url, mode=mode) | changes
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ async def connect(slack: LocalSlack, process: BotProcess, settings: dict[str, st
 
 @pytest.fixture
 def trail(settings: dict[str, str]) -> Trail:
-    """The actions in the audit trail about rotations, oldest first."""
+    """Give a way to read the actions about rotations in the audit trail, oldest first."""
 
     async def read() -> list[str]:
         database = open_database(load_url(settings["DATABASE_URL"]))
@@ -91,6 +90,44 @@ def trail(settings: dict[str, str]) -> Trail:
         return [action for action in actions if action.startswith("rotation.")]
 
     return read
+
+
+@pytest.fixture
+def stories(settings: dict[str, str]) -> Stories:
+    """The actions in the audit trail about each rotation, oldest first, by its id."""
+
+    async def read() -> dict[str, list[str]]:
+        database = open_database(load_url(settings["DATABASE_URL"]))
+        try:
+            events = await SqlTrail(database).page(Filter(), limit=10_000)
+        finally:
+            await database.close()
+        told: dict[str, list[str]] = {}
+        for recorded in reversed(events):
+            if recorded.event.rotation_id is not None:
+                told.setdefault(recorded.event.rotation_id, []).append(str(recorded.event.action))
+        return told
+
+    return read
+
+
+async def asks(slack: LocalSlack, person: Person, text: str) -> Message:
+    """Ask for a rotation, and return the card."""
+    since = len(slack.messages)
+    await slack.types(person, f"/turso-rotate {text}")
+    group = text.split()[0]
+    return await slack.sees(person, f"Rotate the tokens of {group}?", since=since, timeout=10)
+
+
+def id_on(card: Message) -> str:
+    """Read the rotation's id off its card."""
+    return card.plain.rpartition("Rotation `")[2].partition("`")[0]
+
+
+def announced(slack: LocalSlack, group: str | None = None) -> list[str]:
+    """Everything that was announced in the audit channel, about one group or all."""
+    said = [message.plain for message in slack.messages if message.channel == "C0AUDIT"]
+    return [text for text in said if group is None or f"`{group}`" in text]
 
 
 def load_url(database_url: str) -> URL:

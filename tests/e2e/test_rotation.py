@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox.faults import Fault, Hangs
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect
@@ -93,8 +94,6 @@ async def test_f16_a_command_delivered_twice_is_one_request(slack: LocalSlack, b
 async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
-    from bot.sandbox.faults import Hangs
-
     turso.trouble(Hangs())
     await slack.types(ALICE, "/turso-rotate payments")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?")
@@ -114,8 +113,6 @@ async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
 async def test_f25_a_stopped_bot_finishes_what_is_in_flight(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    from bot.sandbox.faults import Fault
-
     turso.trouble(Fault(delay=1))
     await slack.types(ALICE, "/turso-rotate payments")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?")

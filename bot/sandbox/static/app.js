@@ -26,6 +26,7 @@ async function start() {
   setTroubles(world, act);
   compose(world, (text) => act("type", { channel: channel(), text }));
   document.querySelectorAll(".tabs button").forEach((each) => each.addEventListener("click", () => pane(each.dataset.to)));
+  pane("chat");
   addEventListener("hashchange", goes);
   goes();
 }
@@ -182,7 +183,7 @@ function home() {
 
 function pane(to) {
   document.body.dataset.pane = to;
-  document.querySelectorAll(".tabs button").forEach((each) => each.toggleAttribute("aria-current", each.dataset.to === to));
+  document.querySelectorAll(".tabs button").forEach((each) => (each.dataset.to === to ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current")));
 }
 
 let fading = null;

@@ -31,7 +31,7 @@ function services(all, act) {
   keyed(get("services"), all, (each) => each.name, (each) =>
     h("li", { class: each.works ? "alive" : "dead", "data-service": each.name },
       h("span", { class: "dot", "aria-hidden": "true" }),
-      h("span", { class: "who" }, h("b", {}, each.name), h("small", {}, each.database ? `token of database ${each.database}` : `token of group ${each.group}`)),
+      h("span", { class: "who" }, h("b", {}, each.name), h("small", {}, each.database ? `database ${each.database}` : `group ${each.group}`)),
       each.works ? h("span", { class: "fate" }, "works")
         : [h("span", { class: "fate" }, "refused"), h("button", { type: "button", class: "plain tiny", "aria-label": `Redeploy ${each.name} with a new token`, onclick: () => act("redeploy", { service: each.name }) }, "Redeploy")]));
 }

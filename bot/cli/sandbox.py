@@ -1,0 +1,65 @@
+"""`sandbox`: the real bot against a local Slack and a local Turso, in a browser or as a script."""
+
+import asyncio
+import signal
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.errors import BotError, UsageError
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The page's port on 127.0.0.1; 0 takes any free one.")]
+Keep = Annotated[Path | None, typer.Option(file_okay=False, help="Keep the database in this folder.")]
+
+
+class SandboxFailed(BotError):
+    """The sandbox could not do what it is for."""
+
+
+def sandbox(
+    *,
+    port: Port = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
+    keep: Keep = None,
+    script: Annotated[bool, typer.Option("--script", help="Play the story here and leave.")] = False,
+) -> None:
+    """Try the bot, with no Slack and no Turso.
+
+    Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script it
+    plays the story on the terminal, and exits 0 only if each step was what it should be.
+    """
+    if script:
+        _plays(keep)
+    else:
+        asyncio.run(_shows(port, keep, opens=not no_open))
+
+
+def _plays(keep: Path | None) -> None:
+    from bot.sandbox.script import play  # noqa: PLC0415 - only here: nothing else of the bot knows the sandbox
+
+    if not asyncio.run(play(typer.echo, keep)):
+        raise typer.Exit(1)
+
+
+async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
+    from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
+    from bot.sandbox.page import Page  # noqa: PLC0415 - as above
+    from bot.sandbox.stage import Stage  # noqa: PLC0415 - as above
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with Stage(keep) as stage, Page(stage, port) as page:
+            typer.echo(f"Sandbox: {page.url} (Ctrl-C ends it)")
+            if opens:
+                await asyncio.to_thread(webbrowser.open, page.url)
+            await stage.ready()
+            typer.echo("The bot is up. Nothing here is real but the bot.")
+            await stop.wait()
+    except BotFailedError as error:
+        raise SandboxFailed(f"The bot did not start:\n{error}") from None
+    except OSError as error:
+        raise UsageError(f"Port {port} cannot be used: {error.strerror}.") from None

@@ -1,0 +1,126 @@
+"""The sandbox's page in a real browser: headless Chromium, driven by Playwright."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Locator, async_playwright, expect
+from playwright.async_api import Page as Tab
+
+from bot.sandbox.page import Page
+from bot.sandbox.stage import Stage
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # containers allow no user namespaces
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SECONDS = 10
+expect.set_options(timeout=SECONDS * 1000)
+
+
+@dataclass
+class Screen:
+    """One person's browser tab."""
+
+    tab: Tab
+    complaints: list[str] = field(default_factory=list)
+
+    async def types(self, text: str) -> None:
+        await self.tab.locator("#text").fill(text)
+        await self.tab.locator("#text").press("Escape")
+        await self.tab.locator("#text").press("Enter")
+
+    def message(self, *needles: str) -> Locator:
+        """The newest message with all these words."""
+        found = self.tab.locator("#messages > li")
+        for needle in needles:
+            found = found.filter(has_text=needle)
+        return found.last
+
+    async def sees(self, *needles: str) -> Locator:
+        message = self.message(*needles)
+        await expect(message).to_be_visible()
+        return message
+
+    async def presses(self, label: str, message: Locator) -> None:
+        await message.get_by_role("button", name=label).click()
+
+    async def acts_as(self, name: str) -> None:
+        await self.tab.get_by_role("radio", name=re.compile(f"^.?{name}", re.IGNORECASE)).check()
+
+    async def befalls(self, trouble: str) -> None:
+        await self.tab.get_by_role("radio", name=trouble).check()
+        await expect(self.tab.get_by_role("radio", name=trouble)).to_be_checked()
+
+    async def has_service(self, name: str, fate: str) -> None:
+        await expect(self.tab.locator(f"[data-service={name}] .fate")).to_have_text(fate)
+
+    async def has_trail(self, *actions: str) -> None:
+        """The newest events, oldest first."""
+        newest = self.tab.locator("#trail > li b").filter(visible=True)
+        for index, action in enumerate(reversed(actions)):
+            await expect(newest.nth(index)).to_have_text(action)
+
+    async def up(self) -> None:
+        await expect(self.tab.locator("body")).to_have_attribute("data-ready", "up")
+
+
+@dataclass
+class Browsers:
+    """Opens tabs, each in a browser profile of its own, and hears what their consoles complain about."""
+
+    browser: Browser
+    url: str
+    screens: list[Screen] = field(default_factory=list)
+
+    async def opens(self, name: str = "alice", channel: str = "C0INCIDENT", **options: Any) -> Screen:
+        context: BrowserContext = await self.browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | options)
+        screen = Screen(await context.new_page())
+        self.screens.append(screen)
+        screen.tab.on("console", lambda said: screen.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        screen.tab.on("pageerror", lambda error: screen.complaints.append(str(error)))
+        await screen.tab.goto(f"{self.url}#as={name}&channel={channel}")
+        await screen.up()
+        return screen
+
+
+@pytest.fixture
+def confirm_seconds() -> int:
+    return 300
+
+
+@pytest.fixture
+async def stage(confirm_seconds: int) -> AsyncIterator[Stage]:
+    async with Stage(confirm_seconds=confirm_seconds, call_seconds=1) as running:
+        await running.ready()
+        yield running
+
+
+@pytest.fixture
+async def page(stage: Stage) -> AsyncIterator[Page]:
+    async with Page(stage) as server:
+        yield server
+
+
+@pytest.fixture
+async def browsers(page: Page) -> AsyncIterator[Browsers]:
+    if CHROMIUM is None:
+        pytest.skip("the page was NOT tried in a browser: no Chromium here (apt install chromium)")
+    async with AsyncExitStack() as opened:
+        playwright = await opened.enter_async_context(async_playwright())
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        opened.push_async_callback(browser.close)
+        all_of_them = Browsers(browser, page.url)
+        yield all_of_them
+        assert [screen.complaints for screen in all_of_them.screens] == [[] for _ in all_of_them.screens]

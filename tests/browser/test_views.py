@@ -1,0 +1,93 @@
+"""Home tabs and modals, as any app might show them."""
+
+from typing import Any
+
+from aiohttp import ClientSession
+from playwright.async_api import expect
+
+from bot.sandbox.cast import ALICE
+from bot.sandbox.stage import Stage
+from tests.browser.conftest import Browsers
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": words}
+
+
+def option(name: str) -> dict[str, Any]:
+    return {"text": text(name), "value": name}
+
+
+HOME = {
+    "type": "home",
+    "blocks": [
+        {"type": "header", "text": text("Allowlist")},
+        {"type": "section", "text": text("bob may rotate default"), "block_id": "g1",
+         "accessory": {"type": "overflow", "action_id": "grant:more", "options": [option("Revoke"), option("Extend")]}},
+        {"type": "section", "fields": [text("left"), text("right")]},
+        {"type": "divider"},
+        {"type": "actions", "elements": [
+            {"type": "button", "text": text("Allow somebody"), "action_id": "grant:add", "style": "primary"},
+            {"type": "static_select", "action_id": "filter", "placeholder": text("Group"), "options": [option("payments")]},
+        ]},
+    ],
+}  # fmt: skip
+MODAL = {
+    "type": "modal",
+    "title": text("Allow somebody"),
+    "submit": text("Allow"),
+    "close": text("Leave it"),
+    "blocks": [
+        {"type": "input", "block_id": "who", "label": text("Who"), "element": {"type": "users_select", "action_id": "who"}},
+        {"type": "input", "block_id": "group", "label": text("Group"), "hint": text("A pattern"),
+         "element": {"type": "plain_text_input", "action_id": "group"}},
+        {"type": "input", "block_id": "until", "label": text("Until"), "optional": True,
+         "element": {"type": "datepicker", "action_id": "until"}},
+    ],
+}  # fmt: skip
+
+
+async def calls(stage: Stage, method: str, **arguments: Any) -> None:
+    headers = {"Authorization": "Bearer xoxb-local-bot"}
+    async with ClientSession() as app, app.post(stage.slack.api_url + method, json=arguments, headers=headers) as answer:
+        said = await answer.json()
+        assert said["ok"], said
+
+
+async def test_an_app_without_a_home_tab_says_so(browsers: Browsers, stage: Stage) -> None:
+    alice = await browsers.opens("alice", "app")
+    if stage.slack.workspace.homes:
+        return  # the bot has got one: the tests of its Home tab look at it
+    await expect(alice.tab.locator("#home")).to_contain_text("Nothing here yet")
+
+
+async def test_a_home_tab_is_shown_and_changes_in_place(browsers: Browsers, stage: Stage) -> None:
+    alice = await browsers.opens("alice", "app")
+    await calls(stage, "views.publish", user_id=ALICE.user_id, view=HOME)
+    home = alice.tab.locator("#home")
+    await expect(home.get_by_role("heading", name="Allowlist")).to_be_visible()
+    await home.get_by_role("button", name="More").click()
+    await expect(home.get_by_role("menuitem")).to_have_text(["Revoke", "Extend"])
+    await alice.tab.keyboard.press("Escape")
+    await expect(home.get_by_role("menu")).to_be_hidden()
+    await expect(home.get_by_role("button", name="Allow somebody")).to_be_visible()
+    await calls(stage, "views.publish", user_id=ALICE.user_id, view={"type": "home", "blocks": HOME["blocks"][:2]})
+
+    await expect(home.get_by_role("button", name="Allow somebody")).to_have_count(0)
+
+
+async def test_a_modal_is_filled_in_and_closed(browsers: Browsers, stage: Stage) -> None:
+    alice = await browsers.opens("alice")
+    typed = await stage.slack.types(ALICE, "/turso-rotate help")
+    await calls(stage, "views.open", trigger_id=typed.trigger_id, view=MODAL)
+    dialog = alice.tab.get_by_role("dialog", name="Allow somebody")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Who").select_option(label="bob")
+    await dialog.get_by_label("Group").fill("payments")
+    stage.slack.workspace.modals[-1].errors = {"group": "Turso knows no such group."}
+    stage.touch()
+    await expect(dialog.get_by_role("alert")).to_have_text("Turso knows no such group.")
+    await alice.tab.keyboard.press("Escape")
+
+    await expect(dialog).to_have_count(0)
+    assert stage.slack.workspace.modals[-1].closed

@@ -1,0 +1,97 @@
+"""A migrated database of each kind, and the stores over it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from bot.models import (
+    Action,
+    Actor,
+    ChannelId,
+    Event,
+    GrantId,
+    GroupName,
+    Organization,
+    Rotation,
+    RotationId,
+    State,
+    TeamId,
+    UserId,
+)
+from bot.ports import Draft, NewGrant
+from bot.store.allowlist import SqlGrants
+from bot.store.audit import SqlTrail
+from bot.store.database import Database, open_database
+from bot.store.migrations import migrate
+from bot.store.outbox import SqlOutbox
+from bot.store.rotations import SqlRotations
+
+ACME = Organization("acme")
+ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
+OPERATOR = Actor.on_terminal("root")
+
+
+@dataclass
+class Store:
+    """All stores over one database, with shortcuts a story needs."""
+
+    url: URL
+    database: Database
+
+    def __post_init__(self) -> None:
+        self.rotations = SqlRotations(self.database, ACME)
+        self.grants = SqlGrants(self.database)
+        self.trail = SqlTrail(self.database)
+        self.outbox = SqlOutbox(self.database)
+        self._ids = (RotationId(f"rotation{number:04}") for number in count())
+
+    async def grant(self, pattern: str = "*") -> GrantId:
+        """Allow Alice."""
+        event = Event(Action.GRANTED, OPERATOR, ACME)
+        return (await self.grants.add(NewGrant(ALICE, pattern, None, ""), event)).id
+
+    async def request(self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None) -> Rotation:
+        """Open a request of Alice's."""
+        rotation_id = next(self._ids)
+        event = Event(Action.REQUESTED, ALICE, ACME, GroupName(group), rotation_id, delivery=delivery)
+        return await self.rotations.open(Draft(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds))
+
+    async def claim(
+        self, rotation: Rotation, grant: GrantId, *, claim: str = "c1", lease: float = 30
+    ) -> Rotation | None:
+        """Claim a rotation."""
+        event = event_about(rotation, Action.STARTED)
+        return await self.rotations.claim(rotation.id, grant=grant, claim=claim, lease=lease, event=event)
+
+    async def move(self, rotation: Rotation, expected: State, to: State, claim: str | None = None) -> Rotation | None:
+        """Move a rotation to an end."""
+        event = event_about(rotation, Action.of(to))
+        return await self.rotations.move(rotation.id, expected=expected, event=event, claim=claim)
+
+    async def actions(self, rotation: Rotation) -> list[str]:
+        """Read the story of a rotation."""
+        return [str(recorded.event.action) for recorded in await self.trail.story(rotation.id)]
+
+
+def event_about(rotation: Rotation, action: Action) -> Event:
+    """Describe something Alice did to a rotation."""
+    return Event(action, ALICE, ACME, rotation.group, rotation.id)
+
+
+def load_url(database_url: str) -> URL:
+    """Read a database URL as the settings do."""
+    url = make_url(database_url)
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    url = load_url(database_url)
+    await asyncio.to_thread(migrate, url)
+    database = open_database(url)
+    yield Store(url, database)
+    await database.close()

@@ -1,0 +1,119 @@
+"""Law 2 in the database: who may move a rotation, and that only one does."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from bot.errors import GroupBusy
+from bot.models import MOVES, Action, Errand, Event, GroupName, Rotation, State
+from bot.store.sqltypes import database_now
+from bot.store.tables import rotations
+from tests.store.conftest import ACME, ALICE, OPERATOR, Store
+
+ENDS = [State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.CANCELLED, State.EXPIRED]
+
+
+async def test_law_2_of_twenty_claims_at_once_one_wins(store: Store) -> None:
+    grant, rotation = await store.grant(), await store.request()
+    claims = await asyncio.gather(*(store.claim(rotation, grant, claim=f"c{number}") for number in range(20)))
+
+    assert sum(claimed is not None for claimed in claims) == 1
+    assert await store.actions(rotation) == ["rotation.requested", "rotation.started"]
+
+
+async def test_f21_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
+    grant, first, second = await store.grant(), await store.request(), await store.request()
+    await store.claim(first, grant)
+    with pytest.raises(GroupBusy) as busy:
+        await store.claim(second, grant)
+    await store.move(first, State.ROTATING, State.SUCCEEDED, "c1")
+    claimed = await store.claim(second, grant)
+
+    assert busy.value.rotation.id == first.id
+    assert claimed is not None
+
+
+async def test_f18_a_revoked_grant_claims_nothing(store: Store) -> None:
+    grant, rotation = await store.grant(), await store.request()
+    await store.grants.revoke(ALICE, None, Event(Action.REVOKED, OPERATOR, ACME))
+
+    assert await store.claim(rotation, grant) is None
+    assert await store.actions(rotation) == ["rotation.requested"]
+
+
+async def test_f17_an_expired_request_is_not_claimed_by_the_databases_clock(store: Store) -> None:
+    grant, rotation = await store.grant(), await store.request(seconds=0)
+
+    assert await store.claim(rotation, grant) is None
+    assert [overdue.id for overdue in await store.rotations.overdue()] == [rotation.id]
+
+
+async def test_a_lease_that_ran_out_is_overdue(store: Store) -> None:
+    grant, held, lost = await store.grant(), await store.request("held"), await store.request("lost")
+    await store.claim(held, grant)
+    await store.claim(lost, grant, lease=-1)
+
+    assert [overdue.id for overdue in await store.rotations.overdue()] == [lost.id]
+
+
+@pytest.mark.parametrize("to", ENDS)
+@pytest.mark.parametrize("expected", list(State))
+async def test_only_legal_moves_are_taken(expected: State, to: State, store: Store) -> None:
+    rotation = await store.request()
+    await _put(store, rotation, expected)
+    if to not in MOVES[expected]:
+        with pytest.raises(AssertionError, match="no legal move"):
+            await store.move(rotation, expected, to)
+        return
+    moved = await store.move(rotation, expected, to)
+
+    assert moved is not None
+    assert moved.state is to
+    assert await store.actions(rotation) == ["rotation.requested", f"rotation.{to}"]
+    assert (await store.move(rotation, expected, to)) is None
+
+
+async def test_only_the_holder_of_the_claim_ends_it(store: Store) -> None:
+    grant, rotation = await store.grant(), await store.request()
+    await store.claim(rotation, grant, claim="mine")
+
+    assert await store.move(rotation, State.ROTATING, State.SUCCEEDED, "theirs") is None
+    assert await store.move(rotation, State.ROTATING, State.SUCCEEDED, "mine") is not None
+
+
+async def test_an_end_leaves_word_for_the_people(store: Store) -> None:
+    grant, rotation = await store.grant(), await store.request()
+    await store.claim(rotation, grant)
+    await store.move(rotation, State.ROTATING, State.FAILED, "c1")
+
+    assert [letter.errand for letter in await store.outbox.of(rotation.id)] == [Errand.CARD, Errand.ANNOUNCEMENT]
+
+
+async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
+    rotation = await store.request()
+    await store.move(rotation, State.REQUESTED, State.CANCELLED)
+    await store.database.write(lambda connection: connection.execute(text("UPDATE outbox SET due_at = created_at")))
+    taken = await asyncio.gather(*(store.outbox.take(60) for _ in range(5)))
+
+    assert [letter.errand for letter in taken if letter is not None] == [Errand.CARD]
+    assert not await store.outbox.any_due()
+
+
+async def test_the_last_rotation_of_a_group_is_the_one_that_reached_turso(store: Store) -> None:
+    grant, done, cancelled = await store.grant(), await store.request(), await store.request()
+    await store.claim(done, grant)
+    await store.move(done, State.ROTATING, State.SUCCEEDED, "c1")
+    await store.move(cancelled, State.REQUESTED, State.CANCELLED)
+    last = await store.rotations.last_of(GroupName("payments"))
+
+    assert last is not None
+    assert last.id == done.id
+    assert await store.rotations.last_of(GroupName("default")) is None
+
+
+async def _put(store: Store, rotation: Rotation, state: State) -> None:
+    """Set a state past the rules, to start a story from."""
+    lease = database_now() if state is State.ROTATING else None
+    change = rotations.update().where(rotations.c.id == rotation.id).values(state=str(state), lease_until=lease)
+    await store.database.write(lambda connection: connection.execute(change))

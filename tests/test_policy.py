@@ -1,0 +1,105 @@
+"""Law 4: absence denies, and one rule decides at the command and at every press."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.models import (
+    Actor,
+    ChannelId,
+    Grant,
+    GrantId,
+    GroupLook,
+    GroupName,
+    Organization,
+    Rotation,
+    RotationId,
+    State,
+    TeamId,
+    UserId,
+)
+from bot.policy import NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+DAY = timedelta(days=1)
+TEAM = TeamId("T012AB3CD")
+ALICE, BOB = Actor(TEAM, UserId("U0ALICE01")), Actor(TEAM, UserId("U0B0B0002"))
+OUTSIDER = Actor(TeamId("T0OTHER99"), UserId("U0ALICE01"))
+OPERATOR = Actor.on_terminal("root")
+PAYMENTS = GroupName("payments")
+GRANT = Grant(GrantId(1), ALICE, "payments", None, "", NOW - DAY, OPERATOR)
+ROTATION = Rotation(
+    id=RotationId("r1"),
+    organization=Organization("acme"),
+    group=PAYMENTS,
+    requester=ALICE,
+    channel_id=ChannelId("C0INCIDENT"),
+    reason="",
+    state=State.REQUESTED,
+    requested_at=NOW,
+    expires_at=NOW + DAY,
+)
+
+
+def policy(*grants: Grant) -> Policy:
+    return Policy(TEAM, grants, NOW)
+
+
+def test_law_4_an_empty_allowlist_allows_nobody() -> None:
+    assert policy().refuses_request(ALICE, PAYMENTS) == "You are not on the allowlist for payments."
+
+
+@pytest.mark.parametrize(
+    ("grant", "allowed"),
+    [
+        (GRANT, True),
+        (replace(GRANT, pattern="pay*"), True),
+        (replace(GRANT, pattern="PAYMENTS"), False),
+        (replace(GRANT, pattern="payment"), False),
+        (replace(GRANT, until=NOW + DAY), True),
+        (replace(GRANT, until=NOW), False),
+        (replace(GRANT, revoked_at=NOW, revoked_by=OPERATOR), False),
+        (replace(GRANT, granted_at=NOW + DAY), False),
+        (replace(GRANT, actor=BOB), False),
+        (replace(GRANT, actor=OUTSIDER), False),
+    ],
+)
+def test_a_grant_covers_what_it_says_and_no_more(grant: Grant, *, allowed: bool) -> None:
+    assert (policy(grant).refuses_request(ALICE, PAYMENTS) is None) is allowed
+    assert (policy(grant).refuses_press(ALICE, ROTATION) is None) is allowed
+
+
+def test_another_team_is_refused_whatever_is_granted() -> None:
+    granted = policy(replace(GRANT, actor=OUTSIDER))
+
+    assert granted.refuses_request(OUTSIDER, PAYMENTS) == OTHER_WORKSPACE
+    assert granted.refuses_press(OUTSIDER, ROTATION) == OTHER_WORKSPACE
+
+
+def test_somebody_else_may_not_press_even_if_allowed() -> None:
+    assert policy(GRANT, replace(GRANT, actor=BOB)).refuses_press(BOB, ROTATION) == NOT_YOURS
+
+
+def test_the_grant_that_lasts_longest_is_the_one_that_counts() -> None:
+    short, long = replace(GRANT, until=NOW + DAY), replace(GRANT, id=GrantId(2), pattern="*")
+
+    assert policy(short, long).grant_for(ALICE, PAYMENTS) == long
+
+
+@pytest.mark.parametrize(
+    ("host", "look", "refused"),
+    [
+        (None, GroupLook(exists=None, databases=None), False),
+        ("db.example.org", GroupLook(exists=None, databases=None), False),
+        ("bot-acme.turso.io", GroupLook(exists=None, databases=None), True),
+        (
+            "bot-acme.turso.io",
+            GroupLook(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",)),
+            False,
+        ),
+        ("bot-acme.turso.io", GroupLook(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)), True),
+    ],
+)
+def test_f35_the_group_of_the_bots_own_database_is_refused(host: str | None, look: GroupLook, *, refused: bool) -> None:
+    assert (refuses_lockout(look, host, PAYMENTS) is not None) is refused

@@ -1,0 +1,168 @@
+"""What people type is read, and what the bot says is shown, whatever is in it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import (
+    AlreadyDecided,
+    BotError,
+    DatabaseUnavailable,
+    GroupBusy,
+    NoSuchGroup,
+    NotKnown,
+    Refused,
+    UsageError,
+)
+from bot.models import (
+    Actor,
+    ChannelId,
+    GroupLook,
+    GroupName,
+    Organization,
+    Request,
+    Rotation,
+    RotationId,
+    State,
+    TeamId,
+    UserId,
+)
+from bot.rotations import Confirmation
+from bot.sandbox.blocks import problems
+from bot.slack import messages
+from bot.slack.blocks import Message, escape
+from bot.slack.commands import REASON_LIMIT, parse, storable
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
+HOSTILE = ["<!channel>", "<https://evil.example|ledger>", "`x`", "*b*", "\u202eevil", "a\x00b", "&amp;", "x" * 10_000]
+hostile = st.one_of(st.text(), st.sampled_from(HOSTILE))
+
+
+def rotation(state: State, reason: str = "", explanation: str = "", group: str = "payments") -> Rotation:
+    return Rotation(
+        id=RotationId("62xrejy87vfv9"),
+        organization=Organization("acme"),
+        group=GroupName(group),
+        requester=ALICE,
+        channel_id=ChannelId("C0INCIDENT"),
+        reason=reason,
+        state=state,
+        requested_at=NOW,
+        expires_at=NOW + timedelta(minutes=5),
+        started_at=NOW,
+        lease_until=NOW,
+        detail={"explanation": explanation},
+    )
+
+
+def inert(message: Message) -> bool:
+    """Say whether no foreign text became a mention, a link or a broadcast, and nothing breaks Slack's limits."""
+    live = re.findall(r"<[^>]*>", repr(message.payload()))
+    ours = re.compile(r"<@U0ALICE01>|<#C[A-Z0-9]+>|<!date\^[^>]*>")
+    plain = repr([block for block in message.blocks if "plain_text" in repr(block)])
+    return problems(list(message.blocks)) == [] and all(ours.fullmatch(mark) or mark in plain for mark in live)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "help", "--help", "?"])
+def test_nothing_or_help_asks_for_help(text: str) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "reason"),
+    [
+        ("payments", "payments", ""),
+        ("payments key leaked: in CI log", "payments", "key leaked: in CI log"),
+        ("  payload-db   twice  spaced ", "payload-db", "twice  spaced"),
+        ("payments\tafter a tab", "payments", "after a tab"),
+    ],
+)
+def test_a_group_and_a_reason_are_read_as_typed(text: str, group: str, reason: str) -> None:
+    assert parse(text) == Request(GroupName(group), reason)
+
+
+@pytest.mark.parametrize(
+    "text", ["../x", "a/b", "%2e%2e", "-x", "x" * 65, "pay\u200fments", "💥", "a\x00b", "<x>", "`x`"]
+)
+def test_f27_what_is_no_name_is_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+
+    assert text not in str(refused.value)
+
+
+@given(st.text())
+def test_parsing_never_fails_otherwise_and_keeps_only_what_can_be_stored(text: str) -> None:
+    try:
+        request = parse(text)
+    except UsageError:
+        return
+    if request is not None:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", request.group)
+        assert len(request.reason) <= REASON_LIMIT
+        assert storable(request.reason) == request.reason
+        request.reason.encode()
+
+
+@given(hostile)
+def test_escaped_text_is_inert(text: str) -> None:
+    assert not re.search(r"[<>`\u202e\x00]", escape(text))
+
+
+@given(st.sampled_from(State), hostile, hostile)
+def test_f28_outcomes_hold_slacks_limits_and_stay_inert(state: State, reason: str, explanation: str) -> None:
+    ended = rotation(state, reason, explanation)
+
+    assert inert(messages.outcome(ended))
+    if state in {State.SUCCEEDED, State.FAILED, State.UNKNOWN}:
+        assert inert(messages.announcement(ended))
+
+
+@given(
+    hostile,
+    st.none() | st.lists(hostile, max_size=12),
+    st.sampled_from([True, None]),
+    st.sampled_from([None, rotation(State.UNKNOWN)]),
+)
+def test_f28_cards_hold_slacks_limits_and_stay_inert(
+    reason: str,
+    databases: list[str] | None,
+    exists: bool | None,
+    last: Rotation | None,
+) -> None:
+    look = GroupLook(exists, None if databases is None else tuple(databases))
+    card = messages.card(Confirmation(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
+
+    assert inert(card)
+    assert [element["value"] for element in card.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.usage(None),
+        messages.usage(()),
+        messages.usage([GroupName("g" * 64)] * 500),
+        messages.refused(Refused("You are not on the allowlist for payments."), ALICE, GroupName("payments")),
+        messages.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
+        messages.in_progress(rotation(State.ROTATING), ALICE),
+        messages.explained(DatabaseUnavailable("The database does not answer.")),
+        messages.explained(NotKnown()),
+        messages.confused(UsageError("That is not the name of a group.")),
+        messages.not_announced(ChannelId("C0AUDIT")),
+        messages.bug("0badc0de"),
+    ],
+)
+def test_every_answer_holds_slacks_limits(message: Message) -> None:
+    assert inert(message)
+
+
+@pytest.mark.parametrize(
+    "error", [AlreadyDecided(rotation(State.EXPIRED)), GroupBusy(rotation(State.ROTATING)), NotKnown()]
+)
+def test_every_failure_has_words(error: BotError) -> None:
+    assert str(error).endswith((".", "?"))
