@@ -56,17 +56,15 @@ def test_it_asks_for_no_more_than_it_needs(manifest: dict[str, Any]) -> None:
 
 
 def test_what_is_typed_arrives_as_the_parsers_expect_it(manifest: dict[str, Any]) -> None:
-    rotate, audit = command(manifest, "/turso-rotate"), command(manifest, "/turso-audit")
+    rotate = command(manifest, "/turso-rotate")
 
     assert (rotate["usage_hint"], rotate["should_escape"]) == ("<group> [reason]", False)
-    assert audit["should_escape"] is True, "only then does @person arrive as an id"
-    assert audit["usage_hint"] == "[group] [@person] [outcome] [7d | 2026-10-01..2026-10-31]"
 
 
-def test_the_home_tab_is_on_and_heard_of(manifest: dict[str, Any]) -> None:
-    assert manifest["features"]["app_home"]["home_tab_enabled"] is True
-    assert manifest["features"]["app_home"]["messages_tab_enabled"] is True
-    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened"]
+def test_it_offers_only_what_the_bot_answers(manifest: dict[str, Any]) -> None:
+    assert [each["command"] for each in manifest["features"]["slash_commands"]] == ["/turso-rotate"]
+    assert manifest["features"]["app_home"]["home_tab_enabled"] is False
+    assert "event_subscriptions" not in manifest["settings"]
 
 
 def test_by_default_slack_needs_no_address(manifest: dict[str, Any]) -> None:
@@ -81,5 +79,4 @@ def test_for_http_every_door_has_the_same_address() -> None:
 
     assert settings["socket_mode_enabled"] is False
     assert settings["interactivity"]["request_url"] == ADDRESS
-    assert settings["event_subscriptions"]["request_url"] == ADDRESS
     assert {each["url"] for each in manifest["features"]["slash_commands"]} == {ADDRESS}
