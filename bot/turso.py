@@ -19,7 +19,8 @@ from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANSWER_BYTES = 64 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
-_CONNECT_SECONDS = 10.0
+# Two attempts of two phases (TCP, TLS) end before the deadline: cancelled in a handshake, httpcore 1.0.9 leaks the socket.
+_CONNECTING = 0.2
 _FRESH_SECONDS = 5.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
 
@@ -72,7 +73,7 @@ class TursoClient:
             # Said here, as the HTTP library's error would quote the whole header.
             raise ValueError("a Turso API token holds what cannot stand in a header")
         self._timeout, self._look_seconds, self._clock = timeout, look_seconds, clock
-        self._caller, self._reader = _clients(timeout, version)
+        self._caller, self._reader = _clients(timeout, look_seconds, version)
         self._base = httpx.URL(base_url)
         self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
         self._request("GET", "groups", "")
@@ -134,7 +135,8 @@ class TursoClient:
     def _request(self, method: str, path: str, token: str, attempt: _Attempt | None = None) -> httpx.Request:
         url, headers = f"{str(self._base).rstrip('/')}{self._organization}{path}", {"Authorization": f"Bearer {token}"}
         extensions = {"trace": attempt.trace} if attempt else {}
-        request = self._caller.build_request(method, url, headers=headers, extensions=extensions)
+        client = self._caller if method == "POST" else self._reader
+        request = client.build_request(method, url, headers=headers, extensions=extensions)
         # httpx resolves `..`, even a quoted one, and `groups/../databases/x` would rotate a database.
         if request.url.raw_path != self._base.raw_path.rstrip(b"/") + f"{self._organization}{path}".encode():
             raise ValueError("this name would lead to another path at Turso")
@@ -222,7 +224,7 @@ def _checked(group: GroupName) -> GroupName:
     return group
 
 
-def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+def _clients(timeout: float, look_seconds: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """Make one client for rotations and one for reading."""
     context = httpx.create_ssl_context()  # takes 15 ms, so they share it
     headers = {"Accept-Encoding": "identity", "User-Agent": f"turso-rotate/{version}"}
@@ -230,9 +232,9 @@ def _clients(timeout: float, version: str) -> tuple[httpx.AsyncClient, httpx.Asy
     fresh = httpx.Limits(max_keepalive_connections=0)
     # These retries end once a connection stands: nothing is ever sent twice.
     transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
-    phases = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
-    caller = httpx.AsyncClient(transport=transport, timeout=phases, headers=headers, follow_redirects=False)
-    return caller, httpx.AsyncClient(verify=context, trust_env=False, headers=headers, follow_redirects=False)
+    call, look = (httpx.Timeout(whole, connect=whole * _CONNECTING) for whole in (timeout, look_seconds))
+    caller = httpx.AsyncClient(transport=transport, timeout=call, headers=headers)
+    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=look, headers=headers)
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

@@ -10,6 +10,7 @@ import typer
 
 from bot import log
 from bot.allowlist import Allowlist
+from bot.audit import rfc3339
 from bot.cli.database import with_database
 from bot.cli.output import Format, show
 from bot.config import DatabaseSettings, load
@@ -63,7 +64,7 @@ def list_grants(
     """List the grants, oldest first."""
     settings = _settings()
     held = with_database(settings, lambda database: _list(database, settings).read(revoked=revoked))
-    rows = [_row(grant, held.now) for grant in held.grants]
+    rows = [_row(grant, held.now, form) for grant in held.grants]
     show(rows, form, empty="The allowlist is empty: nobody may rotate.")
 
 
@@ -110,7 +111,7 @@ def _last_day(until: datetime) -> str:
     return (until - timedelta(microseconds=1)).date().isoformat()
 
 
-def _row(grant: Grant, now: datetime) -> dict[str, Any]:
+def _row(grant: Grant, now: datetime, form: Format) -> dict[str, Any]:
     state = "in force" if grant.in_force(now) else "revoked" if grant.revoked_at else "ended"
     return {
         "user": grant.actor.user_id,
@@ -119,6 +120,22 @@ def _row(grant: Grant, now: datetime) -> dict[str, Any]:
         "until": None if grant.until is None else _last_day(grant.until),
         "state": state,
         "note": grant.note,
-        "granted": f"{grant.granted_at:%Y-%m-%d %H:%M} by {grant.granted_by.user_id}",
-        "revoked": f"{grant.revoked_at:%Y-%m-%d %H:%M} by {grant.revoked_by.user_id}" if grant.revoked_by else None,
+        **(_in_short(grant) if form is Format.TABLE else _in_full(grant)),
+    }
+
+
+def _in_short(grant: Grant) -> dict[str, Any]:
+    revoked = None
+    if grant.revoked_at is not None and grant.revoked_by is not None:
+        revoked = f"{grant.revoked_at:%Y-%m-%d %H:%M} by {grant.revoked_by.user_id}"
+    return {"granted": f"{grant.granted_at:%Y-%m-%d %H:%M} by {grant.granted_by.user_id}", "revoked": revoked}
+
+
+def _in_full(grant: Grant) -> dict[str, Any]:
+    return {
+        "id": grant.id,
+        "granted_at": rfc3339(grant.granted_at),
+        "granted_by": grant.granted_by.user_id,
+        "revoked_at": None if grant.revoked_at is None else rfc3339(grant.revoked_at),
+        "revoked_by": None if grant.revoked_by is None else grant.revoked_by.user_id,
     }

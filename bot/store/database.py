@@ -124,8 +124,7 @@ class _Postgres:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not report it as lost
+        _look(task)
 
 
 async def _transaction_on(engine: AsyncEngine, work: Work[T]) -> T:
@@ -158,10 +157,17 @@ class _Sqlite:
     async def _bounded(self, work: Future[T]) -> T:
         """Wait a limited time for the turn; what has begun is bounded by SQLite's own busy timeout."""
         waiting = asyncio.wrap_future(work)
-        done, _ = await asyncio.wait({waiting}, timeout=WAIT_SECONDS)
+        waiting.add_done_callback(_look)
+        done, _ = await asyncio.wait({waiting}, timeout=WAIT_SECONDS - LOCK_SECONDS)
         if not done and work.cancel():
             raise DatabaseUnavailable("The database is busy.")
         return await asyncio.shield(waiting)
+
+
+def _look(ended: asyncio.Future[Any]) -> None:
+    """Look at the failure of what nobody waits for any more, so that asyncio does not report it as lost."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _engine(url: URL, size: int, begin: str) -> Engine:

@@ -46,7 +46,15 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def settings(slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str) -> dict[str, str]:
+def changes() -> dict[str, str]:
+    """Change settings; to be overridden."""
+    return {}
+
+
+@pytest.fixture
+async def settings(
+    slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str, changes: dict[str, str]
+) -> dict[str, str]:
     """Migrate a database in which Alice and Bob may rotate everything, and give the settings."""
     url = load_url(database_url)
     await asyncio.to_thread(migrate, url)

@@ -1,0 +1,105 @@
+"""Law 6 and F32: the database itself keeps history as it was written, whoever is connected to it."""
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from bot.models import Action, Event
+from tests.store.conftest import ACME, ALICE, Store
+
+ROTATION = (
+    'id, organization, "group", team_id, user_id, channel_id, reason, state, requested_at, expires_at, '
+    "started_at, lease_until, ended_at, claim, detail"
+)
+EVENT = "at, action, team_id, user_id, organization, detail, delivery"
+
+EVERYWHERE = (
+    "UPDATE audit_events SET user_id = 'U0NOBODY'",
+    "UPDATE audit_events SET seq = seq + 100",
+    "DELETE FROM audit_events",
+    "DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)",
+    f"INSERT INTO audit_events (seq, {EVENT}) SELECT seq, {EVENT} FROM audit_events WHERE seq = 1 "
+    "ON CONFLICT (seq) DO UPDATE SET user_id = 'U0NOBODY'",
+    "DELETE FROM allowlist",
+    "UPDATE allowlist SET pattern = 'prod-*' WHERE id = 1",
+    "UPDATE allowlist SET revoked_at = NULL WHERE id = 1",
+    "UPDATE allowlist SET revoked_by_user = 'U0NOBODY' WHERE id = 1",
+    "UPDATE allowlist SET user_id = 'U0MALLORY', revoked_at = granted_at WHERE id = 2",
+    "DELETE FROM outbox; DELETE FROM rotations",
+    "DELETE FROM rotations WHERE state = 'requested'",
+    "UPDATE rotations SET user_id = 'U0NOBODY'",
+    "UPDATE rotations SET reason = 'nothing'",
+)
+POSTGRESQL = (
+    "TRUNCATE audit_events",
+    "TRUNCATE allowlist",
+    "TRUNCATE rotations CASCADE",
+    "SET session_replication_role = replica; DELETE FROM audit_events",
+    "WITH gone AS (DELETE FROM audit_events RETURNING seq) SELECT count(*) FROM gone",
+)
+SQLITE = (
+    f"INSERT OR REPLACE INTO audit_events (seq, {EVENT}) SELECT seq, {EVENT} FROM audit_events WHERE seq = 1",
+    f"REPLACE INTO audit_events (seq, {EVENT}) SELECT (SELECT max(seq) + 1 FROM audit_events), {EVENT} "
+    "FROM audit_events WHERE delivery = 'd1'",
+    f"INSERT INTO audit_events (seq, {EVENT}) SELECT 1000, {EVENT} FROM audit_events WHERE seq = 1",
+    f"INSERT INTO audit_events ({EVENT}) SELECT {EVENT} FROM audit_events WHERE seq = 1",
+    "UPDATE OR REPLACE audit_events SET seq = 2 WHERE seq = 1",
+    "REPLACE INTO allowlist SELECT * FROM allowlist WHERE id = 1",
+    f"REPLACE INTO rotations ({ROTATION}) SELECT {ROTATION} FROM rotations WHERE state = 'requested'",
+    f"REPLACE INTO rotations (rowid, {ROTATION}) SELECT rowid, {ROTATION.replace('id', chr(39) + 'new' + chr(39), 1)} "
+    "FROM rotations WHERE state = 'requested'",
+    f"REPLACE INTO rotations ({ROTATION}) SELECT {ROTATION.replace('id', chr(39) + 'new' + chr(39), 1)} "
+    "FROM rotations WHERE state = 'rotating'",
+    "UPDATE OR REPLACE rotations SET state = 'rotating', lease_until = expires_at WHERE state = 'requested'",
+    "UPDATE OR REPLACE rotations SET id = (SELECT id FROM rotations WHERE state = 'rotating')",
+    "UPDATE OR REPLACE rotations SET rowid = rowid + 1",
+)
+TABLES = ("audit_events", "allowlist", "rotations")
+
+
+async def _history(store: Store) -> None:
+    """A revoked grant, a grant in force, a rotation under way, and a request for the same group."""
+    await store.granted()
+    await store.grants.revoke(ALICE, None, Event(Action.REVOKED, ALICE, ACME))
+    await store.rotating()
+    await store.requested()
+    await store.trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
+
+
+async def _everything(store: Store) -> list[list[tuple[object, ...]]]:
+    return [await store.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]  # noqa: S608 - names above
+
+
+async def _refused(store: Store, statement: str) -> None:
+    await _history(store)
+    before = await _everything(store)
+
+    with pytest.raises(IntegrityError):
+        store.by_hand(*statement.split("; "))
+
+    assert await _everything(store) == before
+
+
+@pytest.mark.parametrize("statement", EVERYWHERE)
+async def test_history_cannot_be_changed(store: Store, statement: str) -> None:
+    await _refused(store, statement)
+
+
+@pytest.mark.parametrize("statement", POSTGRESQL)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_history_cannot_be_emptied_in_postgresql(store: Store, statement: str) -> None:
+    await _refused(store, statement)
+
+
+@pytest.mark.parametrize("statement", SQLITE)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_history_cannot_be_replaced_in_sqlite(store: Store, statement: str) -> None:
+    await _refused(store, statement)
+
+
+async def test_the_way_the_bot_writes_stays_open(store: Store) -> None:
+    await _history(store)
+
+    assert await store.actions() == [
+        "allowlist.granted", "allowlist.revoked", "rotation.requested", "allowlist.granted",
+        "rotation.started", "rotation.requested", "rotation.denied",
+    ]  # fmt: skip
