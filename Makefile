@@ -23,6 +23,9 @@ $(READY): pyproject.toml uv.lock | $(UV)
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
 	$(RUN)/python -m pytest $(ARGS)
 
+sandbox: $(READY) ## Try the bot in a browser, with no Slack and no Turso
+	$(RUN)/turso-rotate sandbox $(ARGS)
+
 run: $(READY) ## Migrate the database and serve Slack, with the settings of the environment or .env
 	$(RUN)/turso-rotate serve --migrate
 

@@ -17,10 +17,8 @@ from bot.models import GroupLook, GroupName, Outcome, State
 from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ANSWER_BYTES = 64 * 1024
-_PAGE_BYTES = 2 * 1024 * 1024
-# Two attempts of two phases (TCP, TLS) end before the deadline: cancelled in a handshake, httpcore 1.0.9 leaks the socket.
-_CONNECTING = 0.2
+_ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
+_CONNECTING = 0.45  # twice within the deadline: when it strikes in a TLS handshake, httpcore 1.0.9 leaks the socket
 _FRESH_SECONDS = 5.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
 
@@ -69,8 +67,7 @@ class TursoClient:
     ) -> None:
         self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
         self._secrets = frozenset(filter(None, (api_token, *group_tokens.values())))
-        if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):
-            # Said here, as the HTTP library's error would quote the whole header.
+        if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):  # h11 would quote the header
             raise ValueError("a Turso API token holds what cannot stand in a header")
         self._timeout, self._look_seconds, self._clock = timeout, look_seconds, clock
         self._caller, self._reader = _clients(timeout, look_seconds, version)
@@ -122,9 +119,8 @@ class TursoClient:
 
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the groups (`None`: unreadable); without an organization's token, those the bot holds tokens for."""
-        if not self._api_token:
-            return tuple(map(GroupName, sorted(self._group_tokens)))
-        return await self._listed(self._api_token, self._soon())
+        known = tuple(map(GroupName, sorted(self._group_tokens)))
+        return await self._listed(self._api_token, self._soon()) if self._api_token else known
 
     def _soon(self) -> float:
         return asyncio.get_running_loop().time() + self._look_seconds

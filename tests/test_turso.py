@@ -109,19 +109,19 @@ async def test_a_rotation_is_one_plain_request(turso: LocalTurso) -> None:
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (Hangs(), "Turso did not answer within 0.3 seconds"),
-        (Drips(interval=0.02), "Turso did not answer within 0.3 seconds"),
-        (Drips(interval=0.02, answer=b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "Turso did not answer within 0.3 seconds"),
+        (Hangs(), "Turso did not answer within 0.5 s"),
+        (Drips(interval=0.02), "Turso did not answer within 0.5 s"),
+        (Drips(interval=0.02, answer=b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "Turso did not answer within 0.5 s"),
     ],
     ids=["hangs", "drips", "drips for ever"],
 )
 async def test_f3_silence_and_dripping_end_at_the_deadline(turso: LocalTurso, fault: Fault, why: str) -> None:
     turso.trouble(fault)
 
-    outcome = await rotated(turso.url, timeout=0.3)
+    outcome = await rotated(turso.url, timeout=0.5)
 
     assert told(outcome) == (State.UNKNOWN, f"{why}: {MAYBE}", None)
-    assert 0.3 <= outcome.seconds < 1
+    assert 0.5 <= outcome.seconds < 2
     assert turso.calls_to_rotate() == 1
 
 
@@ -324,7 +324,7 @@ async def test_f8_a_tls_handshake_without_an_end_sends_nothing() -> None:
         outcome = await rotated(url, timeout=0.3)
 
     assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
-    assert outcome.seconds < 1
+    assert outcome.seconds < 0.3
 
 
 async def test_f8_a_connection_that_is_never_accepted_sends_nothing() -> None:
@@ -361,7 +361,8 @@ async def test_f9_a_body_without_an_end_is_left_and_its_status_counts() -> None:
         outcome = await rotated(url)
 
     assert (outcome.state, outcome.status) == (State.FAILED, 402)
-    assert outcome.explanation.endswith("up! pay up…") or outcome.explanation.endswith("…")
+    assert "Turso said: pay up! pay up!" in outcome.explanation
+    assert outcome.explanation.endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -576,8 +577,8 @@ async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fa
 
     assert (look, groups) == (GroupLook(exists=None, databases=None), None)
     assert outcome.state is State.SUCCEEDED
-    assert len({request.path for request in turso.requests}) == 4
-    assert len(turso.requests) <= 5  # each was read once, and the list once more for `groups`
+    paths = [request.path for request in turso.requests]
+    assert len(paths) - len(set(paths)) <= 1  # the list once more, for `groups`
 
 
 async def test_a_burst_of_looks_is_one_and_then_fresh_for_five_seconds(turso: LocalTurso) -> None:

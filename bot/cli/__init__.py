@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import allow, audit, serving
+from bot.cli import allow, audit, sandbox, serving
 from bot.errors import BotError, SettingsError, UsageError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)
+app.command("sandbox")(sandbox.sandbox)
 app.add_typer(allow.app, name="allow")
 app.add_typer(audit.app, name="audit")
 

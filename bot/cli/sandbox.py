@@ -1,6 +1,7 @@
 """`sandbox`: the real bot against a local Slack and a local Turso, in a browser or as a script."""
 
 import asyncio
+import errno
 import signal
 import webbrowser
 from pathlib import Path
@@ -8,14 +9,10 @@ from typing import Annotated
 
 import typer
 
-from bot.errors import BotError, UsageError
+from bot.errors import UsageError
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The page's port on 127.0.0.1; 0 takes any free one.")]
 Keep = Annotated[Path | None, typer.Option(file_okay=False, help="Keep the database in this folder.")]
-
-
-class SandboxFailed(BotError):
-    """The sandbox could not do what it is for."""
 
 
 def sandbox(
@@ -60,6 +57,9 @@ async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
             typer.echo("The bot is up. Nothing here is real but the bot.")
             await stop.wait()
     except BotFailedError as error:
-        raise SandboxFailed(f"The bot did not start:\n{error}") from None
+        typer.echo(f"The bot did not start:\n{error}", err=True)
+        raise typer.Exit(1) from None
     except OSError as error:
-        raise UsageError(f"Port {port} cannot be used: {error.strerror}.") from None
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        raise UsageError(f"Port {port} is taken, or not for you.") from None

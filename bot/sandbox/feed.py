@@ -10,7 +10,7 @@ from bot.sandbox.messages import Message
 from bot.sandbox.views import View
 
 T = TypeVar("T")
-Kind = Literal["posted", "edited", "deleted", "view", "call", "sockets"]
+Kind = Literal["posted", "edited", "deleted", "view", "call", "sockets", "stage"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ class Play:
     def calls(self, group: str, number: int) -> None:
         """Check how often Turso was asked to rotate a group."""
         times = "never" if number == 0 else "once" if number == 1 else f"{number} times"
-        self.checks(f"Turso was asked {times} to rotate {group}", holds=self.stage.turso.calls_to_rotate(group) == number)
+        self.checks(
+            f"Turso was asked {times} to rotate {group}", holds=self.stage.turso.calls_to_rotate(group) == number
+        )
 
     def tokens(self, group: str, *, work: bool) -> None:
         """Check whether the services of a group still get in; single databases' tokens always do."""
@@ -89,7 +91,7 @@ class Play:
 
 
 async def an_allowed_person_rotates(play: Play) -> None:
-    """An allowed person asks, confirms, and reads the outcome."""
+    """Rotate: an allowed person asks, confirms, and reads the outcome."""
     await play.types(cast.ALICE, "/turso-rotate payments key leaked in CI log")
     card = await play.sees(cast.ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases")
     play.checks("nobody else sees the card", holds=card not in play.stage.slack.visible_to(cast.BOB))
@@ -104,7 +106,7 @@ async def an_allowed_person_rotates(play: Play) -> None:
 
 
 async def a_stranger_is_refused(play: Play) -> None:
-    """A stranger asks, and is refused; the attempt is recorded."""
+    """Refuse: a stranger asks, and the attempt is recorded."""
     await play.types(cast.MALLORY, "/turso-rotate analytics just curious")
     await play.sees(cast.MALLORY, "not on the allowlist", "the attempt is recorded")
     play.calls("analytics", 0)
@@ -112,7 +114,7 @@ async def a_stranger_is_refused(play: Play) -> None:
 
 
 async def somebody_changes_their_mind(play: Play) -> None:
-    """Somebody allowed for one group only asks for it, and cancels."""
+    """Cancel: somebody allowed for one group only asks for it, and changes their mind."""
     await play.types(cast.BOB, "/turso-rotate default")
     card = await play.sees(cast.BOB, "Rotate the tokens of default?")
     await play.presses(cast.BOB, card, _CANCEL)
@@ -122,7 +124,7 @@ async def somebody_changes_their_mind(play: Play) -> None:
 
 
 async def turso_hangs(play: Play) -> None:
-    """Turso takes the request and never answers: the outcome is unknown, and nothing is tried again."""
+    """Admit: Turso never answers, the outcome is unknown, and nothing is tried again."""
     play.stage.sets_trouble("hangs")
     await play.types(cast.ALICE, "/turso-rotate analytics")
     card = await play.sees(cast.ALICE, "Rotate the tokens of analytics?")
@@ -135,7 +137,7 @@ async def turso_hangs(play: Play) -> None:
 
 
 async def the_trail_tells(play: Play) -> None:
-    """Everything that was tried stands in the audit trail."""
+    """Remember: everything that was tried stands in the audit trail."""
     for event in play.stage.trail.events:
         who = play.stage.slack.workspace.names.get(event["user_id"], event["user_id"])
         play.shows(f"{event['seq']:>3}  {event['action']:<20} {who:<10} {event['group'] or ''}")
@@ -164,7 +166,8 @@ async def play(says: Says, keep: Path | None = None, story: tuple[Step, ...] = S
         scene = Play(stage, says)
         for step in story:
             await _performs(scene, step)
-    says(f"\n{'✗ Not as it should be: ' + '; '.join(scene.wrong) if scene.wrong else '✓ Each step was what it should be.'}")
+    flaws = "; ".join(scene.wrong)
+    says(f"\n✗ Not as it should be: {flaws}" if flaws else "\n✓ Each step was what it should be.")
     return not scene.wrong
 
 
@@ -174,7 +177,7 @@ async def _performs(play: Play, step: Step) -> None:
     try:
         await step(play)
     except (AssertionError, TimeoutError) as missing:
-        play.checks(f"{summary} {missing or 'It did not happen in time.'}", holds=False)
+        play.checks(f"{summary} {str(missing) or 'It did not happen in time.'}", holds=False)
 
 
 def _told(how: str, message: Message) -> str:

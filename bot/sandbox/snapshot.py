@@ -49,7 +49,9 @@ class Viewer:
     def looks_at(self, stage: Stage) -> View | None:
         """Find the topmost modal."""
         modals = stage.slack.workspace.modals[self.modals :]
-        return next((each for each in reversed(modals) if each.user_id == self.person.user_id and not each.closed), None)
+        return next(
+            (each for each in reversed(modals) if each.user_id == self.person.user_id and not each.closed), None
+        )
 
 
 def stage_set() -> Json:

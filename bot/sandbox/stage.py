@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from bot.sandbox import cast
 from bot.sandbox.bad_days import befall
 from bot.sandbox.bot_process import BotFailedError, BotProcess
+from bot.sandbox.feed import Feed
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.trail import Trail
 from bot.sandbox.turso import LocalTurso
@@ -36,9 +37,10 @@ class Stage:
         self.bot: BotProcess
         self._folder = folder
         self._limits = {"CONFIRM_TTL": str(confirm_seconds), "TURSO_TIMEOUT": str(call_seconds)}
-        self._changed = asyncio.Condition()
+        self._changed = Feed()
         self._open = AsyncExitStack()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._first_start: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -49,10 +51,9 @@ class Stage:
         self.bot = BotProcess(folder, self._settings(folder))
         self._open.push_async_callback(self.bot.stop)
         self._open.push_async_callback(self._ends_tasks)
-        self._keeps(self._follows(self.slack.changes()))
-        self._keeps(self._follows(self.turso.feed.follow()))
-        self._keeps(self._watches_trail())
-        self._first_start = self._keeps(self._starts())
+        for work in (self._follows(self.slack.changes()), self._follows(self.turso.feed.follow()), self._watches()):
+            self._keeps(work)
+        self._first_start = asyncio.create_task(self._starts())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -60,7 +61,8 @@ class Stage:
 
     async def ready(self) -> None:
         """Wait until the bot serves. Raises `BotFailedError` with its last words if it does not."""
-        await asyncio.shield(self._first_start)
+        if self._first_start is not None:
+            await asyncio.shield(self._first_start)
         if self.bot_state != "up":
             raise BotFailedError(self.bot.tail)
 
@@ -86,12 +88,11 @@ class Stage:
     def touch(self) -> None:
         """Tell those who watch that something changed."""
         self.version += 1
-        self._keeps(self._notifies())
+        self._changed.publish("stage")
 
     async def changes(self, since: int) -> int:
         """Wait for a version newer than `since`, and return it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.version > since)
+        await self._changed.until(lambda: self.version > since)
         return self.version
 
     def _settings(self, folder: Path) -> dict[str, str]:
@@ -133,10 +134,10 @@ class Stage:
         self.trail.grows()
         if "allowlist.granted" in self.trail.actions:  # a restart, or a folder that was kept
             return
-        for role in cast.ROLES:
-            if role.may is not None:
-                who, team = role.person.user_id, role.person.team_id
-                await self.bot.command("allow", "add", who, "--team", team, "--group", role.may, "--note", "sandbox")
+        grants = [(role.person, role.may) for role in cast.ROLES if role.may is not None]
+        await self.bot.commands(
+            *(["allow", "add", who.user_id, "--team", who.team_id, "--group", group] for who, group in grants)
+        )
 
     async def _notices_end(self) -> None:
         await self.bot.ended()
@@ -151,23 +152,18 @@ class Stage:
         async for _ in changes:
             self.touch()
 
-    async def _watches_trail(self) -> None:
+    async def _watches(self) -> None:
         async for _ in _ticks(_TRAIL_SECONDS):
             if self.trail.grows():
                 self.touch()
 
-    async def _notifies(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _keeps(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.ensure_future(work)
+    def _keeps(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _ends_tasks(self) -> None:
-        tasks = list(self._tasks)
+        tasks = [each for each in (*self._tasks, self._first_start) if each is not None]
         for task in tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

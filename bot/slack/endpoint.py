@@ -59,7 +59,11 @@ class Endpoint:
         ):
             raise _Unacceptable(401, "not signed by Slack")
         body = await _bounded(request)
-        if not self._verifier.is_valid(body, timestamp, signature):
+        try:
+            signed = self._verifier.is_valid(body, timestamp, signature)
+        except UnicodeDecodeError:  # slack-sdk 3.47 decodes the body before it looks at the signature
+            raise _Unacceptable(400, "malformed") from None
+        if not signed:
             raise _Unacceptable(401, "not signed by Slack")
         return body
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from bot.models import Actor, ChannelId, Place, RotationId, TeamId, UserId
+from bot.slack.commands import storable
 
 Payload = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ def pressed(body: Payload) -> Pressed:
     actions = body.get("actions")
     action = actions[0] if isinstance(actions, list) and actions else None
     place = Place(ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body))
-    return Pressed(_presser(body), place, RotationId(_text(_mapping(action).get("value"))), _url(body))
+    return Pressed(_presser(body), place, RotationId(storable(_text(_mapping(action).get("value")))), _url(body))
 
 
 def _presser(body: Payload) -> Actor:

@@ -30,20 +30,29 @@ class Sockets:
         return await self._client.is_connected()
 
     async def watch(self) -> None:
-        """Reconnect for ever: slack-sdk 3.47 retries a used ticket for ever, and may stop trying altogether."""
-        lost = False
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            if await self._client.is_connected():
-                lost = False
-                continue
-            if not lost:
-                log.warning("connection to Slack lost")
-                lost = True
-            self._client.wss_uri = None
-            if not self._client.connect_operation_lock.locked():
-                with suppress(*FAILURES):
-                    await self._client.connect_to_new_endpoint()
+        """Connect, and reconnect for ever: slack-sdk 3.47 retries a used ticket for ever, and may stop altogether."""
+        connecting = asyncio.ensure_future(self._client.connect())  # type: ignore[no-untyped-call]
+        try:
+            lost = False
+            while True:
+                await asyncio.sleep(_WATCH_SECONDS)
+                if await self._client.is_connected():
+                    lost = False
+                    continue
+                if not lost:
+                    log.warning("connection to Slack lost")
+                    lost = True
+                # Never awaited here: its own retries have no end, and each needs the used ticket taken away.
+                self._client.wss_uri = None
+                if connecting.done() and not self._client.connect_operation_lock.locked():
+                    connecting = asyncio.ensure_future(self._reconnect())
+        finally:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+
+    async def _reconnect(self) -> None:
+        with suppress(*FAILURES):
+            await self._client.connect_to_new_endpoint()
 
 
 @asynccontextmanager
@@ -59,12 +68,10 @@ async def open_sockets(app: AsyncApp, app_token: str) -> AsyncIterator[Sockets]:
     handler = AsyncSocketModeHandler(app, app_token, ping_interval=_PING_SECONDS)
     handler.client.wss_uri = opened["url"]
     sockets = Sockets(handler.client)
-    connecting = asyncio.ensure_future(handler.client.connect())  # type: ignore[no-untyped-call]
     watching = asyncio.ensure_future(sockets.watch())
     try:
         yield sockets
     finally:
-        for task in (watching, connecting):
-            task.cancel()
-        await asyncio.gather(watching, connecting, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await handler.close_async()  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
+from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -61,7 +61,16 @@ _SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
     ),
     (DatabaseUnavailable, "The database is locked by somebody else.", ("locked", "lock timeout")),
     (DatabaseUnavailable, "The database file cannot be opened.", ("unable to open", "not a database")),
-    (DatabaseUnavailable, "The database refuses the login.", ("authentication failed", "no password supplied")),
+    (
+        DatabaseUnavailable,
+        "The database refuses the login.",
+        ("authentication failed", "no password supplied", "fatal:  role", "fatal:  database"),
+    ),
+    (
+        SchemaMismatch,
+        "The database's tables are not as they were made.",
+        ("no such table", "no such column", "undefinedtable", "undefinedcolumn"),
+    ),
 )
 _DRIVER = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, sqlite3.Error, OSError)
 
@@ -70,7 +79,8 @@ def explain(error: Exception) -> DatabaseError | None:
     """Put a driver's failure into words, or return `None` when it is not the database's doing."""
     if isinstance(error, sqlalchemy.exc.IntegrityError) or not isinstance(error, _DRIVER):
         return None
-    said = str(getattr(error, "orig", error)).lower()
+    driver = getattr(error, "orig", error)
+    said = f"{type(driver).__name__} {driver}".lower()
     for kind, words, signs in _SIGNS:
         if any(sign in said for sign in signs):
             return kind(words)

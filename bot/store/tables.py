@@ -77,6 +77,7 @@ rotations = Table(
     ),
     Index(
         "ix_rotations_open",
+        "organization",
         "state",
         sqlite_where=text("state IN ('requested', 'rotating')"),
         postgresql_where=text("state IN ('requested', 'rotating')"),

@@ -72,7 +72,7 @@ def _create_rotations() -> None:
     )
     columns = ["organization", "group"]
     _index_where("uq_rotations_rotating", columns, "state = 'rotating'", unique=True)
-    _index_where("ix_rotations_open", ["state"], "state IN ('requested', 'rotating')")
+    _index_where("ix_rotations_open", ["organization", "state"], "state IN ('requested', 'rotating')")
     op.create_index("ix_rotations_organization_group_started_at", "rotations", [*columns, "started_at"])
 
 

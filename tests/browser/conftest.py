@@ -1,10 +1,13 @@
 """The sandbox's page in a real browser: headless Chromium, driven by Playwright."""
 
+import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +45,7 @@ class Screen:
         await self.tab.locator("#text").press("Enter")
 
     def message(self, *needles: str) -> Locator:
-        """The newest message with all these words."""
+        """Find the newest message with all these words."""
         found = self.tab.locator("#messages > li")
         for needle in needles:
             found = found.filter(has_text=needle)
@@ -67,7 +70,7 @@ class Screen:
         await expect(self.tab.locator(f"[data-service={name}] .fate")).to_have_text(fate)
 
     async def has_trail(self, *actions: str) -> None:
-        """The newest events, oldest first."""
+        """Wait for the newest events, named oldest first."""
         newest = self.tab.locator("#trail > li b").filter(visible=True)
         for index, action in enumerate(reversed(actions)):
             await expect(newest.nth(index)).to_have_text(action)
@@ -85,10 +88,14 @@ class Browsers:
     screens: list[Screen] = field(default_factory=list)
 
     async def opens(self, name: str = "alice", channel: str = "C0INCIDENT", **options: Any) -> Screen:
-        context: BrowserContext = await self.browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | options)
+        context: BrowserContext = await self.browser.new_context(
+            **{"viewport": {"width": 1360, "height": 860}} | options
+        )
         screen = Screen(await context.new_page())
         self.screens.append(screen)
-        screen.tab.on("console", lambda said: screen.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        screen.tab.on(
+            "console", lambda said: screen.complaints.append(said.text) if said.type in {"error", "warning"} else None
+        )
         screen.tab.on("pageerror", lambda error: screen.complaints.append(str(error)))
         await screen.tab.goto(f"{self.url}#as={name}&channel={channel}")
         await screen.up()
@@ -100,9 +107,24 @@ def confirm_seconds() -> int:
     return 300
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep a migrated database with its grants, so that not every test has to wait for one."""
+    folder = tmp_path_factory.mktemp("prepared")
+
+    async def prepares() -> None:
+        async with Stage(folder) as stage:
+            await stage.ready()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, prepares()).result()
+    return folder
+
+
 @pytest.fixture
-async def stage(confirm_seconds: int) -> AsyncIterator[Stage]:
-    async with Stage(confirm_seconds=confirm_seconds, call_seconds=1) as running:
+async def stage(confirm_seconds: int, prepared: Path, tmp_path: Path) -> AsyncIterator[Stage]:
+    folder = Path(shutil.copytree(prepared, tmp_path / "stage"))
+    async with Stage(folder, confirm_seconds=confirm_seconds, call_seconds=1) as running:
         await running.ready()
         yield running
 

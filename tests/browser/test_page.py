@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
 from bot.sandbox.messages import Content
@@ -14,7 +13,11 @@ HOSTILE = (
     "<!channel> <@U0ALICE01> <script>document.title='hacked'</script> <img src=x onerror=alert(1)> "
     "`code` *bold* <https://evil.example|payments> \u202eesrever\u202c"
 )
-CONTRAST = """() => {
+PHONE = 860  # pixels, and less: one pane at a time
+WIDER = """() => [document.body, ...document.querySelectorAll('.scroll, .kit')]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.className)"""
+READ = "h1, h2, h3, b, small, code, time, button, .text, .topic, .fate, .chip span, .status, .plain"
+CONTRAST = """(read) => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
     .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
@@ -27,19 +30,19 @@ CONTRAST = """() => {
     return [255, 255, 255];
   };
   const poor = [];
-  for (const node of document.querySelectorAll("h1, h2, h3, b, small, code, time, button, .text, .topic, .fate, .chip span, .status, .plain")) {
+  for (const node of document.querySelectorAll(read)) {
     const own = [...node.childNodes].some((each) => each.nodeType === 3 && each.textContent.trim());
     if (!own || !node.checkVisibility({ opacityProperty: true }) || node.disabled) continue;
     const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push(`${node.className || node.tagName} “${node.textContent.slice(0, 20)}” ${ratio.toFixed(2)}`);
+    if (ratio < 4.5) poor.push([node.className, node.textContent, ratio]);
   }
   return poor;
 }"""
 
 
 async def settled(screen: Screen) -> None:
-    """A channel with a card, and animations that are over."""
+    """Fill a channel, with animations that are over."""
     await screen.tab.emulate_media(reduced_motion="reduce")
     await screen.types("/turso-rotate payments key leaked in CI log")
     await screen.presses("Rotate tokens", await screen.sees("Rotate the tokens of payments?"))
@@ -141,24 +144,24 @@ async def test_light_and_dark_can_both_be_read(browsers: Browsers) -> None:
     await settled(alice)
     backs = []
     for scheme in ("light", "dark"):
-        await alice.tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        await alice.tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         backs.append(await alice.tab.locator(".chat").evaluate("node => getComputedStyle(node).backgroundColor"))
-        assert await alice.tab.evaluate(CONTRAST) == []
+        assert await alice.tab.evaluate(CONTRAST, READ) == []
 
     assert backs == ["rgb(255, 255, 255)", "rgb(26, 29, 33)"]
 
 
-@pytest.mark.parametrize("width", [340, 390, 800, 1000, 1360])
-async def test_nothing_is_wider_than_the_screen(browsers: Browsers, width: int) -> None:
-    alice = await browsers.opens("alice", viewport={"width": width, "height": 760})
-    await settled(alice) if width > 860 else await alice.types("/turso-rotate payments " + "long" * 60)
-    await alice.sees("the tokens of payments")
-
-    wide = "() => [document.body, ...document.querySelectorAll('.scroll, .kit')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
-    for pane in ("side", "chat", "other"):
-        if width <= 860:
-            await alice.tab.locator(f".tabs [data-to={pane}]").click()
-        assert await alice.tab.evaluate(wide) == 0
+async def test_nothing_is_wider_than_the_screen(browsers: Browsers) -> None:
+    alice = await browsers.opens("alice")
+    await settled(alice)
+    await alice.types("/turso-rotate payments " + "long" * 60)
+    await alice.sees("Reason: longlong")
+    for width in (340, 390, 800, 1000, 1360):
+        await alice.tab.set_viewport_size({"width": width, "height": 760})
+        for pane in ("side", "chat", "other"):
+            if width <= PHONE:
+                await alice.tab.locator(f".tabs [data-to={pane}]").click()
+            assert await alice.tab.evaluate(WIDER) == [], (width, pane)
 
 
 async def test_on_a_phone_each_side_has_its_pane(browsers: Browsers) -> None:

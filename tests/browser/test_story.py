@@ -122,7 +122,7 @@ async def test_the_bot_is_killed_between_card_and_click(browsers: Browsers, stag
         ("Turso answers 404", "Failed: the tokens of payments were not rotated", "rotation.failed", "works"),
     ],
 )
-async def test_a_bad_day_at_turso(  # noqa: PLR0913, PLR0917 - a table of troubles
+async def test_a_bad_day_at_turso(
     browsers: Browsers, stage: Stage, trouble: str, outcome: str, action: str, fate: str
 ) -> None:
     alice = await browsers.opens("alice")

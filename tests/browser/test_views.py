@@ -18,17 +18,17 @@ def option(name: str) -> dict[str, Any]:
     return {"text": text(name), "value": name}
 
 
+MORE = {"type": "overflow", "action_id": "grant:more", "options": [option("Revoke"), option("Extend")]}
 HOME = {
     "type": "home",
     "blocks": [
         {"type": "header", "text": text("Allowlist")},
-        {"type": "section", "text": text("bob may rotate default"), "block_id": "g1",
-         "accessory": {"type": "overflow", "action_id": "grant:more", "options": [option("Revoke"), option("Extend")]}},
+        {"type": "section", "text": text("bob may rotate default"), "block_id": "g1", "accessory": MORE},
         {"type": "section", "fields": [text("left"), text("right")]},
         {"type": "divider"},
         {"type": "actions", "elements": [
             {"type": "button", "text": text("Allow somebody"), "action_id": "grant:add", "style": "primary"},
-            {"type": "static_select", "action_id": "filter", "placeholder": text("Group"), "options": [option("payments")]},
+            {"type": "static_select", "action_id": "filter", "options": [option("payments")]},
         ]},
     ],
 }  # fmt: skip
@@ -38,7 +38,8 @@ MODAL = {
     "submit": text("Allow"),
     "close": text("Leave it"),
     "blocks": [
-        {"type": "input", "block_id": "who", "label": text("Who"), "element": {"type": "users_select", "action_id": "who"}},
+        {"type": "input", "block_id": "who", "label": text("Who"),
+         "element": {"type": "users_select", "action_id": "who"}},
         {"type": "input", "block_id": "group", "label": text("Group"), "hint": text("A pattern"),
          "element": {"type": "plain_text_input", "action_id": "group"}},
         {"type": "input", "block_id": "until", "label": text("Until"), "optional": True,
@@ -49,7 +50,10 @@ MODAL = {
 
 async def calls(stage: Stage, method: str, **arguments: Any) -> None:
     headers = {"Authorization": "Bearer xoxb-local-bot"}
-    async with ClientSession() as app, app.post(stage.slack.api_url + method, json=arguments, headers=headers) as answer:
+    async with (
+        ClientSession() as app,
+        app.post(stage.slack.api_url + method, json=arguments, headers=headers) as answer,
+    ):
         said = await answer.json()
         assert said["ok"], said
 

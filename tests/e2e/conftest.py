@@ -102,7 +102,7 @@ def trail(settings: dict[str, str]) -> Trail:
 
 @pytest.fixture
 def stories(settings: dict[str, str]) -> Stories:
-    """The actions in the audit trail about each rotation, oldest first, by its id."""
+    """Give the actions in the audit trail about each rotation, oldest first, by its id."""
 
     async def read() -> dict[str, list[str]]:
         database = open_database(load_url(settings["DATABASE_URL"]))
@@ -123,7 +123,7 @@ async def asks(slack: LocalSlack, person: Person, text: str) -> Message:
     """Ask for a rotation, and return the card."""
     since = len(slack.messages)
     await slack.types(person, f"/turso-rotate {text}")
-    group = text.split()[0]
+    group = text.partition(" ")[0]
     return await slack.sees(person, f"Rotate the tokens of {group}?", since=since, timeout=10)
 
 

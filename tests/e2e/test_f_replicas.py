@@ -32,7 +32,7 @@ def database_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 async def turso() -> AsyncIterator[LocalTurso]:
-    groups = {"payments": ("ledger",), "default": ()} | {group: () for group in GROUPS}
+    groups = {"payments": ("ledger",), "default": ()} | dict.fromkeys(GROUPS, ())
     async with LocalTurso(groups=groups) as organization:
         yield organization
 

@@ -134,7 +134,7 @@ async def test_f9_a_hostile_error_is_cut_and_inert(
     await slack.sees(ALICE, "of payments", "Turso said", "<!channel> *bold*")
     told = await slack.sees(None, "Turso said", channel="C0AUDIT")
     shown = json.dumps([(message.text, message.blocks) for message in slack.messages])
-    kept = b"".join(path.read_bytes() for path in tmp_path.glob("test.db*"))
+    kept = await asyncio.to_thread(files, tmp_path)
 
     for message in (card, told):
         assert all("bold" not in text and "<!channel" not in text for text in mrkdwn(message.blocks))
@@ -173,6 +173,11 @@ async def test_f26_a_slow_turso_holds_nobody_else_up(
     assert {tuple(told[id_on(card)]) for card in cards.values()} == {
         ("rotation.requested", "rotation.started", "rotation.succeeded")
     }
+
+
+def files(folder: Path) -> bytes:
+    """Everything the database has written."""
+    return b"".join(path.read_bytes() for path in folder.glob("test.db*"))
 
 
 def mrkdwn(node: object) -> list[str]:

@@ -119,6 +119,7 @@ async def test_f25_a_stopped_bot_finishes_what_is_in_flight(
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
     await bot.signals(signal.SIGTERM)
+    await bot.logs("stopping")
     await slack.types(BOB, "/turso-rotate default")
     await slack.sees(BOB, "I am being restarted")
 

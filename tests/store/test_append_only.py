@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from bot.models import Action, Event
+from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
 ROTATION = (
@@ -12,13 +13,17 @@ ROTATION = (
 )
 EVENT = "at, action, team_id, user_id, organization, detail, delivery"
 
+COLUMNS = {"event": EVENT, "rotation": ROTATION, "new": ROTATION.replace("id", "'new'", 1)}
+
 EVERYWHERE = (
     "UPDATE audit_events SET user_id = 'U0NOBODY'",
     "UPDATE audit_events SET seq = seq + 100",
     "DELETE FROM audit_events",
     "DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)",
-    f"INSERT INTO audit_events (seq, {EVENT}) SELECT seq, {EVENT} FROM audit_events WHERE seq = 1 "
-    "ON CONFLICT (seq) DO UPDATE SET user_id = 'U0NOBODY'",
+    (
+        "INSERT INTO audit_events (seq, {event}) SELECT seq, {event} FROM audit_events WHERE seq = 1 "
+        "ON CONFLICT (seq) DO UPDATE SET user_id = 'U0NOBODY'"
+    ),
     "DELETE FROM allowlist",
     "UPDATE allowlist SET pattern = 'prod-*' WHERE id = 1",
     "UPDATE allowlist SET revoked_at = NULL WHERE id = 1",
@@ -37,18 +42,18 @@ POSTGRESQL = (
     "WITH gone AS (DELETE FROM audit_events RETURNING seq) SELECT count(*) FROM gone",
 )
 SQLITE = (
-    f"INSERT OR REPLACE INTO audit_events (seq, {EVENT}) SELECT seq, {EVENT} FROM audit_events WHERE seq = 1",
-    f"REPLACE INTO audit_events (seq, {EVENT}) SELECT (SELECT max(seq) + 1 FROM audit_events), {EVENT} "
-    "FROM audit_events WHERE delivery = 'd1'",
-    f"INSERT INTO audit_events (seq, {EVENT}) SELECT 1000, {EVENT} FROM audit_events WHERE seq = 1",
-    f"INSERT INTO audit_events ({EVENT}) SELECT {EVENT} FROM audit_events WHERE seq = 1",
+    "INSERT OR REPLACE INTO audit_events (seq, {event}) SELECT seq, {event} FROM audit_events WHERE seq = 1",
+    (
+        "REPLACE INTO audit_events (seq, {event}) SELECT (SELECT max(seq) + 1 FROM audit_events), {event} "
+        "FROM audit_events WHERE delivery = 'd1'"
+    ),
+    "INSERT INTO audit_events (seq, {event}) SELECT 1000, {event} FROM audit_events WHERE seq = 1",
+    "INSERT INTO audit_events ({event}) SELECT {event} FROM audit_events WHERE seq = 1",
     "UPDATE OR REPLACE audit_events SET seq = 2 WHERE seq = 1",
     "REPLACE INTO allowlist SELECT * FROM allowlist WHERE id = 1",
-    f"REPLACE INTO rotations ({ROTATION}) SELECT {ROTATION} FROM rotations WHERE state = 'requested'",
-    f"REPLACE INTO rotations (rowid, {ROTATION}) SELECT rowid, {ROTATION.replace('id', chr(39) + 'new' + chr(39), 1)} "
-    "FROM rotations WHERE state = 'requested'",
-    f"REPLACE INTO rotations ({ROTATION}) SELECT {ROTATION.replace('id', chr(39) + 'new' + chr(39), 1)} "
-    "FROM rotations WHERE state = 'rotating'",
+    "REPLACE INTO rotations ({rotation}) SELECT {rotation} FROM rotations WHERE state = 'requested'",
+    "REPLACE INTO rotations (rowid, {rotation}) SELECT rowid, {new} FROM rotations WHERE state = 'requested'",
+    "REPLACE INTO rotations ({rotation}) SELECT {new} FROM rotations WHERE state = 'rotating'",
     "UPDATE OR REPLACE rotations SET state = 'rotating', lease_until = expires_at WHERE state = 'requested'",
     "UPDATE OR REPLACE rotations SET id = (SELECT id FROM rotations WHERE state = 'rotating')",
     "UPDATE OR REPLACE rotations SET rowid = rowid + 1",
@@ -57,16 +62,16 @@ TABLES = ("audit_events", "allowlist", "rotations")
 
 
 async def _history(store: Store) -> None:
-    """A revoked grant, a grant in force, a rotation under way, and a request for the same group."""
-    await store.granted()
+    """Leave a revoked grant, a grant in force, a rotation under way, a request for the same group, and a refusal."""
+    await store.grant()
     await store.grants.revoke(ALICE, None, Event(Action.REVOKED, ALICE, ACME))
-    await store.rotating()
-    await store.requested()
+    await store.claim(await store.request(), await store.grant())
+    await store.request()
     await store.trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
 
 
 async def _everything(store: Store) -> list[list[tuple[object, ...]]]:
-    return [await store.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]  # noqa: S608 - names above
+    return [await shell.rows(store.database, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]  # noqa: S608 - names above
 
 
 async def _refused(store: Store, statement: str) -> None:
@@ -74,7 +79,7 @@ async def _refused(store: Store, statement: str) -> None:
     before = await _everything(store)
 
     with pytest.raises(IntegrityError):
-        store.by_hand(*statement.split("; "))
+        shell.run(store.url, *statement.format_map(COLUMNS).split("; "))
 
     assert await _everything(store) == before
 
@@ -99,7 +104,7 @@ async def test_history_cannot_be_replaced_in_sqlite(store: Store, statement: str
 async def test_the_way_the_bot_writes_stays_open(store: Store) -> None:
     await _history(store)
 
-    assert await store.actions() == [
+    assert await shell.trail_of(store.database) == [
         "allowlist.granted", "allowlist.revoked", "rotation.requested", "allowlist.granted",
         "rotation.started", "rotation.requested", "rotation.denied",
     ]  # fmt: skip

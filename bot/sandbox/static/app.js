@@ -28,6 +28,7 @@ async function start() {
   document.querySelectorAll(".tabs button").forEach((each) => each.addEventListener("click", () => pane(each.dataset.to)));
   pane("chat");
   addEventListener("hashchange", goes);
+  document.addEventListener("visibilitychange", rests);
   goes();
 }
 
@@ -68,6 +69,14 @@ function listen() {
     state("lost");
     setTimeout(() => { if (mine === stream) listen(); }, 1000);
   };
+}
+
+// A browser gives one site six connections: tabs that nobody looks at let theirs go.
+function rests() {
+  if (document.hidden) {
+    stream?.close();
+    stream = null;
+  } else if (!stream) listen();
 }
 
 async function act(what, said) {

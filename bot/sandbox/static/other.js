@@ -50,13 +50,14 @@ function request(each, world) {
 const MOODS = { succeeded: "good", granted: "good", failed: "bad", denied: "bad", unknown: "warn", rejected: "warn", expired: "dull", cancelled: "dull", revoked: "dull" };
 
 function event(each, world) {
-  const by = each.team_id === "cli" || !each.team_id ? each.user_id || "system" : world.name(each.user_id) ?? each.user_id;
+  const by = each.team_id === "cli" ? `${each.user_id} on a terminal` : world.name(each.user_id) ?? (each.user_id || "system");
+  const whom = each.detail.pattern ? `${world.name(each.detail.user) ?? each.detail.user} may rotate ${each.detail.pattern}` : null;
   const last = each.action.split(".").at(-1);
   const facts = Object.entries({ rotation: each.rotation_id, by: `${each.user_id} ${each.team_id}`.trim(), ...each.detail }).filter(([, value]) => value !== null && value !== "");
   return h("li", { "data-action": each.action },
     h("details", {},
       h("summary", {}, h("span", { class: `dot ${MOODS[last] ?? "calm"}`, "aria-hidden": "true" }),
-        h("span", { class: "what" }, h("b", {}, each.action), h("small", {}, [by, each.group].filter(Boolean).join(" · "))),
+        h("span", { class: "what" }, h("b", {}, each.action), h("small", {}, [by, each.group ?? whom].filter(Boolean).join(" · "))),
         h("small", { class: "when" }, clock(moment(each.at), true))),
       h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))]))));
 }

@@ -1,0 +1,89 @@
+"""Take the pictures in `docs/images` anew: `python -m tests.browser.screenshots`."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import async_playwright, expect
+
+from bot.sandbox.page import Page
+from bot.sandbox.stage import Stage
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, Browsers, Screen
+
+FOLDER = Path(__file__).parents[2] / "docs" / "images"
+TYPED = "/turso-rotate payments key leaked in CI log"
+CARD = "Rotate the tokens of payments?"
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+
+
+async def main() -> None:
+    """Play each state once, and keep a picture of it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        for scene in (card_and_outcome, refused, unknown, on_a_phone):
+            async with Stage(call_seconds=1) as stage, Page(stage) as page:
+                await stage.ready()
+                await scene(Browsers(browser, page.url))
+        await browser.close()
+
+
+async def card_and_outcome(browsers: Browsers) -> None:
+    """Ask, confirm, tell the channel."""
+    alice = await browsers.opens("alice")
+    await alice.tab.locator("#text").fill("/turso")
+    await picture(alice, "sandbox-completion")
+    await alice.types(TYPED)
+    card = await alice.sees(CARD)
+    await picture(alice, "sandbox-card")
+    await alice.presses("Rotate tokens", card)
+    await alice.sees("Done: the tokens of payments are rotated")
+    await alice.has_trail("rotation.succeeded")
+    await picture(alice, "sandbox-done")
+    await alice.tab.emulate_media(color_scheme="dark")
+    await picture(alice, "sandbox-done-dark")
+    await alice.tab.get_by_role("link", name="audit-log").click()
+    await alice.sees("@alice rotated the tokens of")
+    await picture(alice, "sandbox-channel-dark")
+
+
+async def refused(browsers: Browsers) -> None:
+    """Let a stranger try."""
+    mallory = await browsers.opens("mallory")
+    await mallory.types(TYPED)
+    await mallory.sees("not on the allowlist")
+    await mallory.has_trail("rotation.denied")
+    await picture(mallory, "sandbox-refused")
+
+
+async def unknown(browsers: Browsers) -> None:
+    """Let Turso hang."""
+    alice = await browsers.opens("alice", color_scheme="dark")
+    await alice.befalls("Turso hangs")
+    await alice.types(TYPED)
+    await alice.presses("Rotate tokens", await alice.sees(CARD))
+    await alice.sees("Unknown: the tokens of payments may be rotated")
+    await alice.has_trail("rotation.unknown")
+    await picture(alice, "sandbox-unknown-dark")
+
+
+async def on_a_phone(browsers: Browsers) -> None:
+    """Show one pane at a time."""
+    alice = await browsers.opens("alice", **PHONE)
+    await alice.types(TYPED)
+    await alice.sees(CARD)
+    await picture(alice, "sandbox-phone")
+    await alice.tab.get_by_role("button", name="Other side").click()
+    await picture(alice, "sandbox-phone-other")
+
+
+async def picture(screen: Screen, name: str) -> None:
+    """Keep what is on the screen, without the pointer's traces."""
+    await screen.tab.emulate_media(reduced_motion="reduce")
+    await screen.tab.mouse.move(0, 0)
+    await expect(screen.tab.locator("#toast")).to_be_hidden()
+    await screen.tab.screenshot(path=FOLDER / f"{name}.png", animations="disabled", caret="hide")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,216 @@
+"""PostgreSQL gone, silent, locked or busy: a clear word in time, nothing twice, and back by itself (F10, F13, F38)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
+from bot.models import Action, Event
+from bot.store.audit import _TAKE_TURN
+from bot.store.database import POOL_SIZE, WAIT_SECONDS, open_database
+from tests.postgres import PostgresServer
+from tests.proxy import Proxy
+from tests.store import shell
+from tests.store.conftest import ACME, ALICE, Store
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+BOUND = WAIT_SECONDS + 0.5
+DENIED = Event(Action.DENIED, ALICE, ACME)
+
+
+@pytest.fixture
+async def proxy(store: Store) -> AsyncIterator[Proxy]:
+    async with Proxy(store.url.port or 0) as between:
+        yield between
+
+
+@pytest.fixture
+async def far(store: Store, proxy: Proxy) -> AsyncIterator[Store]:
+    """Open the same database behind a network that can fail."""
+    url = store.url.set(port=proxy.port)
+    database = open_database(url)
+    yield Store(url, database)
+    await database.close()
+
+
+async def test_f10_a_server_that_stopped_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
+    rotation = await store.request()
+    postgres_server.stop()
+
+    assert await _refused(store.request()) < BOUND
+    assert await _refused(store.rotations.get(rotation.id)) < BOUND
+
+    postgres_server.start()
+    assert await store.rotations.get(rotation.id) == rotation
+    await store.request()
+
+
+async def test_f10_a_frozen_server_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
+    rotation = await store.request()
+
+    with postgres_server.paused():
+        waited = await asyncio.gather(*(_refused(store.request()) for _ in range(3)))
+
+    assert max(waited) < BOUND
+    await _back(store.rotations.get(rotation.id))
+
+
+async def test_f10_a_silent_network_is_told_and_comes_back(store: Store, far: Store, proxy: Proxy) -> None:
+    rotation = await far.request()
+    proxy.stalls()
+
+    waited = await asyncio.gather(*(_refused(far.trail.append(DENIED)) for _ in range(2 * POOL_SIZE)))
+    await store.trail.append(DENIED)  # nobody else is held up
+    await proxy.resumes()
+    began = time.monotonic()
+    await _until_it_works(far, 15)
+
+    assert max(waited) < BOUND
+    assert time.monotonic() - began < 15
+    assert await far.rotations.get(rotation.id) == rotation
+
+
+async def test_f10_a_commit_whose_answer_is_lost_is_told_as_unavailable(far: Store, proxy: Proxy) -> None:
+    await far.trail.append(DENIED)
+    proxy.stalls_after(b"INSERT INTO audit_events", b"COMMIT")
+
+    assert await _refused(far.trail.append(DENIED)) < BOUND
+
+    await proxy.cuts()
+    await proxy.resumes()
+    await _until_it_works(far, 15)
+    trail = await shell.rows(far.database, "SELECT seq FROM audit_events ORDER BY seq")
+    assert [seq for (seq,) in trail] == list(range(1, len(trail) + 1))
+
+
+async def test_f10_connections_that_are_cut_come_back(far: Store, proxy: Proxy) -> None:
+    await asyncio.gather(*(far.trail.append(DENIED) for _ in range(POOL_SIZE)))
+    await proxy.cuts()
+    assert await _refused(far.trail.append(DENIED)) < BOUND
+
+    await proxy.resumes()
+
+    await _until_it_works(far, 5)
+
+
+async def test_f13_a_restart_under_load_loses_and_doubles_nothing(
+    store: Store, postgres_server: PostgresServer
+) -> None:
+    stop = asyncio.Event()
+    said_yes: list[str] = []
+
+    async def append(worker: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            mark = f"{worker}-{number}"
+            try:
+                await store.trail.append(Event(Action.DENIED, ALICE, ACME, delivery=mark))
+            except DatabaseError:
+                await asyncio.sleep(0.05)
+            else:
+                said_yes.append(mark)
+
+    workers = [asyncio.ensure_future(append(number)) for number in range(6)]
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(postgres_server.restart)
+    await _until_it_works(store, 10)
+    stop.set()
+    await asyncio.gather(*workers)
+
+    found = await shell.rows(store.database, "SELECT seq, delivery FROM audit_events ORDER BY seq")
+    assert set(said_yes) <= {delivery for _, delivery in found}
+    assert [seq for seq, _ in found] == list(range(1, len(found) + 1))
+
+
+async def test_f38_a_locked_table_is_told_within_a_second_or_so(store: Store) -> None:
+    rotation = await store.request()
+    engine = create_engine(store.url)
+    with engine.begin() as other:
+        other.execute(text("LOCK TABLE rotations"))
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="locked"):
+            await store.rotations.get(rotation.id)
+        waited = time.monotonic() - began
+    engine.dispose()
+
+    assert waited < 1.5
+    assert await store.rotations.get(rotation.id) == rotation
+
+
+async def test_f38_a_turn_at_the_trail_that_never_comes_is_told(store: Store) -> None:
+    engine = create_engine(store.url)
+    with engine.begin() as other:
+        other.execute(_TAKE_TURN)
+        waited = await asyncio.gather(*(_refused(store.request()) for _ in range(2 * POOL_SIZE)))
+    engine.dispose()
+
+    assert max(waited) < BOUND
+    assert await shell.rows(store.database, "SELECT count(*) FROM rotations") == [(0,)]
+
+
+async def test_f38_all_connections_busy_is_told_within_a_second_or_so(store: Store) -> None:
+    def sleep(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_sleep(1.8)"))
+
+    busy = [asyncio.ensure_future(store.database.write(sleep)) for _ in range(POOL_SIZE)]
+    await asyncio.sleep(0.3)
+
+    assert await _refused(store.trail.append(DENIED)) < 1.5
+
+    await asyncio.gather(*busy)
+    await store.trail.append(DENIED)
+
+
+async def test_what_the_server_refuses_is_told_as_what_it_is(store: Store) -> None:
+    shell.run(store.url, "ALTER TABLE outbox RENAME TO gone")
+    with pytest.raises(SchemaMismatch):
+        await store.outbox.any_due()
+
+    shell.run(store.url, f"ALTER DATABASE {store.url.database} SET default_transaction_read_only = on")
+    database = open_database(store.url)
+    with pytest.raises(DatabaseReadOnly):
+        await Store(store.url, database).request()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"port": 1}, "does not answer"), ({"database": "nowhere"}, "login"), ({"username": "nobody"}, "login")],
+)
+async def test_a_server_that_lets_nobody_in_is_told(store: Store, change: dict[str, object], words: str) -> None:
+    database = open_database(make_url(store.url).set(**change))  # type: ignore[arg-type]
+
+    with pytest.raises(DatabaseUnavailable, match=words) as told:
+        await Store(store.url, database).request()
+
+    assert str(store.url.port) not in str(told.value)
+    await database.close()
+
+
+async def _refused(asked: Awaitable[object]) -> float:
+    """Return the seconds until it was said that the database is not available."""
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        await asked
+    return time.monotonic() - began
+
+
+async def _back(asked: Awaitable[object]) -> None:
+    async with asyncio.timeout(15):
+        await asked
+
+
+async def _until_it_works(store: Store, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await store.trail.append(DENIED)
+            except DatabaseError:
+                await asyncio.sleep(0.1)
+            else:
+                return

@@ -1,0 +1,128 @@
+"""The migrated schema is the one in the tables' module, with every guard of history, or the bot does not start."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Inspector, inspect
+
+from bot.errors import DatabaseUnavailable, SchemaMismatch
+from bot.store import schema
+from bot.store.database import open_database
+from bot.store.migrations import configured, migrate, transaction
+from bot.store.tables import metadata
+from tests.store import shell
+from tests.store.conftest import Store, load_url
+
+
+@pytest.fixture
+def url(database_url: str) -> URL:
+    return load_url(database_url)
+
+
+async def test_the_migrated_tables_are_the_modelled_ones_to_the_last_condition(store: Store, url: URL) -> None:
+    migrated = await store.database.read(_described)
+
+    def modelled(connection: Connection) -> dict[str, Any]:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        _drop_tables(connection)
+        metadata.create_all(connection)
+        return _described(connection)
+
+    with transaction(url) as connection:
+        assert modelled(connection) == migrated
+
+
+async def test_every_guard_is_there_and_no_other(store: Store) -> None:
+    dialect = store.url.get_backend_name()
+
+    found = await store.database.read(lambda connection: set(connection.execute(schema._TRIGGERS[dialect]).scalars()))
+
+    own = {name for name in found if not name.startswith("RI_ConstraintTrigger")}
+    assert own == schema.GUARDS[dialect]
+    await schema.check(store.database)
+
+
+async def test_law_6_any_missing_guard_is_named(store: Store) -> None:
+    tables = ("audit_events", "allowlist", "rotations")
+    for name in sorted(schema.GUARDS[store.url.get_backend_name()]):
+        table = next(table for table in tables if name.startswith(table))
+        on = f" ON {table}" if store.url.get_backend_name() == "postgresql" else ""
+        shell.run(store.url, f"DROP TRIGGER {name}{on}")
+
+        with pytest.raises(SchemaMismatch, match=name):
+            await schema.check(store.database)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_law_6_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> None:
+    shell.run(store.url, "ALTER TABLE audit_events DISABLE TRIGGER ALL")
+
+    with pytest.raises(SchemaMismatch, match="audit_events_no_delete, audit_events_no_truncate"):
+        await schema.check(store.database)
+
+
+async def test_f31_migrate_refuses_a_newer_schema(url: URL) -> None:
+    await asyncio.to_thread(migrate, url)
+    shell.run(url, "UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SchemaMismatch, match="upgrade the bot"):
+        await asyncio.to_thread(migrate, url)
+
+
+def test_revisions_sort_as_they_follow_each_other(url: URL) -> None:
+    with transaction(url) as connection:
+        scripts = ScriptDirectory.from_config(configured(connection))
+        revisions = [script.revision for script in scripts.walk_revisions()][::-1]
+
+    assert revisions == sorted(revisions)
+    assert {len(revision) for revision in revisions} == {4}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_is_not_there_is_told(url: URL) -> None:
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        migrate(url.set(port=1))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_folder_that_is_not_there_is_told(url: URL) -> None:
+    with pytest.raises(DatabaseUnavailable, match="cannot be opened"):
+        migrate(url.set(database="/nowhere/bot.db"))
+
+
+async def test_looking_at_the_schema_creates_nothing(url: URL) -> None:
+    database = open_database(url)
+    with pytest.raises(SchemaMismatch):
+        await schema.check(database)
+    await database.close()
+
+    with transaction(url) as connection:
+        assert inspect(connection).get_table_names() == []
+
+
+def _drop_tables(connection: Connection) -> None:
+    for table in reversed(metadata.sorted_tables):
+        connection.exec_driver_sql(f"DROP TABLE {table.name}")
+
+
+def _described(connection: Connection) -> dict[str, Any]:
+    inspector = inspect(connection)
+    return {table.name: _of(inspector, table.name) for table in metadata.sorted_tables}
+
+
+def _of(inspector: Inspector, table: str) -> dict[str, Any]:
+    return {
+        "columns": [{**column, "type": str(column["type"])} for column in inspector.get_columns(table)],
+        "indexes": [{**index, "dialect_options": _texts(index)} for index in inspector.get_indexes(table)],
+        "key": inspector.get_pk_constraint(table),
+        "foreign": inspector.get_foreign_keys(table),
+        "unique": inspector.get_unique_constraints(table),
+        "checks": sorted(inspector.get_check_constraints(table), key=lambda check: str(check["name"])),
+    }
+
+
+def _texts(index: Any) -> dict[str, str]:
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}

@@ -1,0 +1,134 @@
+"""SQLite locked, full or read-only: a clear word in time, no half row, and back by itself (F12, F38)."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, make_url
+
+from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
+from bot.models import Action, Event, RotationId
+from bot.store.database import WAIT_SECONDS, open_database
+from tests.store import shell
+from tests.store.conftest import ACME, ALICE, Store
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+DENIED = Event(Action.DENIED, ALICE, ACME)
+TOLERANCE = 0.5
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """Hold the lock as another process with an open transaction does."""
+    other = sqlite3.connect(str(store.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+async def test_f12_locked_by_another_process(store: Store) -> None:
+    rotation = await store.request()
+    began = time.monotonic()
+
+    with locked(store):
+        with pytest.raises(DatabaseUnavailable, match="locked"):
+            await store.request()
+        read_meanwhile = await store.rotations.get(rotation.id)
+
+    assert time.monotonic() - began < WAIT_SECONDS
+    assert read_meanwhile == rotation
+    assert (await store.request()).id != rotation.id
+
+
+async def test_f38_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
+    began = time.monotonic()
+
+    with locked(store):
+        said = await asyncio.gather(*(store.trail.append(DENIED) for _ in range(10)), return_exceptions=True)
+        waited = time.monotonic() - began
+
+    assert {type(error) for error in said} == {DatabaseUnavailable}
+    assert waited < WAIT_SECONDS + TOLERANCE
+    assert await shell.trail_of(store.database) == []
+    await store.trail.append(DENIED)
+
+
+async def test_f12_disk_full_leaves_no_half_row(store: Store) -> None:
+    await store.database.write(_no_more_pages)
+
+    with pytest.raises(DatabaseReadOnly, match="refuses to write"):
+        await _requests_without_end(store)
+
+    requested = await shell.rows(store.database, "SELECT count(*) FROM rotations")
+    assert requested == [(len(await shell.trail_of(store.database)),)]
+    await store.database.write(lambda connection: _limit(connection, 10_000))
+    await store.request()
+
+
+async def test_f12_a_file_that_cannot_be_written(store: Store) -> None:
+    await store.trail.append(DENIED)
+    database = open_database(make_url(f"sqlite:///file:{store.url.database}?mode=ro&uri=true"))
+    readonly = Store(store.url, database)
+
+    with pytest.raises(DatabaseReadOnly, match="refuses to write"):
+        await readonly.request()
+
+    assert await readonly.rotations.get(RotationId("rotation0000")) is None
+    await database.close()
+
+
+async def test_a_folder_that_is_not_there_is_told(store: Store) -> None:
+    database = open_database(make_url("sqlite:////nowhere/bot.db"))
+
+    with pytest.raises(DatabaseUnavailable, match="cannot be opened"):
+        await Store(store.url, database).request()
+
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_told(store: Store) -> None:
+    await store.database.close()
+    for end in ("-wal", "-shm"):
+        assert not _file(store, end).exists()
+    _file(store).write_text("not what you think" * 1000)
+    database = open_database(store.url)
+
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        await Store(store.url, database).request()
+
+    await database.close()
+
+
+async def test_a_caller_who_goes_away_does_not_stop_what_has_begun(store: Store) -> None:
+    waiting = asyncio.ensure_future(store.trail.append(DENIED))
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    await store.trail.append(DENIED)
+
+    assert len(await shell.trail_of(store.database)) in {1, 2}
+
+
+async def _requests_without_end(store: Store) -> None:
+    while True:
+        await store.request()
+
+
+def _file(store: Store, end: str = "") -> Path:
+    return Path(f"{store.url.database}{end}")
+
+
+def _no_more_pages(connection: Connection) -> None:
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    _limit(connection, pages + 2)
+
+
+def _limit(connection: Connection, pages: int) -> None:
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
