@@ -131,7 +131,7 @@ def test_f28_outcomes_hold_slacks_limits_and_stay_inert(state: State, reason: st
 def test_f28_cards_hold_slacks_limits_and_stay_inert(
     reason: str,
     databases: list[str] | None,
-    exists: bool | None,
+    exists: bool | None,  # noqa: FBT001 - hypothesis draws it
     last: Rotation | None,
 ) -> None:
     look = GroupLook(exists, None if databases is None else tuple(databases))

@@ -126,8 +126,8 @@ def announcement(rotation: Rotation) -> Message:
         "Tokens minted for the group before no longer work; services need new ones.",
         State.FAILED: ":x: {who} tried to rotate the tokens of {group} in {organization}. It failed, "
         "and nothing was changed.",
-        State.UNKNOWN: ":warning: {who} asked to rotate the tokens of {group} in {organization}, and *it is not known whether "
-        "that happened*. Check whether services that use the group still work.",
+        State.UNKNOWN: ":warning: {who} asked to rotate the tokens of {group} in {organization}, and *it is not known "
+        "whether that happened*. Check whether services that use the group still work.",
     }[rotation.state]
     text = said.format(
         who=_who(rotation.requester), group=code(rotation.group), organization=code(rotation.organization)

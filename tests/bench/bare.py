@@ -1,0 +1,39 @@
+"""A bare Bolt app with default settings: it acknowledges, and does nothing else."""
+
+import asyncio
+import sys
+
+import uvicorn
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+async def main(mode: str, api_url: str, port: int) -> None:
+    """Serve until killed."""
+    client = AsyncWebClient("xoxb-local-bot", base_url=api_url)
+    app = AsyncApp(client=client, signing_secret="local-signing-secret")
+
+    @app.command("/turso-rotate")
+    async def on_command(ack: AsyncAck) -> None:
+        await ack()
+
+    if mode == "socket":
+        await AsyncSocketModeHandler(app, "xapp-local-app").start_async()  # type: ignore[no-untyped-call]
+        return
+    handler = AsyncSlackRequestHandler(app)
+
+    async def events(request: Request) -> Response:
+        return await handler.handle(request)
+
+    site = Starlette(routes=[Route("/slack/events", events, methods=["POST"])])
+    await uvicorn.Server(uvicorn.Config(site, port=port, log_config=None, http="httptools")).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
