@@ -28,6 +28,7 @@ EVERYWHERE = (
     "UPDATE allowlist SET pattern = 'prod-*' WHERE id = 1",
     "UPDATE allowlist SET revoked_at = NULL WHERE id = 1",
     "UPDATE allowlist SET revoked_by_user = 'U0NOBODY' WHERE id = 1",
+    "UPDATE allowlist SET revoked_by_user = 'U0NOBODY' WHERE id = 2",
     "UPDATE allowlist SET user_id = 'U0MALLORY', revoked_at = granted_at WHERE id = 2",
     "DELETE FROM outbox; DELETE FROM rotations",
     "DELETE FROM rotations WHERE state = 'requested'",
