@@ -4,9 +4,13 @@ import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.postgres import SOURCES, PostgresServer, binaries
+
+hypothesis.settings.register_profile("steady", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("steady")
 
 _LOOPBACK = ("127.", "::1", "localhost")
 _SERVER = pytest.StashKey[PostgresServer]()

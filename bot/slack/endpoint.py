@@ -47,8 +47,16 @@ class Endpoint:
         except _Unacceptable as refusal:
             log.warning("request turned away", status=refusal.status, why=str(refusal))
             return PlainTextResponse(str(refusal), refusal.status)
-        # As in Socket Mode, Bolt gets the parsed payload and none of the headers.
-        answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
+        return await self._dispatched(payload)
+
+    async def _dispatched(self, payload: dict[str, Any]) -> Response:
+        """Hand Bolt, as in Socket Mode, the parsed payload and none of the headers."""
+        try:
+            answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
+        except Exception:
+            # Listeners explain their own failures: this is Bolt, stumbling over a payload of an odd shape.
+            log.exception("payload not understood")
+            return PlainTextResponse("malformed", 400)
         return Response(answer.body, answer.status, _headers(answer.headers))
 
     async def _verified(self, request: Request) -> bytes:

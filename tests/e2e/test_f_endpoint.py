@@ -186,6 +186,16 @@ async def test_f29_a_slow_body_is_given_up_and_holds_nobody_up(slack: LocalSlack
     assert 2.5 < time.perf_counter() - began < 6
 
 
+async def test_f29_a_press_of_an_odd_shape_is_turned_away(
+    slack: LocalSlack, bot: BotProcess, door: str, session: ClientSession
+) -> None:
+    action = {"type": "button", "action_id": "rotation:confirm", "block_id": "b"}
+    body = json.dumps({"type": "block_actions", "user": 1, "team": [], "channel": "x", "actions": [action]}).encode()
+
+    assert await knocks(session, door, body, signed(body, JSON)) == 400
+    assert (await asks(slack, ALICE, "payments")).buttons
+
+
 async def test_f29_a_signed_command_in_odd_json_is_no_crash(
     slack: LocalSlack, bot: BotProcess, door: str, session: ClientSession
 ) -> None:
