@@ -82,7 +82,7 @@ def unanswered(error: BaseException | None, seconds: float) -> Outcome:
     """Say that the request may have left, and that no complete answer came back within its deadline."""
     match error:
         case TimeoutError() | httpx.TimeoutException():
-            why = f"Turso did not answer within {seconds:g} seconds"
+            why = f"Turso did not answer within {seconds:g} s"
         case httpx.RemoteProtocolError() if not re.search("disconnected|closed", str(error)):
             why = "Turso's answer could not be understood"
         case _:

@@ -1,7 +1,8 @@
 """Bring the schema up to date: one transaction, one replica at a time."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,13 @@ def _engine(url: URL) -> Engine:
         return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
     arguments = {"timeout": WAIT_SECONDS, "isolation_level": None}
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+    event.listen(engine, "connect", _prefer_wal)
     # Python's driver would begin too late, and leave table definitions out of the transaction.
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+def _prefer_wal(connection: Any, _: Any) -> None:
+    """Switch to the journal the bot uses: later, next to open transactions, SQLite refuses without waiting."""
+    with suppress(sqlite3.OperationalError):  # somebody else is at it, or the file will refuse more than this
+        connection.execute("PRAGMA journal_mode = WAL")

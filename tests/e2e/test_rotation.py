@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox.faults import Fault, Hangs
 from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.turso import LocalTurso, On
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect
 from tests.process import BotProcess, run
 
@@ -78,6 +78,18 @@ async def test_an_unknown_group_is_rejected_with_a_suggestion(slack: LocalSlack,
     await slack.sees(ALICE, "no group called", "Did you mean", "payments")
 
     assert await trail() == ["rotation.rejected"]
+
+
+async def test_law_8_slack_is_answered_at_once_while_turso_hangs(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess
+) -> None:
+    turso.trouble(Hangs(), on=On.READS)
+    typed = await slack.types(ALICE, "/turso-rotate payments")
+    card = await slack.sees(ALICE, "could not be looked up", "Turso could not be asked whether this group exists")
+    turso.heals()
+
+    assert (typed.status, typed.seconds < 1) == (200, True)
+    assert card.buttons == [CONFIRM, CANCEL]
 
 
 async def test_f16_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
