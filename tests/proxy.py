@@ -52,6 +52,9 @@ class Proxy:
         self._writers.add(writer)
         try:
             await self._flows.wait()
+            if writer.transport.is_closing():  # cut meanwhile: what it sent is lost
+                self._ends(writer)
+                return
             there_reader, there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             self._ends(writer)
@@ -65,6 +68,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._flows.wait()
+                if sink.transport.is_closing():
+                    break
                 sink.write(data)
                 await sink.drain()
                 if watched:

@@ -1,4 +1,4 @@
-"""A bare Bolt app with default settings: it acknowledges, and does nothing else."""
+"""What people would use instead: a Bolt app with default settings that acknowledges and, asked to, echoes."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import sys
 import uvicorn
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,8 +20,10 @@ async def main(mode: str, api_url: str, port: int) -> None:
     app = AsyncApp(client=client, signing_secret="local-signing-secret")
 
     @app.command("/turso-rotate")
-    async def on_command(ack: AsyncAck) -> None:
+    async def on_command(ack: AsyncAck, respond: AsyncRespond, command: dict[str, str]) -> None:
         await ack()
+        if command["text"].startswith("echo"):
+            await respond(command["text"])
 
     if mode == "socket":
         await AsyncSocketModeHandler(app, "xapp-local-app").start_async()  # type: ignore[no-untyped-call]

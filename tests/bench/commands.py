@@ -1,29 +1,20 @@
-"""Commands: how soon they are acknowledged, and how many become cards in a second."""
+"""Commands and clicks: how soon they are acknowledged, answered and passed on."""
 
 import asyncio
-import socket
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from statistics import quantiles
 
+import httpx
 import psutil
 
-from bot.allowlist import Allowlist
-from bot.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import LocalTurso
-from bot.store.allowlist import SqlGrants
-from bot.store.database import open_database
-from bot.store.migrations import migrate
-from tests.process import BotProcess, environment, settings_for
-from tests.store.conftest import load_url
+from bot.sandbox.turso import DEFAULT_TOKEN, LocalTurso
+from bot.slack.messages import CONFIRM
+from tests.bench.processes import PEOPLE, Running, spent
 
-PEOPLE = tuple(Person(f"U0BENCH{number:02}", f"person{number}") for number in range(64))
+WARM_UP = 20
 
 
 @dataclass(frozen=True)
@@ -31,112 +22,98 @@ class Load:
     """What one run saw; times in seconds."""
 
     acks: Sequence[float]
-    cards: Sequence[float]
+    answers: Sequence[float]
+    """From the command to what the person then reads."""
     rate: float
-    megabytes: float
+    cost: float
+    """Processor time of the measured process for one command."""
+    our_cost: float
+    """The same of the side that types: what it spends, the other lacks where processors are few."""
+    otherwise: Sequence[str]
+    """Answers other than expected, such as that the database does not answer."""
 
 
-@asynccontextmanager
-async def bot(mode: str, database_url: str) -> AsyncIterator[tuple[LocalSlack, BotProcess]]:
-    """Run the real bot, with all people allowed everything."""
-    url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
-    database = open_database(url)
-    allowlist = Allowlist(SqlGrants(database), Actor.on_terminal("root"), Organization("acme"))
-    for person in PEOPLE:
-        await allowlist.add(Actor(TeamId(person.team_id), UserId(person.user_id)), "*")
-    await database.close()
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            LocalSlack(people=PEOPLE) as slack,
-            LocalTurso() as turso,
-            BotProcess(Path(folder), settings_for(slack, turso, database_url, mode=mode)) as process,
-        ):
-            await _connect(slack, mode, process.port)
-            yield slack, process
+def percentile(times: Sequence[float], percent: int) -> float:
+    """Read one percentile."""
+    return quantiles(times, n=100, method="inclusive")[percent - 1]
 
 
-@asynccontextmanager
-async def bare(mode: str) -> AsyncIterator[LocalSlack]:
-    """Run the bare Bolt app."""
-    async with LocalSlack(people=PEOPLE) as slack:
-        port = _free_port()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.bare", mode, slack.api_url, str(port), env=environment({})
-        )
-        try:
-            await _connect(slack, mode, port)
-            yield slack
-        finally:
-            process.kill()
-            await process.wait()
-
-
-async def acknowledge(slack: LocalSlack, times: int, *, answered: bool) -> float:
-    """Type commands one after another; returns the median time to the acknowledgement.
+async def acknowledge(running: Running, times: int, *, answered: bool) -> list[float]:
+    """Type commands one after another; returns the times to the acknowledgement.
 
     With `answered`, the next one is typed when the answer to the last one is there, as one person would.
     """
     taken = []
-    for number in range(times + 20):
-        delivery = await slack.types(PEOPLE[0], "/turso-rotate ../x")
+    for number in range(times + WARM_UP):
+        delivery = await running.slack.types(PEOPLE[0], "/turso-rotate ../x")
         assert delivery.status == 200
         if answered:
-            await slack.called("response_url", number + 1)
+            await running.slack.called("response_url", number + 1)
         taken.append(delivery.seconds)
-    return median(taken[20:])
+    return taken[WARM_UP:]
 
 
-async def load(slack: LocalSlack, process: BotProcess, parallel: int, each: int) -> Load:
-    """Let people type in parallel, each the next command when the card of the last one is there."""
-    cards: dict[str, asyncio.Event] = {person.user_id: asyncio.Event() for person in PEOPLE}
-    watching = asyncio.ensure_future(_watch(slack, cards))
+async def load(running: Running, parallel: int, each: int, text: str, expected: str) -> Load:
+    """Let people type in parallel, each the next command when the answer to the last one is there."""
+    answered = {person.user_id: asyncio.Event() for person in PEOPLE}
+    otherwise: list[str] = []
+    watching = asyncio.ensure_future(_watch(running.slack, answered, expected, otherwise))
     acks: list[float] = []
-    seen: list[float] = []
+    answers: list[float] = []
 
     async def types(person: Person) -> None:
         for number in range(each):
             began = time.perf_counter()
-            cards[person.user_id].clear()
-            delivery = await slack.types(person, f"/turso-rotate payments reason {number}")
-            acks.append(delivery.seconds)
-            await asyncio.wait_for(cards[person.user_id].wait(), 20)
-            seen.append(time.perf_counter() - began)
+            answered[person.user_id].clear()
+            acks.append((await running.slack.types(person, f"/turso-rotate {text} {number}")).seconds)
+            async with asyncio.timeout(20):
+                await answered[person.user_id].wait()
+            answers.append(time.perf_counter() - began)
 
-    began = time.perf_counter()
+    typing = psutil.Process()
+    theirs, ours, began = running.cpu, spent(typing), time.perf_counter()
     await asyncio.gather(*(types(person) for person in PEOPLE[:parallel]))
-    took = time.perf_counter() - began
+    took, times = time.perf_counter() - began, parallel * each
+    costs = (running.cpu - theirs) / times, (spent(typing) - ours) / times
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    assert process.pid is not None
-    memory = psutil.Process(process.pid).memory_info().rss / 1e6
-    return Load(acks, seen, parallel * each / took, memory)
+    return Load(acks, answers, (times - len(otherwise)) / took, *costs, otherwise)
 
 
-async def _watch(slack: LocalSlack, cards: dict[str, asyncio.Event]) -> None:
+async def _watch(slack: LocalSlack, answered: dict[str, asyncio.Event], expected: str, otherwise: list[str]) -> None:
     async for change in slack.changes():
         reader = getattr(change.subject, "ephemeral_to", None)
-        if reader in cards:
-            assert "Rotate the tokens of payments?" in getattr(change.subject, "plain", "")
-            cards[reader].set()
+        if reader in answered:
+            said = getattr(change.subject, "plain", "")
+            if expected not in said:
+                otherwise.append(said)
+            answered[reader].set()
 
 
-async def _connect(slack: LocalSlack, mode: str, port: int) -> None:
-    if mode == "socket":
-        await slack.connected(timeout=10)
-        return
-    slack.request_url = f"http://127.0.0.1:{port}/slack/events"
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)  # a bare app has no word for "ready"
-            else:
-                writer.close()
-                return
+async def click(running: Running, times: int) -> list[float]:
+    """Ask and press again and again; returns the times from the press until Turso has the request."""
+    slack, person, taken = running.slack, PEOPLE[0], []
+    for number in range(times):
+        since = len(slack.messages)
+        await slack.types(person, "/turso-rotate payments")
+        card = await slack.sees(person, "Rotate the tokens of payments?", since=since)
+        calls, pressed = running.turso.calls_to_rotate(), time.time()
+        await slack.presses(person, card, CONFIRM)
+        await running.turso.reached(calls + 1)
+        arrived = next(request.at for request in reversed(running.turso.requests) if request.route.rotates)
+        taken.append(arrived - pressed)
+        await slack.called("chat.postMessage", number + 1)
+    return taken
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+async def post(turso: LocalTurso, times: int) -> list[float]:
+    """Post with a bare httpx, over a new connection each as the bot does; times until Turso has the request."""
+    url = f"{turso.url}/v1/organizations/acme/groups/payments/auth/rotate"
+    taken = []
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(limits=limits, headers={"Authorization": f"Bearer {DEFAULT_TOKEN}"}) as client:
+        for _ in range(times):
+            began = time.time()
+            (await client.post(url)).raise_for_status()
+            taken.append(turso.requests[-1].at - began)
+    return taken

@@ -30,8 +30,8 @@ NO, YES, WHO_KNOWS = "Failed: the tokens of", "Done: the tokens of", "Unknown: t
 STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation.unknown"}
 LATER = b'{"error": "slow down"}'
 STORIES: dict[str, tuple[Fault, str, str]] = {
-    "f3-hang": (Hangs(), WHO_KNOWS, "did not answer within 2 seconds"),
-    "f3-drip": (Drips(), WHO_KNOWS, "did not answer within 2 seconds"),
+    "f3-hang": (Hangs(), WHO_KNOWS, "did not answer within 2 s"),
+    "f3-drip": (Drips(), WHO_KNOWS, "did not answer within 2 s"),
     "f4-close": (Closes(), WHO_KNOWS, "closed the connection"),
     "f4-headers": (BreaksInHeaders(), WHO_KNOWS, "may have happened"),
     "f4-garbage": (Garbles(), WHO_KNOWS, "may have happened"),
