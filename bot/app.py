@@ -16,13 +16,14 @@ from bot import __version__
 from bot.config import Settings
 from bot.errors import DatabaseError
 from bot.models import Actor, ChannelId, Organization
-from bot.rotations import Rotations, Rules
+from bot.rotations import Rotations
 from bot.slack.bolt import Identity, build_app, identify
 from bot.slack.courier import Courier
 from bot.slack.endpoint import Endpoint
 from bot.slack.listeners import Listeners
 from bot.slack.replies import Reply
 from bot.slack.sockets import Sockets, open_sockets
+from bot.steps import Rules
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
@@ -115,13 +116,14 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings))
         organization = Organization(settings.turso_organization)
-        store = SqlRotations(database, organization)
-        grants = SqlGrants(database)
+        seal = settings.seal()
+        store = SqlRotations(database, seal, organization)
+        grants = SqlGrants(database, seal)
         rotations = Rotations(
             _rules(settings, slack.identity),
             grants=grants,
             store=store,
-            trail=SqlTrail(database),
+            trail=SqlTrail(database, seal),
             turso=turso,
             new_id=_new_id,
         )

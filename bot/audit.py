@@ -54,6 +54,9 @@ def as_json(recorded: Recorded) -> dict[str, object]:
         "group": event.group,
         "rotation_id": event.rotation_id,
         "detail": dict(event.detail),
+        "delivery": event.delivery,
+        "prev_hash": recorded.prev_hash,
+        "hash": recorded.hash,
     }
 
 

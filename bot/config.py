@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.chain import Seal
 from bot.errors import SettingsError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -159,6 +160,10 @@ class DatabaseSettings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    def seal(self) -> Seal:
+        """Give the seal of the audit trail's rows."""
+        return Seal(None if self.audit_key is None else self.audit_key.get_secret_value().encode())
 
     def secrets(self) -> tuple[str, ...]:
         """List every secret in these settings, for redaction."""

@@ -54,8 +54,11 @@ class Action(StrEnum):
     SUCCEEDED = "rotation.succeeded"
     FAILED = "rotation.failed"
     UNKNOWN = "rotation.unknown"
+    RESOLVED = "rotation.resolved"
+    """A person's judgement of an `unknown`; it never becomes `succeeded`, which only Turso can say."""
     GRANTED = "allowlist.granted"
     REVOKED = "allowlist.revoked"
+    READING_DENIED = "history.denied"
 
     @classmethod
     def of(cls, state: State) -> "Action":
@@ -84,6 +87,15 @@ class Actor:
 SYSTEM = Actor(TeamId("system"), UserId("system"))
 
 
+class Role(StrEnum):
+    """What a grant lets its holder do."""
+
+    ROTATE = "rotate"
+    """Rotate the groups that match, and read their history."""
+    AUDIT = "audit"
+    """Read everything, and rotate nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One line of the allowlist: who may rotate the groups that match a pattern, until a date or for ever."""
@@ -99,6 +111,7 @@ class Grant:
     granted_by: Actor
     revoked_at: datetime | None = None
     revoked_by: Actor | None = None
+    role: Role = Role.ROTATE
 
     def in_force(self, now: datetime) -> bool:
         """Say whether the grant holds at `now`."""
@@ -110,7 +123,11 @@ class Grant:
 
     def covers(self, actor: Actor, group: GroupName, now: datetime) -> bool:
         """Say whether the grant lets `actor` rotate `group` at `now`."""
-        return self.actor == actor and self.in_force(now) and fnmatchcase(group, self.pattern)
+        return self.actor == actor and self.matches(group) and self.in_force(now)
+
+    def matches(self, group: GroupName) -> bool:
+        """Say whether the grant is about rotating `group`, whoever holds it and whenever."""
+        return self.role is Role.ROTATE and fnmatchcase(group, self.pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +166,8 @@ class Rotation:
     ended_at: datetime | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
     """What ended it: the facts of the last audit event."""
+    resolved_as: State | None = None
+    """What a person judged an `unknown` to have been; the state stays what the bot knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +192,20 @@ class Recorded:
     """1, 2, 3, … without a gap."""
     at: datetime
     event: Event
+    prev_hash: str
+    hash: str
+    """See `bot.chain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest row of the trail, by which a cut-off tail can be noticed later; `seq` is 0 while there is none."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
 
 
 @dataclass(frozen=True, slots=True)

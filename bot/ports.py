@@ -14,7 +14,9 @@ from bot.models import (
     GrantId,
     GroupLook,
     GroupName,
+    Head,
     Outcome,
+    Role,
     Rotation,
     RotationId,
     State,
@@ -48,6 +50,7 @@ class NewGrant:
     pattern: str
     until: datetime | None
     note: str
+    role: Role = Role.ROTATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,15 @@ class RotationStore(Protocol):
     from a commit whose answer was lost.
     """
 
-    async def open(self, draft: Draft) -> Rotation:
-        """Insert a requested rotation. Raises `Duplicate` if the delivery was handled before."""
+    async def open(self, draft: Draft) -> tuple[Rotation, Rotation | None]:
+        """Insert a requested rotation; returns it with the group's newest that reached Turso, or may have.
+
+        Raises `Duplicate` if the delivery was handled before.
+        """
         ...
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
-        ...
-
-    async def last_of(self, group: GroupName) -> Rotation | None:
-        """Read the newest rotation of the group that reached Turso, or may have."""
         ...
 
     async def claim(
@@ -143,6 +145,10 @@ class Trail(Protocol):
 
     async def append(self, event: Event) -> None:
         """Record an event by itself. Raises `Duplicate` if its delivery was handled before."""
+        ...
+
+    async def head(self) -> Head:
+        """Read which row is the newest. Raises `DatabaseError`."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot.errors import (
     AlreadyDecided,
@@ -17,19 +17,17 @@ from bot.models import (
     Action,
     Actor,
     Event,
-    GroupLook,
     GroupName,
-    Organization,
     Outcome,
     Place,
     Request,
     Rotation,
     RotationId,
     State,
-    TeamId,
 )
 from bot.policy import Policy, refuses_lockout
 from bot.ports import Draft, GrantStore, RotationStore, Trail, Turso
+from bot.steps import Claimed, Confirmation, Rules
 
 LEASE_MARGIN_SECONDS = 5.0
 """How much longer than the call's deadline a claim holds: time to write the outcome."""
@@ -38,35 +36,6 @@ _STOPPED = Outcome(State.UNKNOWN, "The bot was stopped during the call: the rota
 _LEFT_BEHIND = Outcome(State.UNKNOWN, "The bot was interrupted during the call: the rotation may have happened.")
 _NEVER_STARTED = Outcome(State.FAILED, "The database did not confirm the start. Nothing was sent to Turso.")
 _UNRECORDED = "Turso has answered, but the database cannot record it yet. The answer is kept and will be reported."
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the use cases are told once: whom they serve, and for how long (seconds) things hold."""
-
-    team_id: TeamId
-    organization: Organization
-    confirm_seconds: int
-    call_seconds: float
-    database_host: str | None
-    """The host of the bot's own database, or `None` for a file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """What a person is asked to confirm, with what is known about it."""
-
-    rotation: Rotation
-    look: GroupLook
-    last: Rotation | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A rotation that this process alone may carry out, once."""
-
-    rotation: Rotation
-    claim: str
 
 
 class Rotations:
@@ -111,7 +80,7 @@ class Rotations:
             await self._refuse(event, why)
         if not self._turso.has_token(group):
             await self._refuse(event, f"The bot holds no Turso API token for {group}.")
-        look, last = await asyncio.gather(self._turso.look(group), self._store.last_of(group))
+        look = await self._turso.look(group)
         if look.exists is False:
             await self._trail.append(_with(event, Action.REJECTED, why="Turso knows no such group."))
             raise NoSuchGroup(group, look.similar)
@@ -125,7 +94,8 @@ class Rotations:
             reason=request.reason,
             seconds=self._rules.confirm_seconds,
         )
-        return Confirmation(await self._store.open(draft), look, last)
+        rotation, last = await self._store.open(draft)
+        return Confirmation(rotation, look, last)
 
     async def reject(self, actor: Actor, place: Place, typed: str, why: str) -> None:
         """Record a command that names no possible group; `typed` is kept, cut."""

@@ -13,9 +13,10 @@ from sqlalchemy import make_url
 from bot.audit import Filter
 from bot.errors import AlreadyDecided, DatabaseError
 from bot.models import Actor, ChannelId, GroupName, Place, Request, Rotation, State, TeamId, UserId
-from bot.rotations import Claimed, Rotations, Rules
+from bot.rotations import Rotations
 from bot.sandbox.faults import Hangs
 from bot.sandbox.turso import LocalTurso
+from bot.steps import Claimed, Rules
 from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.turso import TursoClient

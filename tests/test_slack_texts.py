@@ -31,11 +31,11 @@ from bot.models import (
     TeamId,
     UserId,
 )
-from bot.rotations import Confirmation
 from bot.sandbox.blocks import problems
 from bot.slack import messages
 from bot.slack.blocks import Message, escape
 from bot.slack.commands import REASON_LIMIT, parse, storable
+from bot.steps import Confirmation
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))

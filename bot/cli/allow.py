@@ -93,7 +93,7 @@ async def _ask_team(settings: DatabaseSettings) -> str:
 def _list(database: Database, settings: DatabaseSettings) -> Allowlist:
     # The account of the process, as the variables that name a user can be set to anything.
     operator = Actor.on_terminal(pwd.getpwuid(os.getuid()).pw_name)
-    return Allowlist(SqlGrants(database), operator, Organization(settings.turso_organization or ""))
+    return Allowlist(SqlGrants(database, settings.seal()), operator, Organization(settings.turso_organization or ""))
 
 
 def _day(text: str | None) -> date | None:

@@ -46,7 +46,10 @@ def list_events(  # noqa: PLR0913 - one for each option
         since=moment(since, now) if since else None,
         until=moment(until, now) if until else None,
     )
-    _print(with_database(_settings(), lambda database: SqlTrail(database).page(wanted, limit=limit)), form)
+    settings = _settings()
+    _print(
+        with_database(settings, lambda database: SqlTrail(database, settings.seal()).page(wanted, limit=limit)), form
+    )
 
 
 @app.command("show")
@@ -55,7 +58,8 @@ def show_rotation(
     form: As = Format.TABLE,
 ) -> None:
     """Tell the story of one rotation, in order."""
-    story = with_database(_settings(), lambda database: SqlTrail(database).story(RotationId(rotation)))
+    settings = _settings()
+    story = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(RotationId(rotation)))
     if not story:
         raise NotKnown
     _print(story, form)

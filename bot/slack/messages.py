@@ -5,7 +5,6 @@ from typing import assert_never
 
 from bot.errors import BotError, NoSuchGroup
 from bot.models import Actor, ChannelId, GroupName, Rotation, State
-from bot.rotations import Confirmation
 from bot.slack.blocks import (
     Block,
     Message,
@@ -19,6 +18,7 @@ from bot.slack.blocks import (
     section,
     when,
 )
+from bot.steps import Confirmation
 
 CONFIRM = "rotation:confirm"
 CANCEL = "rotation:cancel"

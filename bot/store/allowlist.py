@@ -18,7 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from bot.models import Actor, Event, Grant, GrantId, TeamId, UserId
+from bot.chain import Seal
+from bot.models import Actor, Event, Grant, GrantId, Role, TeamId, UserId
 from bot.ports import Held, NewGrant
 from bot.store.audit import record
 from bot.store.database import Database
@@ -52,8 +53,9 @@ _REVOKE = (
 class SqlGrants:
     """The allowlist of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
+        self._seal = seal
 
     async def held_by(self, actor: Actor) -> Held:
         """Read the actor's grants and the database's time."""
@@ -71,13 +73,14 @@ class SqlGrants:
             "pattern": new.pattern,
             "until": new.until,
             "note": new.note,
+            "role": str(new.role),
             "granted_by_team": event.actor.team_id,
             "granted_by_user": event.actor.user_id,
         }
 
         def work(connection: Connection) -> Grant:
             row = connection.execute(_ADD, columns).one()
-            record(connection, replace(event, detail={**event.detail, "grant": row.id}))
+            record(connection, self._seal, replace(event, detail={**event.detail, "grant": row.id}))
             return _grant(row)
 
         return await self._database.write(work)
@@ -96,7 +99,7 @@ class SqlGrants:
             rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
                 detail = {**event.detail, "grant": row.id, "pattern": row.pattern}
-                record(connection, replace(event, detail=detail))
+                record(connection, self._seal, replace(event, detail=detail))
             return [_grant(row) for row in rows]
 
         return await self._database.write(work)
@@ -123,4 +126,5 @@ def _grant(row: Row[Any]) -> Grant:
         granted_by=Actor(TeamId(row.granted_by_team), UserId(row.granted_by_user)),
         revoked_at=row.revoked_at,
         revoked_by=revoked_by,
+        role=Role(row.role),
     )

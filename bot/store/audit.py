@@ -1,63 +1,71 @@
 """The audit trail in SQL: appended in the transaction of what it describes, and read by key."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, bindparam, column, func, insert, literal_column, select, true, tuple_
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
-from bot.audit import Filter
+from bot.audit import Filter, rfc3339
+from bot.chain import GENESIS, Row, Seal, detail_text
 from bot.errors import Duplicate
-from bot.models import Action, Actor, Event, GroupName, Organization, Recorded, RotationId, TeamId, UserId
+from bot.models import Action, Actor, Event, GroupName, Head, Organization, Recorded, RotationId, TeamId, UserId
 from bot.store.database import Database
-from bot.store.sqltypes import database_now
+from bot.store.sqltypes import UtcTime, database_now
 from bot.store.tables import audit_events
 
-_LOCK = 0x7475_7273_6F72_6F74  # "tursorot": the advisory lock under which PostgreSQL's events are numbered
-
 # Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
-_TAKE_TURN = select(func.pg_advisory_xact_lock(_LOCK))
-# A statement of its own, so that it sees what was committed while the turn was waited for.
-_LAST = select(func.coalesce(func.max(audit_events.c.seq), 0), database_now())
+_newest = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
+_HEAD = _newest
+_last = _newest.subquery("last")
+_TURN = {
+    "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now")).select_from(
+        select(literal_column("1")).subquery("here").outerjoin(_last, true())
+    ),
+    # Takes PostgreSQL's writers in turn, and then reads what was committed while the turn was waited for.
+    "postgresql": select(column("seq"), column("hash"), column("now", UtcTime())).select_from(
+        func.turso_rotate_take_turn().table_valued("seq", "hash", "now")
+    ),
+}
 _INSERT = insert(audit_events)
 _STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 
 
-def record(connection: Connection, event: Event) -> Recorded:
+def record(connection: Connection, seal: Seal, event: Event) -> None:
     """Append an event in the transaction at hand; call it last, as it serialises writers until the commit.
 
     Raises `Duplicate` if an event of the same delivery stands already.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_TAKE_TURN)
-    last, now = connection.execute(_LAST).one()
-    recorded = Recorded(last + 1, now, event)
+    last = connection.execute(_TURN[connection.dialect.name]).one()
+    row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
+    sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
     try:
-        connection.execute(_INSERT, _columns(recorded))
+        connection.execute(_INSERT, sealed)
     except IntegrityError as error:
         if "delivery" in str(error.orig):
             raise Duplicate from error
         raise
-    return recorded
 
 
-def _columns(recorded: Recorded) -> dict[str, Any]:
-    event = recorded.event
-    return {
-        "seq": recorded.seq,
-        "at": recorded.at,
-        "action": str(event.action),
-        "team_id": event.actor.team_id,
-        "user_id": event.actor.user_id,
-        "organization": event.organization,
-        "group": event.group,
-        "rotation_id": event.rotation_id,
-        "detail": event.detail,
-        "delivery": event.delivery,
-    }
+def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
+    return Row(
+        seq=seq,
+        at=rfc3339(at),
+        action=str(event.action),
+        team_id=event.actor.team_id,
+        user_id=event.actor.user_id,
+        organization=event.organization,
+        group=event.group,
+        rotation_id=event.rotation_id,
+        detail=detail_text(event.detail),
+        delivery=event.delivery,
+        prev_hash=prev_hash,
+    )
 
 
-def _recorded(row: Row[Any]) -> Recorded:
+def _recorded(row: SqlRow[Any]) -> Recorded:
     event = Event(
         action=Action(row.action),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
@@ -67,18 +75,18 @@ def _recorded(row: Row[Any]) -> Recorded:
         detail=row.detail,
         delivery=row.delivery,
     )
-    return Recorded(row.seq, row.at, event)
+    return Recorded(row.seq, row.at, event, row.prev_hash, row.hash)
 
 
 def _narrowed(query: Select[Any], wanted: Filter) -> Select[Any]:
     columns = audit_events.c
-    for column, value in (
+    for narrowed, value in (
         (columns.group, wanted.group),
         (columns.user_id, wanted.user_id),
         (columns.action, wanted.action),
     ):
         if value is not None:
-            query = query.where(column == value)
+            query = query.where(narrowed == value)
     if wanted.since is not None:
         query = query.where(columns.at >= wanted.since)
     return query if wanted.until is None else query.where(columns.at < wanted.until)
@@ -87,12 +95,18 @@ def _narrowed(query: Select[Any], wanted: Filter) -> Select[Any]:
 class SqlTrail:
     """The audit trail of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
+        self._seal = seal
 
     async def append(self, event: Event) -> None:
         """Record an event by itself. Raises `Duplicate`."""
-        await self._database.write(lambda connection: record(connection, event))
+        await self._database.write(lambda connection: record(connection, self._seal, event))
+
+    async def head(self) -> Head:
+        """Read which row is the newest."""
+        row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
+        return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
 
     async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
         """Read a page of events, newest first, from the one after `before`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, select
 
+from bot.chain import UNKEYED, Seal
 from bot.errors import SchemaMismatch
 from bot.store.database import explain
 from bot.store.schema import NEWER
@@ -20,16 +21,17 @@ WAIT_SECONDS = 30
 _LOCK = 0x7475_7273_6F6D_6967  # "tursomig": the advisory lock that PostgreSQL's migrations are made under
 
 
-def migrate(url: URL, revision: str = "head") -> tuple[str | None, str]:
+def migrate(url: URL, revision: str = "head", *, seal: Seal = UNKEYED) -> tuple[str | None, str]:
     """Upgrade the schema, all of it or nothing; returns the revisions from which and to which.
 
-    Raises `DatabaseError`.
+    Rows from before the chain of hashes are sealed with `seal`. Raises `DatabaseError`.
     """
     from alembic import command  # noqa: PLC0415 - a tenth of a second and 9 MB that serving never needs
 
     with transaction(url) as connection:
         before = current(connection)
         config = configured(connection)
+        config.attributes["seal"] = seal
         _refuse_newer(config, before)
         command.upgrade(config, revision)
         return before, current(connection) or ""

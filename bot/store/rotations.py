@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.chain import Seal
 from bot.errors import GroupBusy
 from bot.models import (
     MOVES,
@@ -48,8 +49,11 @@ _LAST = (
 )
 _RUNNING = _OURS.where(_columns.group == bindparam("of_group"), _columns.state == State.ROTATING)
 _OVERDUE = (
-    # Word for word the condition of the index over what is open; without it SQLite reads every rotation.
-    _OURS.where(text("state IN ('requested', 'rotating')"))
+    # Word for word the condition of the index over what is open, and no condition that an index over all would fit:
+    # without statistics SQLite would take that one.
+    select(rotations)
+    .where(text("state IN ('requested', 'rotating')"))
+    .where(_columns.organization.concat("") == bindparam("of_organization"))
     .where(
         or_(
             and_(_columns.state == State.REQUESTED, _columns.expires_at <= database_now()),
@@ -88,12 +92,13 @@ _STILL_HOLDS = (
 class SqlRotations:
     """The rotations of one organization in one database."""
 
-    def __init__(self, database: Database, organization: Organization) -> None:
+    def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
         self._database = database
+        self._seal = seal
         self._organization = organization
 
-    async def open(self, draft: Draft) -> Rotation:
-        """Insert a requested rotation with its event. Raises `Duplicate`."""
+    async def open(self, draft: Draft) -> tuple[Rotation, Rotation | None]:
+        """Insert a requested rotation with its event, next to the group's last one. Raises `Duplicate`."""
         columns: dict[str, Any] = {
             "id": draft.id,
             "organization": self._organization,
@@ -105,21 +110,19 @@ class SqlRotations:
             "in_seconds": draft.seconds,
             "detail": {},
         }
+        group = {"of_organization": self._organization, "of_group": draft.event.group}
 
-        def work(connection: Connection) -> Rotation:
+        def work(connection: Connection) -> tuple[Rotation, Rotation | None]:
+            last = connection.execute(_LAST, group).first()
             row = connection.execute(_OPEN, columns).one()
-            record(connection, draft.event)
-            return _rotation(row)
+            record(connection, self._seal, draft.event)
+            return _rotation(row), None if last is None else _rotation(last)
 
         return await self._database.write(work)
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation of this organization."""
         return await self._first(_GET, of_id=rotation_id)
-
-    async def last_of(self, group: GroupName) -> Rotation | None:
-        """Read the newest rotation of the group that reached Turso, or may have."""
-        return await self._first(_LAST, of_group=group)
 
     async def claim(
         self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
@@ -133,7 +136,7 @@ class SqlRotations:
             row = connection.execute(_CLAIM, columns).first()
             if row is None:
                 return None
-            record(connection, event)
+            record(connection, self._seal, event)
             return _rotation(row)
 
         return await self._alone(work, event)
@@ -154,7 +157,7 @@ class SqlRotations:
             if row is None:
                 return None
             post(connection, rotation_id, _errands(to))
-            record(connection, event)
+            record(connection, self._seal, event)
             return _rotation(row)
 
         return await self._database.write(work)
@@ -210,4 +213,5 @@ def _rotation(row: Row[Any]) -> Rotation:
         lease_until=row.lease_until,
         ended_at=row.ended_at,
         detail=row.detail,
+        resolved_as=None if row.resolved_as is None else State(row.resolved_as),
     )

@@ -11,6 +11,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+from bot.chain import detail_text
+
 
 class UtcTime(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond: `timestamptz` in PostgreSQL, RFC 3339 text of fixed width in SQLite.
@@ -55,7 +57,7 @@ class Json(TypeDecorator[dict[str, Any]]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
         """Write the object."""
-        return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return detail_text(dict(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:  # noqa: ARG002
         """Read the object."""

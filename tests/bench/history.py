@@ -10,6 +10,7 @@ from statistics import median
 from sqlalchemy import Connection, text
 
 from bot.audit import Filter
+from bot.chain import UNKEYED
 from bot.models import Action, GroupName, UserId
 from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
@@ -67,7 +68,7 @@ FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) seq
 
 async def first_pages(few: Database, many: Database, rounds: int = 60) -> dict[str, tuple[float, float]]:
     """Read the first page of both in turn, so that both see the same machine; median seconds for each filter."""
-    trails = SqlTrail(few), SqlTrail(many)
+    trails = SqlTrail(few, UNKEYED), SqlTrail(many, UNKEYED)
     taken: dict[str, tuple[float, float]] = {}
     for name, wanted in FILTERS.items():
         times: tuple[list[float], list[float]] = ([], [])

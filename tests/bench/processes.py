@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from bot.allowlist import Allowlist
+from bot.chain import UNKEYED
 from bot.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.slack import LocalSlack, Person
 from bot.sandbox.turso import LocalTurso
@@ -87,7 +88,7 @@ async def _prepare(database_url: str) -> None:
     url = load_url(database_url)
     await asyncio.to_thread(migrate, url)
     database = open_database(url)
-    allowlist = Allowlist(SqlGrants(database), Actor.on_terminal("root"), Organization("acme"))
+    allowlist = Allowlist(SqlGrants(database, UNKEYED), Actor.on_terminal("root"), Organization("acme"))
     for person in PEOPLE:
         await allowlist.add(Actor(TeamId(person.team_id), UserId(person.user_id)), "*")
     await database.close()

@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 
 from bot.allowlist import Allowlist
 from bot.audit import Filter
+from bot.chain import UNKEYED
 from bot.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.slack import LocalSlack, Message, Person
 from bot.sandbox.turso import LocalTurso
@@ -60,7 +61,7 @@ async def settings(
     await asyncio.to_thread(migrate, url)
     database = open_database(url)
     try:
-        allowlist = Allowlist(SqlGrants(database), Actor.on_terminal("root"), Organization("acme"))
+        allowlist = Allowlist(SqlGrants(database, UNKEYED), Actor.on_terminal("root"), Organization("acme"))
         for person in (ALICE, BOB):
             await allowlist.add(Actor(TeamId(person.team_id), UserId(person.user_id)), "*")
     finally:
@@ -91,7 +92,7 @@ def trail(settings: dict[str, str]) -> Trail:
     async def read() -> list[str]:
         database = open_database(load_url(settings["DATABASE_URL"]))
         try:
-            events = await SqlTrail(database).page(Filter(), limit=10_000)
+            events = await SqlTrail(database, UNKEYED).page(Filter(), limit=10_000)
         finally:
             await database.close()
         actions = [str(recorded.event.action) for recorded in reversed(events)]
@@ -107,7 +108,7 @@ def stories(settings: dict[str, str]) -> Stories:
     async def read() -> dict[str, list[str]]:
         database = open_database(load_url(settings["DATABASE_URL"]))
         try:
-            events = await SqlTrail(database).page(Filter(), limit=10_000)
+            events = await SqlTrail(database, UNKEYED).page(Filter(), limit=10_000)
         finally:
             await database.close()
         told: dict[str, list[str]] = {}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.allowlist import Allowlist
+from bot.chain import UNKEYED
 from bot.models import Action, Actor, Event, Organization, TeamId, UserId
 from bot.ports import NewGrant
 from bot.sandbox.slack import LocalSlack, Person
@@ -92,7 +93,7 @@ async def test_f18_a_grant_that_was_revoked_after_the_card(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, database: Database, trail: Trail
 ) -> None:
     card = await asks(slack, ALICE, "payments")
-    await Allowlist(SqlGrants(database), ROOT, ACME).remove(actor(ALICE), "*")
+    await Allowlist(SqlGrants(database, UNKEYED), ROOT, ACME).remove(actor(ALICE), "*")
     for action in (CONFIRM, CANCEL):
         since = len(slack.messages)
         await slack.presses(ALICE, card, action)
@@ -107,7 +108,7 @@ async def test_f18_a_grant_whose_time_ended_after_the_card(
 ) -> None:
     until = datetime.now(UTC) + timedelta(seconds=1.5)
     grant = NewGrant(actor(MALLORY), "pay*", until, "for a moment")
-    await SqlGrants(database).add(grant, Event(Action.GRANTED, ROOT, ACME))
+    await SqlGrants(database, UNKEYED).add(grant, Event(Action.GRANTED, ROOT, ACME))
     card = await asks(slack, MALLORY, "payments")
     await asyncio.sleep((until - datetime.now(UTC)).total_seconds())
     await slack.presses(MALLORY, card, CONFIRM)
@@ -120,7 +121,7 @@ async def test_f18_a_grant_whose_time_ended_after_the_card(
 async def test_f33_an_empty_allowlist_allows_nobody(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], database: Database, tmp_path: Path, trail: Trail
 ) -> None:
-    allowlist = Allowlist(SqlGrants(database), ROOT, ACME)
+    allowlist = Allowlist(SqlGrants(database, UNKEYED), ROOT, ACME)
     for person in (ALICE, BOB):
         await allowlist.remove(actor(person), None)
     async with BotProcess(tmp_path, settings) as bot:

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from sqlalchemy import URL, make_url
 
+from bot.chain import UNKEYED
 from bot.models import (
     Action,
     Actor,
@@ -43,9 +44,9 @@ class Store:
     database: Database
 
     def __post_init__(self) -> None:
-        self.rotations = SqlRotations(self.database, ACME)
-        self.grants = SqlGrants(self.database)
-        self.trail = SqlTrail(self.database)
+        self.rotations = SqlRotations(self.database, UNKEYED, ACME)
+        self.grants = SqlGrants(self.database, UNKEYED)
+        self.trail = SqlTrail(self.database, UNKEYED)
         self.outbox = SqlOutbox(self.database)
         self._ids = (RotationId(f"rotation{number:04}") for number in count())
 
@@ -56,6 +57,12 @@ class Store:
 
     async def request(self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None) -> Rotation:
         """Open a request of Alice's."""
+        return (await self.open(group, seconds=seconds, delivery=delivery))[0]
+
+    async def open(
+        self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None
+    ) -> tuple[Rotation, Rotation | None]:
+        """Open a request of Alice's; returns it with the group's last rotation."""
         rotation_id = next(self._ids)
         event = Event(Action.REQUESTED, ALICE, ACME, GroupName(group), rotation_id, delivery=delivery)
         return await self.rotations.open(Draft(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds))

@@ -11,7 +11,7 @@ ROTATION = (
     'id, organization, "group", team_id, user_id, channel_id, reason, state, requested_at, expires_at, '
     "started_at, lease_until, ended_at, claim, detail"
 )
-EVENT = "at, action, team_id, user_id, organization, detail, delivery"
+EVENT = "at, action, team_id, user_id, organization, detail, delivery, prev_hash, hash"
 
 COLUMNS = {"event": EVENT, "rotation": ROTATION, "new": ROTATION.replace("id", "'new'", 1)}
 

@@ -19,7 +19,7 @@ ONLY = {
     "sqlite": [
         (
             "INSERT OR REPLACE INTO audit_events SELECT seq, at, 'rotation.failed', team_id, user_id, organization, "
-            '"group", rotation_id, detail, delivery FROM audit_events WHERE seq = 1'
+            '"group", rotation_id, detail, delivery, prev_hash, hash FROM audit_events WHERE seq = 1'
         ),
     ],
     "postgresql": ["TRUNCATE audit_events", "TRUNCATE rotations CASCADE", "TRUNCATE allowlist"],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.chain import UNKEYED
 from bot.errors import Duplicate, GroupBusy
 from bot.models import Action, Event, GrantId, Rotation, State
 from bot.ports import NewGrant
@@ -79,7 +80,7 @@ async def test_a_group_that_became_free_while_we_asked_who_holds_it_is_taken(sto
     async def end_first() -> None:
         await store.move(first, State.ROTATING, State.SUCCEEDED)
 
-    hasty = SqlRotations(_Meanwhile(store.database, end_first), ACME)
+    hasty = SqlRotations(_Meanwhile(store.database, end_first), UNKEYED, ACME)
     event = event_about(second, Action.STARTED)
     claimed = await hasty.claim(second.id, grant=grant, claim="c2", lease=60, event=event)
 

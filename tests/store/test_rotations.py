@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.errors import GroupBusy
-from bot.models import MOVES, Action, Errand, Event, GroupName, Rotation, State
+from bot.models import MOVES, Action, Errand, Event, Rotation, State
 from bot.store.sqltypes import database_now
 from bot.store.tables import rotations
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store
@@ -105,11 +105,12 @@ async def test_the_last_rotation_of_a_group_is_the_one_that_reached_turso(store:
     await store.claim(done, grant)
     await store.move(done, State.ROTATING, State.SUCCEEDED, "c1")
     await store.move(cancelled, State.REQUESTED, State.CANCELLED)
-    last = await store.rotations.last_of(GroupName("payments"))
+    _, last = await store.open()
+    _, none = await store.open("default")
 
     assert last is not None
     assert last.id == done.id
-    assert await store.rotations.last_of(GroupName("default")) is None
+    assert none is None
 
 
 async def _put(store: Store, rotation: Rotation, state: State) -> None:

@@ -1,0 +1,92 @@
+r"""The canonical form of an audit row, and the seal that chains it to its predecessor.
+
+The canonical form is one line of JSON, the very line that `audit export` writes, without its last member:
+
+    {"seq":1,"at":"2026-10-01T08:00:00.000000Z","action":"rotation.denied","actor":{"team_id":"T1","user_id":"U1"},
+    "organization":"acme","group":"payments","rotation_id":null,"detail":{},"delivery":null,"prev_hash":"000…"}
+
+(no line break, no blanks between tokens, members in this order). Strings are JSON strings in which `"`, `\` and the
+controls below U+0020 are escaped (`\b \f \n \r \t`, else `\u00xx` in lower case) and nothing else is. `at` is
+RFC 3339 in UTC with six decimals. `detail` is the object as it was stored: sorted by name, compact.
+`prev_hash` is the `hash` of row `seq - 1`, and 64 zeros for the first.
+
+`hash` is the SHA-256 of the version byte 0x01 and the line in UTF-8, or with a key the HMAC-SHA-256 of the same
+bytes, in 64 lower-case hexadecimal digits.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from json.encoder import encode_basestring as _quoted
+from typing import NamedTuple
+
+VERSION = b"\x01"
+"""The canonical form's version; any change to the form must change it."""
+GENESIS = "0" * 64
+"""What the first row remembers in place of a predecessor's hash."""
+
+
+class Row(NamedTuple):
+    """An audit row as the database holds it; `at` and `detail` in their canonical text."""
+
+    seq: int
+    at: str
+    action: str
+    team_id: str
+    user_id: str
+    organization: str
+    group: str | None
+    rotation_id: str | None
+    detail: str
+    delivery: str | None
+    prev_hash: str
+    hash: str = ""
+
+
+class Seal:
+    """Computes the hash of rows: anybody's SHA-256, or with a key an HMAC that only its holders can make."""
+
+    __slots__ = ("_digest", "keyed")
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self.keyed = key is not None
+        self._digest: Callable[[bytes], str] = _unkeyed if key is None else _keyed(key)
+
+    def hash(self, row: Row) -> str:
+        """Return the hash that the row must carry: 64 hexadecimal digits."""
+        return self._digest(VERSION + canonical(row).encode("utf-8", "surrogateescape"))
+
+
+def canonical(row: Row) -> str:
+    """Write the canonical form. Raises `TypeError` where a column holds what the bot never writes."""
+    seq, at, action, team, user, organization, group, rotation, detail, delivery, prev_hash, _ = row
+    return (
+        f'{{"seq":{seq:d},"at":{_quoted(at)},"action":{_quoted(action)},'
+        f'"actor":{{"team_id":{_quoted(team)},"user_id":{_quoted(user)}}},"organization":{_quoted(organization)},'
+        f'"group":{"null" if group is None else _quoted(group)},'
+        f'"rotation_id":{"null" if rotation is None else _quoted(rotation)},"detail":{detail},'
+        f'"delivery":{"null" if delivery is None else _quoted(delivery)},"prev_hash":{_quoted(prev_hash)}}}'
+    )
+
+
+def line(row: Row) -> str:
+    """Write a sealed row as a line of an export: its canonical form with the hash as the last member."""
+    return f'{canonical(row)[:-1]},"hash":{_quoted(row.hash)}}}'
+
+
+def detail_text(detail: object) -> str:
+    """Write a detail as it is stored: sorted and compact, so that the same facts are the same bytes."""
+    return json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _unkeyed(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _keyed(key: bytes) -> Callable[[bytes], str]:
+    return lambda data: hmac.digest(key, data, "sha256").hex()
+
+
+UNKEYED = Seal()
+"""The seal of those who have no key."""
