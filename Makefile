@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help test run lint format types imports check sandbox bench wheel clean
+.PHONY: help test faults run lint format types imports check sandbox bench wheel clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,6 +22,9 @@ $(READY): pyproject.toml uv.lock | $(UV)
 
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
 	$(RUN)/python -m pytest $(ARGS)
+
+faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
+	$(RUN)/python -m pytest tests/e2e -k test_f $(ARGS)
 
 sandbox: $(READY) ## Try the bot in a browser, with no Slack and no Turso
 	$(RUN)/turso-rotate sandbox $(ARGS)

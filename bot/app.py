@@ -119,11 +119,12 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         seal = settings.seal()
         store = SqlRotations(database, seal, organization)
         grants = SqlGrants(database, seal)
+        trail = SqlTrail(database, seal)
         rotations = Rotations(
             _rules(settings, slack.identity),
             grants=grants,
             store=store,
-            trail=SqlTrail(database, seal),
+            trail=trail,
             turso=turso,
             new_id=_new_id,
         )
@@ -135,10 +136,12 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
             audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
         )
         bot = Bot(database, rotations, courier)
+        stack.push_async_callback(_log_head, trail, "audit trail at stop")
         stack.push_async_callback(bot.work.finish, 0)
         Listeners(rotations, courier, bot.work, slack.reply_to).listen(slack.app)
         await bot.tidy()
         await _announce_start(grants, slack.identity, organization)
+        await _log_head(trail, "audit trail at start")
         await _open_doors(stack, settings, slack.app, bot)
         yield bot
 
@@ -189,6 +192,14 @@ async def _announce_start(grants: SqlGrants, identity: Identity, organization: O
     held = await grants.all()
     if not any(grant.in_force(held.now) for grant in held.grants):
         log.warning("the allowlist is empty: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+
+
+async def _log_head(trail: SqlTrail, when: str) -> None:
+    """Leave the newest row's number and hash where whoever owns the database cannot change them."""
+    try:
+        log.info(when, head=str(await trail.head()))
+    except DatabaseError as error:
+        log.warning(when, head=None, why=str(error))
 
 
 async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot) -> None:
