@@ -1,16 +1,22 @@
 """Ask Slack who the bot is, and build the Bolt app that serves this one workspace."""
 
 import logging
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
+import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SettingsError, SlackUnusable
 from bot.models import TeamId
 from bot.slack.replies import FAILURES
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,20 @@ def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
         request_verification_enabled=False,
         ssl_check_enabled=False,
     )
+    app.error(_answer_malformed)
     if app.oauth_flow is not None:
         raise SettingsError("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET would switch Bolt to OAuth mode: unset them.")
     return app
+
+
+async def _answer_malformed(error: Exception) -> BoltResponse:
+    """Answer for Bolt where it stumbles over a payload of an odd shape; listeners explain their own failures."""
+    not_understood(error)
+    return BoltResponse(status=400, body="malformed")
+
+
+def not_understood(error: Exception) -> None:
+    """Log that Bolt stumbled, and where, but nothing of the payload."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    log.warning("payload not understood", error=type(error).__name__, where=where)

@@ -12,6 +12,8 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from bot.slack.bolt import not_understood
+
 BODY_LIMIT = 512 * 1024
 """Bytes; Slack's largest payload is a view of 250 kB."""
 BODY_SECONDS = 3.0
@@ -53,9 +55,8 @@ class Endpoint:
         """Hand Bolt, as in Socket Mode, the parsed payload and none of the headers."""
         try:
             answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
-        except Exception:
-            # Listeners explain their own failures: this is Bolt, stumbling over a payload of an odd shape.
-            log.exception("payload not understood")
+        except Exception as error:  # noqa: BLE001 - listeners explain their own failures: Bolt stumbled
+            not_understood(error)
             return PlainTextResponse("malformed", 400)
         return Response(answer.body, answer.status, _headers(answer.headers))
 
