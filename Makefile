@@ -21,7 +21,7 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	@touch $@
 
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto $(ARGS)
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
 	$(RUN)/python -m pytest tests/e2e -k test_f $(ARGS)
