@@ -37,8 +37,6 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "100",
     "shared_buffers": "32MB",
-    # The tests kill the server, never the machine: what it wrote survives without waiting for the disk.
-    "fsync": "off",
     "autovacuum": "off",
     "jit": "off",
     "log_min_messages": "warning",
@@ -50,13 +48,17 @@ class NoPostgres(Exception):
 
 
 class PostgresServer:
-    """One server with its own data directory on a free port of the loopback interface."""
+    """One server with its own data directory on a free port of the loopback interface.
 
-    def __init__(self, binaries: Path) -> None:
+    Without `fsync` what it wrote survives the server, which tests kill, but not the machine, which they do not.
+    """
+
+    def __init__(self, binaries: Path, *, fsync: bool = False) -> None:
         self.port = _free_port()
         self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-"))
         self._account = _unprivileged_account()
         self._binaries = binaries
+        self._settings = {**_SETTINGS, "port": str(self.port), "fsync": "on" if fsync else "off"}
         self._data = self._home / "data"
         self._log = self._home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +72,7 @@ class PostgresServer:
         """Start the server and wait until it answers; does nothing when it is running."""
         if self.running:
             return
-        settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(self.port)}).items()]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 # In a group of its own, Ctrl-C in the terminal does not take the server before the tests' end.

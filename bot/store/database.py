@@ -1,35 +1,30 @@
-"""Open a database and run transactions in it, with bounded waits and errors people can read.
+"""Run transactions in a database, with bounded waits and errors people can read.
 
-A transaction is a plain function of a SQLAlchemy `Connection`. On PostgreSQL it runs on the event loop through
-the async driver. On SQLite it runs in one writing thread (or in a few reading ones): four times the rate of an
-async driver that hops to a thread for every statement, and parallel writers never stall each other.
+A transaction is a plain function of a SQLAlchemy `Connection`, which runs in one of a few threads with a connection
+for each. An async driver costs more processor time (on SQLite four times as much: it hops to a thread for every
+statement). The threads are few, since they take the interpreter from each other and from the event loop.
 """
 
 import asyncio
-import select
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy.exc
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import URL, Connection, Engine
 
 from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
+from bot.store import sqlite
+from bot.store.patience import TURN_SECONDS, WAIT_SECONDS, deadline
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-WAIT_SECONDS = 2.5
-"""How long anybody waits for a transaction before being told that the database does not answer."""
-LOCK_SECONDS = 1.0
-"""How long the database itself waits for a lock."""
-POOL_SIZE = 8
-_REST_SECONDS = 1.0
-_READERS = 4
+READERS = 2
+WRITERS = 2
+"""On PostgreSQL; the audit trail takes them in turn anyway. SQLite has one: writers there would stall each other."""
 
 
 class Database(Protocol):
@@ -53,7 +48,15 @@ class Database(Protocol):
 
 def open_database(url: URL) -> Database:
     """Prepare the database; nothing is connected yet."""
-    return _Sqlite(url) if url.get_backend_name() == "sqlite" else _Postgres(url)
+    if url.get_backend_name() == "sqlite":
+        writing, reading = sqlite.prepare(url, 1, "BEGIN IMMEDIATE"), sqlite.prepare(url, READERS, "BEGIN")
+        return _Threaded(_Lane(writing, 1), _Lane(reading, READERS))
+    from bot.store import postgresql  # noqa: PLC0415 - a twentieth of a second that a file never needs
+
+    writing = postgresql.prepare(url, WRITERS)
+    # Saves a read its BEGIN and its COMMIT: two of three trips to the server.
+    reading = postgresql.prepare(url, READERS, isolation_level="AUTOCOMMIT")
+    return _Threaded(_Lane(writing, WRITERS), _Lane(reading, READERS))
 
 
 _UNREADABLE = "The database does not answer."
@@ -91,156 +94,58 @@ def explain(error: Exception) -> DatabaseError | None:
     return DatabaseUnavailable(_UNREADABLE)
 
 
-class _Postgres:
-    def __init__(self, url: URL) -> None:
-        milliseconds = int(LOCK_SECONDS * 1000)
-        self._engine = create_async_engine(
-            url,
-            pool_size=POOL_SIZE,
-            max_overflow=0,
-            pool_timeout=LOCK_SECONDS,
-            hide_parameters=True,
-            connect_args={
-                "connect_timeout": 2,
-                "application_name": "turso-rotate",
-                "options": f"-c lock_timeout={milliseconds} -c statement_timeout={2 * milliseconds} "
-                f"-c idle_in_transaction_session_timeout={10 * milliseconds} -c timezone=UTC",
-                "keepalives_idle": 10,
-                "tcp_user_timeout": 5000,
-            },
-        )
-        _ping_seldom(self._engine.sync_engine)
-        # Saves a read its BEGIN and its COMMIT: two of four trips to the server.
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._under_way: set[asyncio.Task[Any]] = set()
+class _Threaded:
+    def __init__(self, writing: "_Lane", reading: "_Lane") -> None:
+        self._writing = writing
+        self._reading = reading
 
     async def read(self, work: Work[T]) -> T:
-        return await self._bounded(_transaction_on(self._reading, work))
+        return await self._reading.run(work)
 
     async def write(self, work: Work[T]) -> T:
-        return await self._bounded(_transaction_on(self._engine, work))
+        return await self._writing.run(work)
 
     async def close(self) -> None:
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=WAIT_SECONDS)
-        await self._engine.dispose()
+        await asyncio.gather(self._writing.close(), self._reading.close())
 
-    async def _bounded(self, transaction: Coroutine[Any, Any, T]) -> T:
-        """Wait a limited time; psycopg may take ten seconds more to give up a silent connection."""
-        task = asyncio.ensure_future(transaction)
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
-        done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+
+class _Lane:
+    """A few threads, and a connection for each."""
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(threads, "database")
+
+    async def run(self, work: Work[T]) -> T:
+        """Run a transaction; wait a limited time for its turn and for its end."""
+        turn = self._threads.submit(_transaction, self._engine, work, time.monotonic() + WAIT_SECONDS)
+        end = asyncio.wrap_future(turn)
+        end.add_done_callback(_look)
+        done, _ = await asyncio.wait({end}, timeout=TURN_SECONDS)
+        if not done and turn.cancel():
+            raise DatabaseUnavailable("The database is busy.")
         if not done:
-            task.cancel()
+            done, _ = await asyncio.wait({end}, timeout=WAIT_SECONDS - TURN_SECONDS)
+        if not done or end.cancelled():
             raise DatabaseUnavailable(_UNREADABLE)
-        return task.result()
+        return end.result()
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        _look(task)
-
-
-def _ping_seldom(engine: Engine) -> None:
-    """Find connections that died at rest without a ping before each transaction, which may be a third of its cost.
-
-    A server that ends a session says so on its socket, which is silent otherwise; one that vanished without a word
-    is found by a ping, made only after a rest.
-    """
-
-    def rest(_: Any, record: ConnectionPoolEntry) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    def wake(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
-        since = record.info.get("rests_since")  # none: it is new
-        if since is None or (time.monotonic() - since < _REST_SECONDS and not _is_heard(connection)):
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except Exception as error:
-            raise sqlalchemy.exc.InvalidatePoolError from error
-
-    event.listen(engine, "checkin", rest)
-    event.listen(engine, "checkout", wake)
+    async def close(self) -> None:
+        """Wait for what has begun, which is soon over, and close the connections."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        self._engine.dispose()
 
 
-def _is_heard(connection: Any) -> bool:
-    """Say whether something waits to be read on a connection at rest."""
-    poll = select.poll()
-    poll.register(connection.driver_connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def _transaction_on(engine: AsyncEngine, work: Work[T]) -> T:
+def _transaction(engine: Engine, work: Work[T], until: float) -> T:
+    deadline.set(until)
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
+        with engine.begin() as connection:
+            return work(connection)
     except Exception as error:
         raise explain(error) or error from error
-
-
-class _Sqlite:
-    def __init__(self, url: URL) -> None:
-        self._writer = _engine(url, 1, "BEGIN IMMEDIATE")
-        self._reader = _engine(url, _READERS, "BEGIN")
-        self._writing = ThreadPoolExecutor(1, "sqlite-writer")
-        self._reading = ThreadPoolExecutor(_READERS, "sqlite-reader")
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._bounded(self._reading.submit(_transaction, self._reader, work))
-
-    async def write(self, work: Work[T]) -> T:
-        return await self._bounded(self._writing.submit(_transaction, self._writer, work))
-
-    async def close(self) -> None:
-        for executor in (self._writing, self._reading):
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
-        for engine in (self._writer, self._reader):
-            engine.dispose()
-
-    async def _bounded(self, work: Future[T]) -> T:
-        """Wait a limited time for the turn; what has begun is bounded by SQLite's own busy timeout."""
-        waiting = asyncio.wrap_future(work)
-        waiting.add_done_callback(_look)
-        done, _ = await asyncio.wait({waiting}, timeout=WAIT_SECONDS - LOCK_SECONDS)
-        if not done and work.cancel():
-            raise DatabaseUnavailable("The database is busy.")
-        return await asyncio.shield(waiting)
 
 
 def _look(ended: asyncio.Future[Any]) -> None:
     """Look at the failure of what nobody waits for any more, so that asyncio does not report it as lost."""
     if not ended.cancelled():
         ended.exception()
-
-
-def _engine(url: URL, size: int, begin: str) -> Engine:
-    """Prepare an engine whose transactions start with `begin`, as SQLite's own driver starts them too late."""
-    engine = create_engine(
-        url,
-        pool_size=size,
-        max_overflow=0,
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": LOCK_SECONDS, "isolation_level": None},
-    )
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", lambda connection: connection.connection.dbapi_connection.execute(begin))
-    return engine
-
-
-def _prepare(connection: Any, _: Any) -> None:
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "recursive_triggers = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _transaction(engine: Engine, work: Work[T]) -> T:
-    try:
-        with engine.begin() as connection:
-            return work(connection)
-    except Exception as error:
-        raise explain(error) or error from error

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from tests import postgres
 from tests.bench.commands import Load, acknowledge, click, load, percentile, post
 from tests.bench.history import filled, first_pages
 from tests.bench.processes import bare, bot
 from tests.bench.report import MISSED, machine, ratio, row, title
+from tests.postgres import PostgresServer, binaries
 
 ERRBOT_RATE = 280.0
 """Bare echoes a second through errbot where a bare Bolt app answered 2 000: the mark to beat with the whole work."""
@@ -102,9 +102,7 @@ async def main(*, quick: bool) -> None:
     """Run everything."""
     times, each, rows, rounds = (60, 20, 100_000, 1) if quick else (200, 50, 1_000_000, 3)
     machine()
-    # The tests do without: they never lose power. Those who rotate might.
-    postgres._SETTINGS["fsync"] = "on"
-    server = postgres.PostgresServer(postgres.binaries("auto"))
+    server = PostgresServer(binaries(), fsync=True)  # those who rotate may lose power
     try:
         server.start()
         with tempfile.TemporaryDirectory() as folder:

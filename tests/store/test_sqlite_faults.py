@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from sqlalchemy import Connection, make_url
 
 from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
 from bot.models import Action, Event, RotationId
-from bot.store.database import WAIT_SECONDS, open_database
+from bot.store.database import open_database
+from bot.store.patience import WAIT_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
@@ -57,6 +59,19 @@ async def test_f38_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
     assert {type(error) for error in said} == {DatabaseUnavailable}
     assert waited < WAIT_SECONDS + TOLERANCE
     assert await shell.trail_of(store.database) == []
+    await store.trail.append(DENIED)
+
+
+async def test_f12_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
+    comes_back = threading.Event()
+    began = time.monotonic()
+
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        await store.database.write(lambda _: comes_back.wait(2 * WAIT_SECONDS))
+    waited = time.monotonic() - began
+    comes_back.set()
+
+    assert waited < WAIT_SECONDS + TOLERANCE
     await store.trail.append(DENIED)
 
 
