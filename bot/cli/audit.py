@@ -1,29 +1,35 @@
 """`audit list` and `audit show`: the history on a terminal."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from bot import log
-from bot.audit import Filter, action, as_json, moment
-from bot.cli.database import with_database
+from bot.audit import Filter, as_json
+from bot.cli import export, verification
+from bot.cli.choices import Group, Named, Outcome, Period, Since, Until, User, between, chosen_action
+from bot.cli.database import configured, with_database
+from bot.cli.operator import operator
 from bot.cli.output import Format, show
-from bot.config import DatabaseSettings, load
-from bot.errors import NotKnown
-from bot.models import GroupName, Recorded, RotationId, UserId
+from bot.config import DatabaseSettings
+from bot.errors import NotKnown, SettingsError, UsageError
+from bot.history import Asked, Query, Search
+from bot.models import GroupName, Organization, Recorded, RotationId, UserId
+from bot.policy import Sight
 from bot.store.audit import SqlTrail
+from bot.store.database import Database
+from bot.store.history import SqlHistory
 
-app = typer.Typer(help="Read what happened.", no_args_is_help=True)
+app = typer.Typer(help="Read what happened, and whether the record is whole.", no_args_is_help=True)
+app.command("export")(export.export)
+app.command("verify")(verification.verify)
 
 As = Annotated[Format, typer.Option("--format", help="How to print the events.")]
-Group = Annotated[str | None, typer.Option(help="Only events of this group.")]
-User = Annotated[str | None, typer.Option(help="Only events of this user (Slack id, or operating-system user).")]
-Named = Annotated[str | None, typer.Option("--action", help="Only this action, like succeeded or rotation.denied.")]
-Since = Annotated[str | None, typer.Option(help="Only from then on: 7d, 2026-10-01 or an RFC 3339 time.")]
-Until = Annotated[str | None, typer.Option(help="Only before then, written alike.")]
+Requests = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many requests.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events.")]
+
+_AT_ONCE = 1000  # how many events may have been written at one moment
 
 
 @app.command("list")
@@ -31,44 +37,74 @@ def list_events(  # noqa: PLR0913 - one for each option
     *,
     group: Group = None,
     user: User = None,
+    outcome: Outcome = None,
     named: Named = None,
+    period: Period = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
     form: As = Format.TABLE,
 ) -> None:
     """List events, newest first. Times are UTC."""
-    now = datetime.now(UTC)
+    first, after = between(period, since, until)
     wanted = Filter(
         group=GroupName(group) if group else None,
         user_id=UserId(user) if user else None,
-        action=action(named) if named else None,
-        since=moment(since, now) if since else None,
-        until=moment(until, now) if until else None,
+        action=chosen_action(named, outcome),
+        since=first,
+        until=after,
     )
-    settings = _settings()
+    settings = configured()
     _print(
         with_database(settings, lambda database: SqlTrail(database, settings.seal()).page(wanted, limit=limit)), form
     )
 
 
 @app.command("show")
-def show_rotation(
-    rotation: Annotated[str, typer.Argument(help="The rotation's id, as the bot's messages name it.")],
+def show_stories(  # noqa: PLR0913 - one for each option
+    rotation: Annotated[str | None, typer.Argument(help="The rotation's id, as the bot's messages name it.")] = None,
+    *,
+    group: Group = None,
+    user: User = None,
+    outcome: Outcome = None,
+    period: Period = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Requests = 10,
     form: As = Format.TABLE,
 ) -> None:
-    """Tell the story of one rotation, in order."""
-    settings = _settings()
-    story = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(RotationId(rotation)))
-    if not story:
-        raise NotKnown
-    _print(story, form)
+    """Tell the story of one rotation, in order; or those of the newest requests that match, the newest first."""
+    first, after = between(period, since, until)
+    query = Query(GroupName(group) if group else None, UserId(user) if user else None, outcome, first, after)
+    if rotation is not None and query != Query():
+        raise UsageError("Name a rotation or choose requests by options, not both.")
+    settings = configured()
+    if rotation is None:
+        search = Search(Sight(everything=True, patterns=(), actor=operator()), query, limit=limit)
+        events = with_database(settings, lambda database: _stories(database, settings, search))
+    else:
+        one = RotationId(rotation)
+        events = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(one))
+        if not events:
+            raise NotKnown
+    _print(events, form)
 
 
-def _settings() -> DatabaseSettings:
-    settings = load(DatabaseSettings)
-    log.configure(settings.log_level, settings.log_format, settings.secrets())
-    return settings
+async def _stories(database: Database, settings: DatabaseSettings, search: Search) -> Sequence[Recorded]:
+    if settings.turso_organization is None:
+        raise SettingsError("TURSO_ORGANIZATION is required.")
+    trail = SqlTrail(database, settings.seal())
+    found = await SqlHistory(database, Organization(settings.turso_organization)).find(search)
+    return [event for asked in found.asked for event in await _story(trail, asked)]
+
+
+async def _story(trail: SqlTrail, asked: Asked) -> Sequence[Recorded]:
+    """Read the events of a request; a refused command has one, and no rotation to find it by."""
+    if asked.rotation_id is not None:
+        return await trail.story(asked.rotation_id)
+    at, seq = asked.key.at, asked.key.rank[-1]
+    then = await trail.page(Filter(since=at, until=at + timedelta(microseconds=1)), limit=_AT_ONCE)
+    return [recorded for recorded in then if recorded.seq == seq]
 
 
 def _print(events: Sequence[Recorded], form: Format) -> None:

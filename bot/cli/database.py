@@ -4,11 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from bot.config import DatabaseSettings
+from bot import log
+from bot.config import DatabaseSettings, load
 from bot.store import schema
 from bot.store.database import Database, open_database
 
 T = TypeVar("T")
+
+
+def configured() -> DatabaseSettings:
+    """Read the settings, and log as they say. Raises `SettingsError`."""
+    settings = load(DatabaseSettings)
+    log.configure(settings.log_level, settings.log_format, settings.secrets())
+    return settings
 
 
 def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]]) -> T:

@@ -1,9 +1,11 @@
-"""Tables for people, JSON and CSV for scripts."""
+"""Tables and progress for people, JSON and CSV for scripts."""
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 import typer
@@ -11,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from bot.exports import guarded
 
 
 class Format(StrEnum):
@@ -35,19 +37,27 @@ def show(rows: Sequence[Mapping[str, object]], form: Format, *, empty: str) -> N
             _table(rows)
 
 
+@contextmanager
+def progress(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show on standard error how far something is, if that is a terminal; takes the number of rows done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - seldom needed
+
+    columns = (BarColumn(), TextColumn("{task.completed:,.0f} rows"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     if rows:
         writer.writerow(rows[0])
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer.writerows([guarded(_flat(value)) for value in row.values()] for row in rows)
     return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    """Write a cell that no spreadsheet executes."""
-    text = _flat(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> None:

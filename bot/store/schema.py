@@ -56,14 +56,24 @@ async def check(database: Database) -> None:
     await database.read(_check)
 
 
-def _check(connection: Connection) -> None:
+def refuse_other_versions(connection: Connection) -> None:
+    """Refuse to go on unless the schema is current. Raises `SchemaMismatch`."""
     found = _found(connection)
     if not found:
         raise SchemaMismatch(_MISSING)
     if found != {HEAD}:
         raise SchemaMismatch(NEWER if max(found) > HEAD else _OLDER)
+
+
+def unguarded(connection: Connection) -> set[str]:
+    """Name the guards of history that are missing or switched off."""
     dialect = connection.dialect.name
-    gone = GUARDS[dialect] - set(connection.execute(_TRIGGERS[dialect]).scalars())
+    return GUARDS[dialect] - set(connection.execute(_TRIGGERS[dialect]).scalars())
+
+
+def _check(connection: Connection) -> None:
+    refuse_other_versions(connection)
+    gone = unguarded(connection)
     if gone:
         raise SchemaMismatch(
             f"The database no longer protects its history: {', '.join(sorted(gone))} is missing or disabled. "

@@ -1,10 +1,10 @@
-"""Times and JSON in the same form on SQLite and PostgreSQL, and the database's own clock."""
+"""Times and JSON in the same form on SQLite and PostgreSQL, the database's own clock, and values it plans without."""
 
 import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Dialect, Float, Text, TypeDecorator, bindparam
+from sqlalchemy import Dialect, Float, ScalarSelect, Text, TypeDecorator, bindparam, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -12,6 +12,10 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from bot.chain import detail_text
+
+_TEXT = Text()
+EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+"""No row is as old as the first, none as young as the other."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -81,6 +85,15 @@ class database_later(FunctionElement[datetime]):  # noqa: N801 - as above
 
     def __init__(self, parameter: str) -> None:
         super().__init__(bindparam(parameter, type_=Float()))
+
+
+def hidden(name: str, kind: TypeEngine[Any] = _TEXT) -> ScalarSelect[Any]:
+    """Give a parameter to compare with, whose value PostgreSQL's planner does not see.
+
+    For a value that it knows to be common it takes an index that leaves the column out, and then walks past every
+    row where it is common alone, but not together with what else is asked for.
+    """
+    return select(bindparam(name, type_=kind)).scalar_subquery()
 
 
 @compiles(database_now, "postgresql")

@@ -1,0 +1,41 @@
+"""The options by which the audit commands choose, and how what they say is read."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bot.audit import action, moment
+from bot.errors import UsageError
+from bot.history import Ending
+from bot.models import Action, State
+from bot.slack.queries import is_period, span
+
+Group = Annotated[str | None, typer.Option(help="Only this group.")]
+User = Annotated[str | None, typer.Option(help="Only this user (Slack id, or operating-system user).")]
+Named = Annotated[str | None, typer.Option("--action", help="Only this action, like succeeded or rotation.denied.")]
+Outcome = Annotated[Ending | None, typer.Option(help="Only events in which a request came to this.")]
+Period = Annotated[str | None, typer.Option(help="Only this period (UTC): 7d, 2026-10-01 or 2026-10-01..2026-10-31.")]
+Since = Annotated[str | None, typer.Option(help="Only from then on: 7d, 2026-10-01 or an RFC 3339 time.")]
+Until = Annotated[str | None, typer.Option(help="Only before then, written alike.")]
+
+
+def between(period: str | None, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Give the first instant that is wanted and the first after it, `None` for an open end. Raises `UsageError`."""
+    now = datetime.now(UTC)
+    if period is None:
+        return moment(since, now) if since else None, moment(until, now) if until else None
+    if since or until:
+        raise UsageError("--period says it all: leave out --since and --until.")
+    if not is_period(period):
+        raise UsageError("A period is written like 7d, 2026-10-01 or 2026-10-01..2026-10-31.")
+    return span(period, now)
+
+
+def chosen_action(named: str | None, outcome: Ending | None) -> Action | None:
+    """Find the action that is asked for, by its name or by what a request came to. Raises `UsageError`."""
+    if outcome is None:
+        return action(named) if named else None
+    if named:
+        raise UsageError("--outcome is short for --action: give one of them.")
+    return Action.of(State.ROTATING) if outcome is Ending.ROTATING else Action(f"rotation.{outcome}")

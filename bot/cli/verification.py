@@ -1,0 +1,140 @@
+"""`audit verify`: whether the trail, or an export of it, still is the chain that was written."""
+
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from bot.cli.database import configured
+from bot.cli.output import progress
+from bot.config import DatabaseSettings
+from bot.diagnosis import Fault, Finding
+from bot.errors import UsageError
+from bot.exports import read
+from bot.store.chain import open_trail
+from bot.verification import Report, Terms, anchor
+from bot.verification import verify as walk
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option("--anchor", metavar="SEQ:HASH", help="A head noted earlier, which must still be there; repeatable."),
+]
+UnkeyedUntil = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="SEQ", help="The last row from before there was an AUDIT_KEY; only you can know it."),
+]
+File = Annotated[Path | None, typer.Option(help="Verify this export, with no database; - is standard input.")]
+As = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+
+
+def verify(
+    *, anchors: Anchors = None, unkeyed_until: UnkeyedUntil = None, file: File = None, form: As = Format.TABLE
+) -> None:
+    """Check that no row was changed, removed, added or moved since it was written.
+
+    Exits 1 at the first row that is not as it was written, and says what is wrong with it.
+    """
+    settings = configured()
+    noted = tuple(anchor(text) for text in anchors or ())
+    terms = Terms(settings.seal(), noted, unkeyed_until or 0, partial=file is not None)
+    if terms.unkeyed_until and not terms.seal.keyed:
+        raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
+    report, unguarded = _of_database(settings, terms) if file is None else (_of_file(file, terms), set())
+    if form is Format.JSON:
+        typer.echo(json.dumps(_facts(report, terms, unguarded), indent=2))
+    else:
+        typer.echo("\n".join(_words(report, terms, unguarded)))
+    if report.finding or unguarded:
+        raise typer.Exit(1)
+
+
+def _of_database(settings: DatabaseSettings, terms: Terms) -> tuple[Report, set[str]]:
+    with open_trail(settings.database_url) as reading, progress(reading.last()) as tell:
+        return walk(reading.rows(), terms, tell), reading.unguarded()
+
+
+def _of_file(file: Path, terms: Terms) -> Report:
+    with _opened(file) as lines, progress(None) as tell:
+        return walk(read(lines), terms, tell)
+
+
+def _opened(file: Path) -> TextIO:
+    """Open an export so that every byte is kept, and lines end at line feeds alone. Raises `UsageError`."""
+    source = sys.stdin.fileno() if str(file) == "-" else file
+    try:
+        return open(source, encoding="utf-8", errors="surrogateescape", newline="\n")  # noqa: PTH123 - or a descriptor
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _facts(report: Report, terms: Terms, unguarded: set[str]) -> dict[str, object]:
+    finding = report.finding
+    return {
+        "sound": finding is None,
+        "finding": finding and {"row": finding.seq, "fault": str(finding.fault), "explanation": finding.words},
+        "rows": report.rows,
+        "first": report.start.seq + 1 if report.rows else None,
+        "follows": str(report.start),
+        "head": str(report.head),
+        "keyed": terms.seal.keyed,
+        "unkeyed_until": report.unkeyed_until,
+        "anchors": [str(head) for head in terms.anchors],
+        "unguarded": sorted(unguarded),
+    }
+
+
+def _words(report: Report, terms: Terms, unguarded: set[str]) -> Iterator[str]:
+    if report.finding is not None:
+        yield from _unsound(report.finding, report)
+    elif report.rows:
+        yield from _sound(report, terms)
+    else:
+        yield "There is no row, and so nothing to verify."
+    if unguarded:
+        yield f"The database no longer protects its history: {', '.join(sorted(unguarded))} is missing or disabled."
+
+
+def _unsound(finding: Finding, report: Report) -> Iterator[str]:
+    yield f"Row {finding.seq}: {finding.fault}. {finding.words}"
+    if finding.fault is Fault.UNSEALED:
+        yield "If the key was introduced later, name the last row before it: --unkeyed-until SEQ."
+    if report.rows and report.head.seq < finding.seq:
+        yield f"Sound up to there: {_counted(report)}, the last one being {report.head}."
+
+
+def _sound(report: Report, terms: Terms) -> Iterator[str]:
+    yield f"Sound: {_counted(report)}, sealed {'with the key' if terms.seal.keyed else 'without a key'}."
+    if report.unkeyed_until:
+        yield f"Rows up to {report.unkeyed_until} are from before there was a key."
+    if report.start.seq:
+        yield f"What precedes row {report.start.seq + 1} is not here."
+    yield f"Head: {report.head}"
+    yield from _unprovable(terms)
+
+
+def _unprovable(terms: Terms) -> Iterator[str]:
+    if terms.anchors:
+        newest = max(head.seq for head in terms.anchors)
+        yield f"The anchors are met. Whether rows after row {newest} were cut off at the end cannot be shown."
+    else:
+        yield "Whether rows were cut off at the end cannot be shown without a head noted earlier: --anchor SEQ:HASH."
+        if not terms.seal.keyed:
+            yield "Without a key, nor can it be shown that the whole chain was not made anew."
+    yield "Keep the head where nobody who can write to the database can change it."
+
+
+def _counted(report: Report) -> str:
+    rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
+    return f"{rows}, {report.start.seq + 1} to {report.head.seq}"

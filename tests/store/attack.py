@@ -1,0 +1,43 @@
+"""Somebody who owns the database: takes the guards of the trail away, does a deed, and puts them back."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import URL, Connection, create_engine
+
+from bot.chain import Row
+
+_TRIGGERS = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'",
+    "postgresql": "SELECT tgname, '' FROM pg_trigger WHERE tgrelid = 'audit_events'::regclass AND NOT tgisinternal",
+}
+
+
+def attack(url: URL, *statements: str) -> None:
+    """Run statements in one transaction, unguarded."""
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name]).all()
+            for name, _ in triggers:
+                connection.exec_driver_sql(_taken_away(connection, name))
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+            for name, definition in triggers:
+                connection.exec_driver_sql(definition or f"ALTER TABLE audit_events ENABLE ALWAYS TRIGGER {name}")
+    finally:
+        engine.dispose()
+
+
+def _taken_away(connection: Connection, name: str) -> str:
+    if connection.dialect.name == "sqlite":
+        return f"DROP TRIGGER {name}"
+    return f"ALTER TABLE audit_events DISABLE TRIGGER {name}"
+
+
+def rewrite(rows: Iterable[Row]) -> list[str]:
+    """Give the statements that make rows what these are, hashes included."""
+    return [
+        f"UPDATE audit_events SET user_id = '{row.user_id}', prev_hash = '{row.prev_hash}', hash = '{row.hash}' "  # noqa: S608 - the attacker's
+        f"WHERE seq = {row.seq}"
+        for row in rows
+    ]

@@ -1,0 +1,230 @@
+"""The trail as one chain in a real database: appended to by many, read in one snapshot, sealed by the upgrade."""
+
+import asyncio
+import json
+import sys
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, text
+from sqlalchemy.exc import IntegrityError
+
+from bot.audit import Filter, as_json, rfc3339
+from bot.chain import UNKEYED, Row, Seal, line
+from bot.errors import DatabaseUnavailable, Duplicate, SchemaMismatch
+from bot.models import Action, Event
+from bot.store import schema
+from bot.store.audit import SqlTrail
+from bot.store.chain import open_trail
+from bot.store.database import open_database
+from bot.store.migrations import downgrade, migrate, transaction
+from bot.verification import Report, Terms, verify
+from tests.bench.fill import START, events, fill, sealed
+from tests.postgres import PostgresServer
+from tests.process import environment
+from tests.store import shell
+from tests.store.attack import attack
+from tests.store.conftest import ACME, ALICE, Store, load_url
+from tests.store.writer import append
+
+KEY = "correct horse battery staple"
+KEYED = Seal(KEY.encode())
+OLD = 'seq, at, action, team_id, user_id, organization, "group", rotation_id, detail, delivery'
+OLD_ROWS = [
+    {
+        "seq": seq,
+        "at": rfc3339(START + timedelta(seconds=seq, microseconds=seq % 3)),
+        "action": "rotation.denied" if seq % 2 else "allowlist.granted",
+        "team_id": "T012AB3CD",
+        "user_id": "U0ALICE01",
+        "organization": "",
+        "group": None if seq % 5 else "größe 🔑\x1f",
+        "rotation_id": None,
+        "detail": '{"reason":"say \\"no\\" to C:\\\\temp\\u0000","seconds":0.12}',
+        "delivery": None if seq % 7 else f"d{seq}",
+    }
+    for seq in range(1, 4101)
+]
+
+
+def verified(url: URL, seal: Seal) -> Report:
+    with open_trail(url) as reading:
+        return verify(reading.rows(), Terms(seal))
+
+
+def rows_of(url: URL) -> list[Row]:
+    with open_trail(url) as reading:
+        return list(reading.rows())
+
+
+class TestAppending:
+    async def test_many_tasks_leave_one_chain(self, store: Store) -> None:
+        await append(store.database, KEYED, tasks=32, each=5)
+
+        report = await asyncio.to_thread(verified, store.url, KEYED)
+        assert (report.finding, report.rows) == (None, 160)
+
+    async def test_replicas_leave_one_chain(self, store: Store) -> None:
+        url = store.url.render_as_string(hide_password=False)
+        replicas = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.store.writer", url, KEY, "8", "10", env=environment({}),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        said = [(await replica.communicate())[1] for replica in replicas]
+
+        report = await asyncio.to_thread(verified, store.url, KEYED)
+        assert said == [b"", b""]
+        assert (report.finding, report.rows) == (None, 160)
+
+    async def test_an_append_that_is_taken_back_leaves_no_trace(self, store: Store) -> None:
+        trail = SqlTrail(store.database, KEYED)
+        await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
+        with pytest.raises(Duplicate):
+            await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
+        await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d2"))
+
+        report = await asyncio.to_thread(verified, store.url, KEYED)
+        assert (report.finding, str(report.head)) == (None, str(await trail.head()))
+
+
+class TestReading:
+    @pytest.fixture
+    def url(self, store: Store) -> URL:
+        with transaction(store.url) as connection:
+            fill(connection, sealed(events(1, 2500), KEYED))
+        return store.url
+
+    def test_all_rows_come_as_they_were_sealed_in_their_order(self, url: URL) -> None:
+        assert rows_of(url) == list(sealed(events(1, 2500), KEYED))
+
+    async def test_an_appended_event_reads_as_it_was_written(self, store: Store) -> None:
+        detail = {"reason": '\x1f\u2028 "🔑"', "seconds": 0.12, "status": None}
+        await store.trail.append(Event(Action.DENIED, ALICE, ACME, None, None, detail, "d1"))
+        (row,) = await asyncio.to_thread(rows_of, store.url)
+        (recorded,) = await store.trail.page(Filter(), limit=1)
+
+        assert json.loads(line(row)) == as_json(recorded)
+        assert row.hash == UNKEYED.hash(row)
+
+    def test_a_period_has_no_gap(self, url: URL) -> None:
+        attack(url, "UPDATE audit_events SET at = (SELECT at FROM audit_events WHERE seq = 1) WHERE seq = 12")
+        with open_trail(url) as reading:
+            span = reading.span(START + timedelta(seconds=10), START + timedelta(seconds=15))
+            assert span == (10, 14)
+            assert [row.seq for row in reading.rows(*span)] == [10, 11, 12, 13, 14]
+            assert reading.span(START + timedelta(days=9), None) is None
+            assert reading.span(None, START + timedelta(seconds=4)) == (1, 12)
+            assert reading.last() == 2500
+
+    async def test_what_is_appended_meanwhile_is_not_read(self, url: URL, store: Store) -> None:
+        with open_trail(url) as reading:
+            rows = reading.rows()
+            first = next(rows)
+            await append(store.database, KEYED, tasks=1, each=3)
+            assert [first.seq, *(row.seq for row in rows)] == list(range(1, 2501))
+
+    @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+    def test_no_limit_of_time_ends_it(self, url: URL) -> None:
+        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+        shell.run(url, *(f"ALTER DATABASE {url.database} SET {limit} = '1ms'" for limit in limits))
+
+        assert len(rows_of(url)) == 2500
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_bytes_that_are_no_text_are_read_as_they_are(self, url: URL) -> None:
+        change = "UPDATE audit_events SET user_id = CAST(x'55ff41' AS TEXT) WHERE seq IN (2100, 2102)"
+        attack(url, change)
+        rows = rows_of(url)
+
+        assert [row.seq for row in rows] == list(range(1, 2501))
+        assert [row.user_id for row in rows[2098:2102]] == ["U49", "U\udcffA", "U1", "U\udcffA"]
+
+    def test_a_schema_of_another_version_is_refused(self, url: URL) -> None:
+        shell.run(url, "UPDATE alembic_version SET version_num = '0001'")
+        with pytest.raises(SchemaMismatch, match="turso-rotate migrate"):
+            rows_of(url)
+
+    def test_a_trail_without_its_guards_is_read_and_told(self, url: URL) -> None:
+        on = "" if url.get_backend_name() == "sqlite" else " ON audit_events"
+        shell.run(url, f"DROP TRIGGER audit_events_no_delete{on}")
+        with open_trail(url) as reading:
+            assert len(list(reading.rows())) == 2500
+            assert reading.unguarded() == {"audit_events_no_delete"}
+
+    def test_a_table_that_is_gone_is_told_and_others_errors_stay_theirs(self, url: URL) -> None:
+        with pytest.raises(BrokenPipeError), open_trail(url):
+            raise BrokenPipeError
+        shell.run(url, "ALTER TABLE audit_events RENAME TO elsewhere")
+        with pytest.raises(SchemaMismatch, match="not as they were made"):
+            rows_of(url)
+
+    @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+    def test_a_server_that_goes_away_is_told(self, url: URL, postgres_server: PostgresServer) -> None:
+        with pytest.raises(DatabaseUnavailable), open_trail(url) as reading:  # noqa: PT012 - from the middle on
+            rows = reading.rows()
+            next(rows)
+            postgres_server.stop()
+            list(rows)
+
+
+class TestUpgrade:
+    """A database of version 0001, with rows."""
+
+    @pytest.fixture
+    def url(self, database_url: str) -> URL:
+        url = load_url(database_url)
+        migrate(url, "0001")
+        at = "CAST(:at AS timestamptz)" if url.get_backend_name() == "postgresql" else ":at"
+        values = ", ".join(at if name == "at" else f":{name}" for name in OLD_ROWS[0])
+        with transaction(url) as connection:
+            connection.execute(text(f"INSERT INTO audit_events ({OLD}) VALUES ({values})"), OLD_ROWS)  # noqa: S608 - names above
+        return url
+
+    @pytest.mark.parametrize("seal", [UNKEYED, KEYED], ids=["unkeyed", "keyed"])
+    def test_it_seals_the_rows_and_loses_none(self, url: URL, seal: Seal) -> None:
+        before = old_rows(url)
+        migrate(url, seal=seal)
+        report, after = verified(url, seal), old_rows(url)
+
+        assert (report.finding, report.rows) == (None, len(OLD_ROWS))
+        assert before == after == [tuple(row.values()) for row in OLD_ROWS]
+
+    async def test_the_chain_goes_on(self, url: URL) -> None:
+        await asyncio.to_thread(migrate, url, seal=KEYED)
+        database = open_database(url)
+        await SqlTrail(database, KEYED).append(Event(Action.DENIED, ALICE, ACME))
+        await database.close()
+
+        report = await asyncio.to_thread(verified, url, KEYED)
+        assert (report.finding, report.rows) == (None, len(OLD_ROWS) + 1)
+
+    def test_down_and_up_again_with_all_guards(self, url: URL) -> None:
+        before, guards = old_rows(url), guards_of(url)
+        migrate(url, seal=KEYED)
+        sealed_once, guarded = rows_of(url), guards_of(url)
+        downgrade(url, "0001")
+        down, guards_down = old_rows(url), guards_of(url)
+        migrate(url, seal=KEYED)
+
+        assert down == before
+        assert guards_down == guards
+        assert guarded == guards_of(url) == schema.GUARDS[url.get_backend_name()]
+        assert rows_of(url) == sealed_once
+        with pytest.raises(IntegrityError, match="append-only"):
+            shell.run(url, "DELETE FROM audit_events WHERE seq = 5")
+
+
+def old_rows(url: URL) -> list[tuple[Any, ...]]:
+    with transaction(url) as connection:
+        rows = connection.execute(text(f"SELECT {OLD} FROM audit_events ORDER BY seq")).all()  # noqa: S608 - names above
+    return [tuple(rfc3339(value) if isinstance(value, datetime) else value for value in row) for row in rows]
+
+
+def guards_of(url: URL) -> set[str]:
+    with transaction(url) as connection:
+        found = connection.execute(schema._TRIGGERS[url.get_backend_name()]).scalars()
+        return {name for name in found if not name.startswith("RI_ConstraintTrigger")}

@@ -1,0 +1,354 @@
+"""What verification finds, and what it calls it: on chains in memory, tampered with in every way at once."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chain import GENESIS, UNKEYED, Row, Seal
+from bot.diagnosis import Fault
+from bot.errors import UsageError
+from bot.models import Head
+from bot.verification import Report, Terms, anchor, verify
+from tests.bench.fill import events, sealed
+
+KEYED = Seal(b"correct horse battery staple")
+OTHER = Seal(b"wrong pony capacitor nail")
+SEALS = pytest.mark.parametrize("seal", [UNKEYED, KEYED], ids=["unkeyed", "keyed"])
+Chain = list[Row]
+
+
+def chain(length: int, seal: Seal = UNKEYED) -> Chain:
+    return list(sealed(events(1, length), seal))
+
+
+def found(rows: Chain, seal: Seal, **terms: Any) -> tuple[Fault, int, str]:
+    """Verify, and return what was found: there must be something."""
+    finding = verify(rows, Terms(seal, **terms)).finding
+    assert finding is not None
+    return finding.fault, finding.seq, finding.words
+
+
+def renumbered(rows: Chain) -> Chain:
+    return [row._replace(seq=seq) for seq, row in enumerate(rows, 1)]
+
+
+def changed(rows: Chain, number: int, /, **columns: Any) -> Chain:
+    return [row._replace(**columns) if row.seq == number else row for row in rows]
+
+
+def without(rows: Chain, *gone: int) -> Chain:
+    return [row for row in rows if row.seq not in gone]
+
+
+def swapped(rows: Chain, one: int, other: int) -> Chain:
+    order = [{one: other, other: one}.get(row.seq, row.seq) for row in rows]
+    return renumbered([rows[seq - 1] for seq in order])
+
+
+def inserted(rows: Chain, place: int, seal: Seal | None = None) -> Chain:
+    """Insert a row, with a fitting hash if a seal is given, and number the rest anew."""
+    row = rows[place - 1]._replace(user_id="U0MALLORY")
+    row = row if seal is None else row._replace(hash=seal.hash(row))
+    return renumbered([*rows[: place - 1], row, *rows[place - 1 :]])
+
+
+def resealed(rows: Chain, seal: Seal) -> Chain:
+    return list(sealed(rows, seal))
+
+
+@SEALS
+def test_a_chain_as_it_was_written_is_sound(seal: Seal) -> None:
+    rows = chain(30, seal)
+    told: list[int] = []
+    report = verify(iter(rows), Terms(seal, anchors=[Head(7, rows[6].hash), Head(30, rows[29].hash)]), told.append)
+
+    assert report == Report(Head(0, GENESIS), Head(30, rows[29].hash), 0, None)
+    assert (report.rows, told[-1]) == (30, 30)
+
+
+def test_progress_is_told_now_and_then() -> None:
+    told: list[int] = []
+    verify(sealed(events(1, 25_000)), Terms(UNKEYED), told.append)
+
+    assert told == [10_000, 20_000]
+
+
+def test_no_rows_are_sound_unless_an_anchor_says_otherwise() -> None:
+    assert verify([], Terms(UNKEYED, anchors=[Head(0, GENESIS)])) == Report(Head(0, GENESIS), Head(0, GENESIS), 0, None)
+    assert found([], UNKEYED, anchors=[Head(3, "a" * 64)])[:2] == (Fault.CUT, 1)
+
+
+Deed = Callable[[Chain], Chain]
+DEEDS: dict[str, tuple[Deed, Fault, int, str]] = {
+    "a column changed": (lambda rows: changed(rows, 5, user_id="U0MALLORY"), Fault.CHANGED, 5, "does not match"),
+    "two next to each other": (
+        lambda rows: changed(changed(rows, 5, user_id="U1"), 6, user_id="U1"), Fault.CHANGED, 5, "does not match",
+    ),
+    "the last one changed": (lambda rows: changed(rows, 20, at="never"), Fault.CHANGED, 20, "does not match"),
+    "its predecessor's hash": (lambda rows: changed(rows, 5, prev_hash="f" * 64), Fault.CHANGED, 5, "does not match"),
+    "its hash": (lambda rows: changed(rows, 5, hash=rows[4].hash.upper()), Fault.CHANGED, 5, "does not match"),
+    "a number in the middle": (lambda rows: changed(rows, 5, seq=-5), Fault.CHANGED, 5, "number"),
+    "the last number": (lambda rows: changed(rows, 20, seq=25), Fault.CHANGED, 20, "number"),
+    "a number that is none": (lambda rows: changed(rows, 5, seq="five"), Fault.CHANGED, 5, "number"),
+    "a number and more": (lambda rows: changed(rows, 5, seq=None, at="never"), Fault.CHANGED, 5, "as the bot writes"),
+    "NULL where there is none": (lambda rows: changed(rows, 5, at=None), Fault.CHANGED, 5, "as the bot writes"),
+    "bytes for text": (lambda rows: changed(rows, 5, user_id=b"U5"), Fault.CHANGED, 5, "as the bot writes"),
+    "bytes for a hash": (lambda rows: changed(rows, 5, hash=b"f" * 64), Fault.CHANGED, 5, "as the bot writes"),
+    "half a letter": (lambda rows: changed(rows, 5, group="\ud83d"), Fault.CHANGED, 5, "as the bot writes"),
+    "broken bytes": (lambda rows: changed(rows, 5, group="group5\udcff"), Fault.CHANGED, 5, "does not match"),
+    "overwritten by a copy": (
+        lambda rows: changed(rows, 5, **{**rows[2]._asdict(), "seq": 5}), Fault.REORDERED, 5, "written as row 3",
+    ),
+    "a row deleted": (lambda rows: without(rows, 5), Fault.MISSING, 5, "Row 4 is followed by row 6"),
+    "rows deleted": (lambda rows: without(rows, 5, 6, 7), Fault.MISSING, 5, "Row 4 is followed by row 8"),
+    "the first deleted": (lambda rows: without(rows, 1, 2), Fault.MISSING, 1, "begins with row 3"),
+    "deleted, renumbered": (lambda rows: renumbered(without(rows, 5, 6)), Fault.MISSING, 5, "was written as row 7"),
+    "all but the last": (lambda rows: renumbered(rows[19:]), Fault.MISSING, 1, "was written as row 20"),
+    "deleted at the start, renumbered": (lambda rows: renumbered(rows[3:]), Fault.MISSING, 1, "was written as row 4"),
+    "neighbours swapped": (lambda rows: swapped(rows, 5, 6), Fault.REORDERED, 5, "was written as row 6"),
+    "far ones swapped": (lambda rows: swapped(rows, 5, 17), Fault.REORDERED, 5, "was written as row 17"),
+    "the last two swapped": (lambda rows: swapped(rows, 19, 20), Fault.REORDERED, 19, "was written as row 20"),
+    "the last swapped": (lambda rows: swapped(rows, 15, 20), Fault.REORDERED, 15, "was written as row 20"),
+    "out of order in a file": (
+        lambda rows: [*rows[:4], rows[9], *rows[5:9], rows[4], *rows[10:]], Fault.REORDERED, 5, "comes after row 10",
+    ),
+    "one twice": (lambda rows: [*rows[:9], rows[4], *rows[9:]], Fault.INSERTED, 5, "stands after row 9"),
+    "two with one number": (
+        lambda rows: [*rows[:4], rows[4]._replace(user_id="U0MALLORY"), *rows[4:]],
+        Fault.INSERTED, 5, "What follows was written as row 5",
+    ),
+    "one inserted": (lambda rows: inserted(rows, 5), Fault.INSERTED, 5, "What follows was written as row 5"),
+    "two inserted": (lambda rows: inserted(inserted(rows, 5), 5), Fault.INSERTED, 5, "those up to row 6"),
+    "a copy inserted": (
+        lambda rows: renumbered([*rows[:4], rows[2], *rows[4:]]), Fault.INSERTED, 5, "was written as row 5",
+    ),
+    "a copy added": (lambda rows: renumbered([*rows, rows[2]]), Fault.INSERTED, 21, "was written as row 3"),
+    "linked to nothing": (lambda rows: changed(rows, 1, prev_hash="f" * 64), Fault.CHANGED, 1, "does not match"),
+}  # fmt: skip
+
+
+@SEALS
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_was_done_is_named(deed: str, seal: Seal) -> None:
+    tamper, fault, seq, words = DEEDS[deed]
+    found_fault, found_seq, said = found(tamper(chain(20, seal)), seal)
+
+    assert (found_fault, found_seq) == (fault, seq)
+    assert words in said
+
+
+class TestWithoutTheKey:
+    """What somebody can do who can write to the database, and computes hashes as anybody can."""
+
+    def test_an_unkeyed_chain_shows_a_row_made_anew_by_its_successor(self) -> None:
+        row = chain(20)[4]._replace(user_id="U0MALLORY")
+        rows = changed(chain(20), 5, user_id="U0MALLORY", hash=UNKEYED.hash(row))
+
+        assert found(rows, UNKEYED)[:2] == (Fault.CHANGED, 5)
+        assert "Row 6 names another predecessor" in found(rows, UNKEYED)[2]
+
+    def test_an_unkeyed_chain_shows_a_fitting_row_by_what_follows(self) -> None:
+        fault, seq, words = found(inserted(chain(20), 5, UNKEYED), UNKEYED)
+
+        assert (fault, seq) == (Fault.INSERTED, 5)
+        assert "What stands in row 6 was written as row 5" in words
+
+    def test_an_unkeyed_chain_shows_a_beginning_that_was_removed(self) -> None:
+        rows = renumbered(chain(20)[3:])
+        rows[0] = rows[0]._replace(hash=UNKEYED.hash(rows[0]))
+
+        assert found(rows, UNKEYED)[:2] == (Fault.MISSING, 1)
+
+    def test_an_unkeyed_chain_made_anew_is_shown_by_an_anchor_alone(self) -> None:
+        rows = chain(20)
+        forged = resealed(changed(rows, 5, user_id="U0MALLORY"), UNKEYED)
+
+        assert verify(forged, Terms(UNKEYED)).finding is None
+        assert found(forged, UNKEYED, anchors=[Head(18, rows[17].hash)])[:2] == (Fault.REMADE, 18)
+
+    def test_a_keyed_chain_shows_every_row_sealed_without_the_key(self) -> None:
+        rows = chain(20, KEYED)
+        forged = changed(rows, 5, user_id="U0MALLORY")[4]
+        one = changed(rows, 5, user_id="U0MALLORY", hash=UNKEYED.hash(forged))
+        last = changed(rows, 20, user_id="U0MALLORY", hash=UNKEYED.hash(rows[19]._replace(user_id="U0MALLORY")))
+
+        assert found(one, KEYED)[:2] == (Fault.UNSEALED, 5)
+        assert found(last, KEYED)[:2] == (Fault.UNSEALED, 20)
+        assert found(resealed(rows, UNKEYED), KEYED)[:2] == (Fault.UNSEALED, 1)
+        assert found([*rows[:4], *resealed_after(rows, 4, UNKEYED)], KEYED)[:2] == (Fault.UNSEALED, 5)
+
+    def test_another_key_shows(self) -> None:
+        rows = chain(20, KEYED)
+
+        assert found(resealed(rows, OTHER), KEYED)[:2] == (Fault.WRONG_KEY, 1)
+        assert found([*rows[:4], *resealed_after(rows, 4, OTHER)], KEYED)[:2] == (Fault.WRONG_KEY, 5)
+        assert "another key" in found(rows[:1], OTHER)[2]
+
+    def test_a_key_that_is_not_set_shows(self) -> None:
+        fault, seq, words = found(chain(20, KEYED), Seal())
+
+        assert (fault, seq) == (Fault.WRONG_KEY, 1)
+        assert "AUDIT_KEY is not set" in words
+
+
+def resealed_after(rows: Chain, seq: int, seal: Seal) -> Iterator[Row]:
+    return sealed(rows[seq:], seal, rows[seq - 1].hash)
+
+
+class TestAKeyThatCameLater:
+    """Rows 1 to 8 are from before there was a key."""
+
+    @pytest.fixture
+    def rows(self) -> Chain:
+        rows = chain(20)
+        return [*rows[:8], *resealed_after(rows, 8, KEYED)]
+
+    def test_it_must_be_said(self, rows: Chain) -> None:
+        assert found(rows, KEYED)[:2] == (Fault.UNSEALED, 1)
+        assert found(rows, KEYED, unkeyed_until=7)[:2] == (Fault.UNSEALED, 8)
+
+    @pytest.mark.parametrize("until", [8, 9, 20, 100])
+    def test_then_it_is_sound(self, rows: Chain, until: int) -> None:
+        report = verify(
+            rows, Terms(KEYED, unkeyed_until=until, anchors=[Head(3, rows[2].hash), Head(20, rows[19].hash)])
+        )
+
+        assert (report.finding, report.unkeyed_until, report.rows) == (None, 8, 20)
+
+    def test_no_row_without_the_key_is_taken_after_the_first_with_it(self, rows: Chain) -> None:
+        forged = [*rows[:10], *resealed_after(rows, 10, UNKEYED)]
+
+        assert found(forged, KEYED, unkeyed_until=15)[:2] == (Fault.UNSEALED, 11)
+
+    def test_the_first_row_with_the_key_holds_those_before_it(self, rows: Chain) -> None:
+        forged = [*resealed(changed(rows, 5, user_id="U0MALLORY")[:8], UNKEYED), *rows[8:]]
+
+        assert found(forged, KEYED, unkeyed_until=8)[0] is Fault.CHANGED
+
+    def test_what_was_done_before_it_is_named(self, rows: Chain) -> None:
+        assert found(without(rows, 5), KEYED, unkeyed_until=8)[:2] == (Fault.MISSING, 5)
+        assert found(swapped(rows, 3, 6), KEYED, unkeyed_until=8)[:2] == (Fault.REORDERED, 3)
+        assert found(inserted(rows, 8), KEYED, unkeyed_until=8)[:2] == (Fault.INSERTED, 8)
+
+
+class TestAnchors:
+    def test_a_tail_that_was_cut_is_shown_by_an_anchor_alone(self) -> None:
+        rows = chain(20, KEYED)
+
+        assert verify(rows[:15], Terms(KEYED)).finding is None
+        fault, seq, words = found(rows[:15], KEYED, anchors=[Head(10, rows[9].hash), Head(18, rows[17].hash)])
+        assert (fault, seq) == (Fault.CUT, 16)
+        assert "row 18" in words
+        assert "ends with row 15" in words
+
+    def test_every_anchor_counts(self) -> None:
+        rows = chain(20)
+        good = Head(10, rows[9].hash)
+
+        assert found(rows, UNKEYED, anchors=[good, Head(10, "f" * 64)])[:2] == (Fault.REMADE, 10)
+        assert found(rows, UNKEYED, anchors=[good, Head(0, "f" * 64)])[:2] == (Fault.REMADE, 0)
+        assert found(rows, UNKEYED, anchors=[good, Head(21, "f" * 64)])[:2] == (Fault.CUT, 21)
+
+    @pytest.mark.parametrize(
+        "text", ["12", "12:", ":aa", f"-1:{'a' * 64}", f"1:{'g' * 64}", f"1:{'a' * 63}", "²:" + "a" * 64]
+    )
+    def test_what_is_none_is_refused(self, text: str) -> None:
+        with pytest.raises(UsageError, match="SEQ:HASH"):
+            anchor(text)
+
+    def test_it_is_read_as_the_bot_tells_it(self) -> None:
+        head = Head(12, "ab" * 32)
+
+        assert anchor(f" {str(head).upper()}\n") == head
+
+
+class TestAPart:
+    """An export begins anywhere."""
+
+    def test_it_is_sound_by_itself(self) -> None:
+        rows = chain(20, KEYED)
+        report = verify(rows[4:15], Terms(KEYED, partial=True, anchors=[Head(4, rows[3].hash), Head(9, rows[8].hash)]))
+
+        assert report == Report(Head(4, rows[3].hash), Head(15, rows[14].hash), 0, None)
+        assert report.rows == 11
+
+    def test_an_anchor_outside_is_not_met(self) -> None:
+        rows = chain(20)
+
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(4, "f" * 64)])[:2] == (Fault.REMADE, 4)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(3, rows[2].hash)])[:2] == (Fault.MISSING, 3)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(18, rows[17].hash)])[:2] == (Fault.CUT, 16)
+
+    def test_the_whole_trail_is_no_part(self) -> None:
+        assert found(chain(20)[4:], UNKEYED)[:2] == (Fault.MISSING, 1)
+        assert found(changed(chain(20), 1, prev_hash="f" * 64), UNKEYED, partial=True)[:2] == (Fault.CHANGED, 1)
+
+
+COLUMNS = st.sampled_from(Row._fields)
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.just("a" * 64)
+)
+
+
+@st.composite
+def tampered(draw: st.DrawFn, seal: Seal) -> tuple[Chain, Chain, int]:
+    """Draw a chain, the same after one deed, and the row that it was done to; only the last is not just cut off."""
+    rows = chain(draw(st.integers(2, 12)), seal)
+    seq = draw(st.integers(1, len(rows)))
+    other = draw(st.integers(1, len(rows)).filter(lambda number: number != seq))
+    column, value = draw(COLUMNS), draw(VALUES)
+    deeds = [
+        lambda: changed(rows, seq, **{column: value}),
+        lambda: swapped(rows, seq, other),
+        lambda: inserted(rows, seq),
+    ]
+    if seq < len(rows):
+        deeds += [
+            lambda: without(rows, seq),
+            lambda: renumbered(without(rows, seq)),
+            lambda: inserted(rows, seq, UNKEYED),
+        ]
+    return rows, draw(st.sampled_from(deeds))(), seq
+
+
+@SEALS
+@given(data=st.data())
+def test_any_single_deed_is_found(seal: Seal, data: st.DataObject) -> None:
+    rows, after, _ = data.draw(tampered(seal).filter(lambda drawn: not same(drawn[0], drawn[1])))
+    report = verify(after, Terms(seal))
+
+    assert report.finding is not None
+    assert report.finding.words.endswith(".")
+    assert all(
+        same([row], [rows[index]]) for index, row in enumerate(after[: report.rows]) if row.user_id != "U0MALLORY"
+    )
+
+
+def same(some: Chain, others: Chain) -> bool:
+    """Compare with types: in Python 1 == 1.0 == True."""
+    return repr(some) == repr(others)
+
+
+@SEALS
+@given(data=st.data())
+def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) -> None:
+    rows = chain(data.draw(st.integers(1, 12)), seal)
+    noted = data.draw(st.integers(1, len(rows)))
+    left = data.draw(st.integers(0, len(rows)))
+    finding = verify(rows[:left], Terms(seal, anchors=[Head(noted, rows[noted - 1].hash)])).finding
+
+    assert (finding is None) == (noted <= left)
+
+
+@given(
+    st.lists(st.lists(VALUES, min_size=12, max_size=12).map(Row._make), max_size=6),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_nothing_in_the_rows_can_break_verification(rows: Chain, partial: bool, unkeyed_until: int) -> None:  # noqa: FBT001 - drawn
+    report = verify(rows, Terms(KEYED, partial=partial, unkeyed_until=unkeyed_until))
+
+    assert (report.finding is None) == (not rows)
