@@ -1,11 +1,17 @@
-"""The use cases around reading: who may see which requests, pages of them, and the story of one."""
+"""History as values: what is asked of it, the pages and stories it is read in, and what its store finds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from bot.models import Actor, Grant, GroupName, Head, Recorded, Rotation, RotationId, State, UserId
+from bot.policy import Sight
+
+PAGE = 10
+"""How many requests make a page, unless somebody wants another number."""
+_BEYOND = 2**63 - 1  # no row of the audit trail has a higher number
 
 
 class Ending(StrEnum):
@@ -48,6 +54,11 @@ class Key:
     def refused(self) -> bool:
         """Say whether it is the place of a refused command."""
         return self.id.startswith("#")
+
+    @property
+    def rank(self) -> tuple[datetime, str, int]:
+        """Order keys, oldest first: at one moment refused commands, by their rows, come before rotations, by id."""
+        return (self.at, "", int(self.id[1:])) if self.refused else (self.at, self.id, _BEYOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +115,71 @@ class Home:
     groups: Sequence[GroupName]
     """The groups that have a history the reader may see, by name, 100 at most."""
     head: Head
+
+
+class Way(StrEnum):
+    """Along what a search finds requests."""
+
+    OPEN = "open"
+    """All that the query asks for."""
+    COVERED = "covered"
+    """The same, group by group as far as the sight covers them."""
+    OWN = "own"
+    """The same, of the reader alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One page as it is searched for: how far the reader sees, what they look for, and between which keys."""
+
+    sight: Sight
+    query: Query
+    before: Key | None = None
+    after: Key | None = None
+    """With this key alone the page holds what comes next after it, else the newest there is."""
+    limit: int = PAGE
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Say along what to search, so that nothing is found that the sight does not let through."""
+        group, person = self.query.group, self.query.person
+        if self.sight.everything or (group is not None and self.sight.covers(group)):
+            return (Way.OPEN,)
+        if person == self.sight.actor.user_id:
+            return (Way.OWN,)
+        covered = (Way.COVERED,) if self.sight.patterns and group is None else ()
+        return covered + ((Way.OWN,) if person is None else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, newest first."""
+
+    asked: Sequence[Asked]
+    more: bool
+    """There is more in the direction in which was searched."""
+    crowded: bool = False
+    """There are more groups than are looked through: requests about some may be missing."""
+
+
+class HistoryStore(Protocol):
+    """The requests of one organization. All of it may raise `DatabaseError`."""
+
+    async def find(self, search: Search) -> Found:
+        """Read one page of requests in the order of their keys' ranks."""
+        ...
+
+    async def story(self, rotation_id: RotationId) -> Story | None:
+        """Read one rotation with its events."""
+        ...
+
+    async def pending(self, actor: Actor) -> Sequence[Rotation]:
+        """Read the actor's requests that wait for their confirmation, oldest first."""
+        ...
+
+    async def groups(self, sight: Sight, limit: int) -> Sequence[GroupName]:
+        """Name groups that have a history and that the sight covers, sorted.
+
+        Where they are too many, those that refused commands alone name are left out first.
+        """
+        ...

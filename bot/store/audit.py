@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, column, func, insert, literal_column, select, true, tuple_
@@ -13,7 +14,7 @@ from bot.chain import GENESIS, Row, Seal, detail_text
 from bot.errors import Duplicate
 from bot.models import Action, Actor, Event, GroupName, Head, Organization, Recorded, RotationId, TeamId, UserId
 from bot.store.database import Database
-from bot.store.sqltypes import UtcTime, database_now
+from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
 from bot.store.tables import audit_events
 
 # Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
@@ -65,7 +66,8 @@ def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
     )
 
 
-def _recorded(row: SqlRow[Any]) -> Recorded:
+def recorded_of(row: SqlRow[Any]) -> Recorded:
+    """Read an event from its row."""
     event = Event(
         action=Action(row.action),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
@@ -78,18 +80,13 @@ def _recorded(row: SqlRow[Any]) -> Recorded:
     return Recorded(row.seq, row.at, event, row.prev_hash, row.hash)
 
 
-def _narrowed(query: Select[Any], wanted: Filter) -> Select[Any]:
-    columns = audit_events.c
-    for narrowed, value in (
-        (columns.group, wanted.group),
-        (columns.user_id, wanted.user_id),
-        (columns.action, wanted.action),
-    ):
-        if value is not None:
-            query = query.where(narrowed == value)
-    if wanted.since is not None:
-        query = query.where(columns.at >= wanted.since)
-    return query if wanted.until is None else query.where(columns.at < wanted.until)
+@cache
+def _page(narrowed: tuple[str, ...]) -> Select[Any]:
+    key = audit_events.c.at, audit_events.c.seq
+    below, above = (tuple_(*(hidden(f"{end}_{part.name}", part.type) for part in key)) for end in ("below", "above"))
+    query = select(audit_events).where(tuple_(*key) < below, tuple_(*key) > above)
+    query = query.where(*(audit_events.c[name] == hidden(name) for name in narrowed))
+    return query.order_by(*(part.desc() for part in key)).limit(bindparam("most"))
 
 
 class SqlTrail:
@@ -110,18 +107,23 @@ class SqlTrail:
 
     async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
         """Read a page of events, newest first, from the one after `before`."""
-        query = (
-            _narrowed(select(audit_events), wanted)
-            .order_by(audit_events.c.at.desc(), audit_events.c.seq.desc())
-            .limit(limit)
+        chosen = {"group": wanted.group, "user_id": wanted.user_id, "action": wanted.action}
+        query = _page(tuple(name for name, value in chosen.items() if value is not None))
+        below = [(wanted.until or LATEST, 0), *([(before.at, before.seq)] if before is not None else [])]
+        values = {
+            **{name: None if value is None else str(value) for name, value in chosen.items()},
+            **dict(zip(("below_at", "below_seq"), min(below), strict=True)),
+            "above_at": wanted.since or EARLIEST,
+            "above_seq": 0,
+            "most": limit,
+        }
+        return await self._database.read(
+            lambda connection: [recorded_of(row) for row in connection.execute(query, values)]
         )
-        if before is not None:
-            query = query.where(tuple_(audit_events.c.at, audit_events.c.seq) < (before.at, before.seq))
-        return await self._database.read(lambda connection: [_recorded(row) for row in connection.execute(query)])
 
     async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
         """Read the events of one rotation in their order."""
         chosen = {"of_rotation": rotation_id}
         return await self._database.read(
-            lambda connection: [_recorded(row) for row in connection.execute(_STORY, chosen)]
+            lambda connection: [recorded_of(row) for row in connection.execute(_STORY, chosen)]
         )

@@ -103,6 +103,12 @@ rotations = Table(
     *_newest_first("ix_rotations", ("organization",), "state", ("requested_at", "id")),
 )
 
+REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
+"""Which events are commands that were refused before there was a rotation.
+
+In one condition that no index can answer by itself, or SQLite takes that of `rotation_id` for the best one, and sorts.
+"""
+
 audit_events = Table(
     "audit_events",
     metadata,
@@ -122,13 +128,7 @@ audit_events = Table(
     Index(None, "rotation_id", "seq"),
     *_newest_first("ix_audit_events", (), "action", ("at", "seq")),
     # Commands that were refused have no rotation: history finds them here.
-    *_newest_first(
-        "ix_audit_events_refused",
-        ("organization",),
-        "action",
-        ("at", "seq"),
-        where="rotation_id IS NULL AND action IN ('rotation.denied', 'rotation.rejected')",
-    ),
+    *_newest_first("ix_audit_events_refused", ("organization",), "action", ("at", "seq"), where=REFUSED),
 )
 
 outbox = Table(

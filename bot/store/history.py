@@ -1,0 +1,166 @@
+"""History in SQL: pages of requests, however many there are, and the story of one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from bot.history import Asked, Ending, Found, Key, Search, Story, Way
+from bot.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
+from bot.policy import Sight
+from bot.store import pages
+from bot.store.audit import recorded_of
+from bot.store.database import Database
+from bot.store.pages import Shape
+from bot.store.rotations import rotation_of
+from bot.store.sqltypes import EARLIEST, LATEST, database_now
+from bot.store.tables import audit_events, rotations
+
+MOST_GROUPS = 200
+"""Along how many groups a page is searched."""
+MOST_NAMES = 1000
+"""How many names are looked at to find them, among rotations and among refused commands each."""
+MOST_PENDING = 100
+
+_REFUSALS = {Ending.DENIED: Action.DENIED, Ending.REJECTED: Action.REJECTED}
+_ENDINGS = {str(action): ending for ending, action in _REFUSALS.items()} | {
+    str(state): Ending(state) for state in State
+}
+_GLOB = frozenset("*?[")
+
+_OURS = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
+_ONE = _OURS.where(rotations.c.id == bindparam("of_rotation"))
+_EVENTS = (
+    select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
+)
+_PENDING = (
+    _OURS.where(rotations.c.team_id == bindparam("of_team"), rotations.c.user_id == bindparam("of_user"))
+    .where(rotations.c.state == str(State.REQUESTED), rotations.c.expires_at > database_now())
+    .order_by(rotations.c.requested_at, rotations.c.id)
+    .limit(MOST_PENDING)
+)
+
+
+class SqlHistory:
+    """The requests of one organization in one database."""
+
+    def __init__(self, database: Database, organization: Organization) -> None:
+        self._database = database
+        self._organization = organization
+
+    async def find(self, search: Search) -> Found:
+        """Read one page, in one statement; where groups must be found first, in two."""
+        return await self._database.read(lambda connection: self._find(connection, search))
+
+    async def story(self, rotation_id: RotationId) -> Story | None:
+        """Read one rotation with its events; the rotation last, so that what it says is not older than they are."""
+        chosen = {"of_organization": self._organization, "of_rotation": rotation_id}
+
+        def work(connection: Connection) -> Story | None:
+            events = [recorded_of(row) for row in connection.execute(_EVENTS, chosen)]
+            row = connection.execute(_ONE, chosen).first()
+            return None if row is None else Story(rotation_of(row), events)
+
+        return await self._database.read(work)
+
+    async def pending(self, actor: Actor) -> Sequence[Rotation]:
+        """Read the actor's requests that wait and have not expired, oldest first."""
+        chosen = {"of_organization": self._organization, "of_team": actor.team_id, "of_user": actor.user_id}
+        return await self._database.read(
+            lambda connection: [rotation_of(row) for row in connection.execute(_PENDING, chosen)]
+        )
+
+    async def groups(self, sight: Sight, limit: int) -> Sequence[GroupName]:
+        """Name groups that the sight covers, sorted; those with rotations go before others."""
+        if not (sight.everything or sight.patterns):
+            return []
+        named, _ = await self._database.read(self._names)
+        return sorted([name for name in named if sight.covers(name)][:limit])
+
+    def _find(self, connection: Connection, search: Search) -> Found:
+        groups, crowded = self._groups(connection, search)
+        ways = tuple(way for way in search.ways if way is not Way.COVERED or groups)
+        if not ways:
+            return Found([], more=False, crowded=crowded)
+        shape = _shape(connection.dialect.name, ways, search)
+        chosen = {**_chosen(search), "organization": self._organization}
+        chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
+        rows = connection.execute(pages.page(shape), chosen).all()
+        # One's own requests may be about a group that the sight covers.
+        found = sorted({asked.key: asked for asked in map(_asked, rows)}.values(), key=lambda asked: asked.key.rank)
+        if shape.onwards:
+            return Found(found[: search.limit][::-1], len(found) > search.limit, crowded)
+        return Found(found[::-1][: search.limit], len(found) > search.limit, crowded)
+
+    def _groups(self, connection: Connection, search: Search) -> tuple[list[str], bool]:
+        """Name the groups along which to search, and say whether there are more; exact names always come first."""
+        if Way.COVERED not in search.ways:
+            return [], False
+        patterns = search.sight.patterns
+        names = dict.fromkeys(pattern for pattern in patterns if not _GLOB.intersection(pattern))
+        crowded = False
+        if len(names) < len(patterns):
+            named, crowded = self._names(connection)
+            names |= dict.fromkeys(name for name in named if search.sight.covers(name))
+        return list(names)[:MOST_GROUPS], crowded or len(names) > MOST_GROUPS
+
+    def _names(self, connection: Connection) -> tuple[list[GroupName], bool]:
+        """Name the groups that have a history, those with rotations first, and say whether there are more."""
+        chosen = {"organization": self._organization, "most": MOST_NAMES + 1}
+        rows = connection.execute(pages.names(), chosen).all()
+        by_rotation = [row.name for row in rows if row.by == "id"]
+        by_refusal = [row.name for row in rows if row.by == "seq"]
+        names = dict.fromkeys(by_rotation[:MOST_NAMES] + by_refusal[:MOST_NAMES])
+        return list(names), max(len(by_rotation), len(by_refusal)) > MOST_NAMES
+
+
+def _shape(dialect: str, ways: tuple[Way, ...], search: Search) -> Shape:
+    query = search.query
+    return Shape(
+        dialect,
+        ways,
+        rotations=query.ending not in _REFUSALS,
+        refused=query.ending is None or query.ending in _REFUSALS,
+        group=query.group is not None,
+        person=query.person is not None,
+        ending=query.ending is not None,
+        onwards=search.after is not None and search.before is None,
+    )
+
+
+def _chosen(search: Search) -> dict[str, Any]:
+    query, reader = search.query, search.sight.actor
+    below = [(query.until or LATEST, "", 0), *([search.before.rank] if search.before else [])]
+    above = [(query.since or EARLIEST, "", 0), *([search.after.rank] if search.after else [])]
+    return {
+        **dict(zip(("below_at", "below_id", "below_seq"), min(below), strict=True)),
+        **dict(zip(("above_at", "above_id", "above_seq"), max(above), strict=True)),
+        "group": query.group,
+        "person": query.person,
+        "ending": None if query.ending is None else str(_REFUSALS.get(query.ending, query.ending)),
+        "own_team": reader.team_id,
+        "own_user": reader.user_id,
+        "most": search.limit + 1,
+    }
+
+
+def _asked(row: Row[Any]) -> Asked:
+    refused = row.seq is not None
+    detail: Mapping[str, object] = row.detail
+    return Asked(
+        key=Key(row.at, f"#{row.seq}" if refused else row.id),
+        actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
+        group=None if row.group is None else GroupName(row.group),
+        ending=_ENDINGS[row.ending],
+        reason=_text(detail, "reason", "typed") if refused else row.reason,
+        explanation=_text(detail, "explanation", "why"),
+        seconds=None if row.ended_at is None else (row.ended_at - row.at).total_seconds(),
+        rotation_id=None if refused else RotationId(row.id),
+        resolved_as=None if row.resolved_as is None else State(row.resolved_as),
+    )
+
+
+def _text(detail: Mapping[str, object], *names: str) -> str:
+    """Read the first of these facts that is there."""
+    return next((value for name in names if isinstance(value := detail.get(name), str)), "")

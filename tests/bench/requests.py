@@ -1,0 +1,109 @@
+"""Fill the history with requests, past the bot and fast: rotations, and commands that were refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.audit import rfc3339
+from bot.chain import Row
+from tests.bench.fill import START, fill, sealed
+
+_COLUMNS = (
+    'id, organization, "group", team_id, user_id, channel_id, reason, state, requested_at, expires_at, ended_at, detail'
+)
+_INSERT = f"INSERT INTO rotations ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"  # noqa: S608 - names above
+_COPY = f"COPY rotations ({_COLUMNS}) FROM STDIN"
+_INDEXES = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'rotations' AND sql <> ''",
+    "postgresql": "SELECT indexname, indexdef FROM pg_indexes "
+    "WHERE tablename = 'rotations' AND indexname <> 'pk_rotations'",
+}
+OLD = 5
+"""So many of the first requests are of a kind that there never was again."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """A history of so many rotations and so many events, one of each a second; every other event is a refusal.
+
+    Nine requests in ten are about `payments`, every other one is `U0`'s, and nearly all came to the same end.
+    """
+
+    many: int
+    alike: bool = False
+    """All are about `payments`, of `U0` and successful, or denied."""
+
+    def group(self, number: int) -> str:
+        """Name the group of a request."""
+        if self.alike or number % 10:
+            return "retired" if number <= OLD and not self.alike else "payments"
+        return f"group{number // 10 % 20}"
+
+    def user(self, number: int) -> str:
+        """Name who asked; those with an odd number never ask about any other group than `payments`."""
+        if self.alike or number % 2 == 0:
+            return "U0"
+        return "URETIRED" if number <= OLD else f"U{number % 50}"
+
+    def state(self, number: int) -> str:
+        """Say what came of a request; none was cancelled, and none expired."""
+        if self.alike or number % 100:
+            return "unknown" if number <= OLD and not self.alike else "succeeded"
+        return "failed"
+
+    def action(self, number: int) -> str:
+        """Say what an event is; those with an odd number are about rotations."""
+        if number % 2:
+            return "rotation.started"
+        return "rotation.rejected" if number <= OLD and not self.alike else "rotation.denied"
+
+
+def requests(connection: Connection, past: Past) -> None:
+    """Insert a history."""
+    rows = (_rotation(past, number) for number in range(1, past.many + 1))
+    driver: Any = connection.connection.dbapi_connection
+    with _without_indexes(connection):
+        if connection.dialect.name == "sqlite":
+            driver.executemany(_INSERT, rows)
+        else:
+            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+                for row in rows:
+                    copy.write_row(row)
+    fill(connection, sealed(_event(past, number) for number in range(1, past.many + 1)))
+    connection.exec_driver_sql("ANALYZE")
+
+
+def _rotation(past: Past, number: int) -> tuple[str, ...]:
+    group, user, state = past.group(number), past.user(number), past.state(number)
+    at, ended = (rfc3339(START + timedelta(seconds=number + later)) for later in (0, 2))
+    return (f"r{number:08}", "acme", group, "T0", user, "C0", "a reason", state, at, ended, ended, "{}")
+
+
+def _event(past: Past, number: int) -> Row:
+    return Row(
+        seq=number,
+        at=rfc3339(START + timedelta(seconds=number)),
+        action=past.action(number),
+        team_id="T0",
+        user_id=past.user(number),
+        organization="acme",
+        group=None if number % 50 == 0 else past.group(number),
+        rotation_id=f"r{number:08}" if number % 2 else None,
+        detail='{"why":"You are not on the allowlist."}',
+        delivery=None,
+        prev_hash="",
+    )
+
+
+@contextmanager
+def _without_indexes(connection: Connection) -> Iterator[None]:
+    indexes = connection.exec_driver_sql(_INDEXES[connection.dialect.name]).all()
+    for name, _ in indexes:
+        connection.exec_driver_sql(f"DROP INDEX {name}")
+    yield
+    for _, definition in indexes:
+        connection.exec_driver_sql(definition)

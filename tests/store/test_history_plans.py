@@ -1,0 +1,216 @@
+"""No choice that the interface offers makes a database scan or sort its history: the databases say so themselves."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Connection, event
+
+from bot.audit import Filter
+from bot.chain import UNKEYED
+from bot.history import Ending, Key, Query, Search, Way
+from bot.models import Action, Actor, GroupName, Organization, RotationId, TeamId, UserId
+from bot.policy import Sight
+from bot.store.audit import SqlTrail
+from bot.store.database import Database, open_database
+from bot.store.history import SqlHistory
+from bot.store.migrations import migrate, transaction
+from tests.bench.fill import START
+from tests.bench.requests import Past, requests
+from tests.store.conftest import load_url
+
+T = TypeVar("T")
+
+MANY = 20_000
+LIMIT = 5
+READER = Actor(TeamId("T0"), UserId("U0"))
+AUDITOR = Sight(everything=True, patterns=(), actor=READER)
+ROTATOR = Sight(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
+NOBODY = Sight(everything=False, patterns=(), actor=READER)
+GROUPS = [None, *map(GroupName, ("payments", "group7", "retired", "absent"))]
+PEOPLE = [None, *map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))]
+ENDINGS = [None, Ending.SUCCEEDED, Ending.FAILED, Ending.UNKNOWN, Ending.EXPIRED, Ending.DENIED, Ending.REJECTED]
+ACTIONS = [None, Action.STARTED, Action.DENIED, Action.REJECTED, Action.GRANTED]
+PERIODS = [(None, None), (START, START + timedelta(hours=1)), (START - timedelta(days=9), START)]
+MIDDLE = START + timedelta(seconds=MANY / 2)
+TURNS = [(None, None), (Key(MIDDLE, "r00010000"), None), (None, Key(MIDDLE, "#10000"))]
+
+FEW = {"sqlite": 20_000, "postgresql": 400}
+"""Steps of SQLite's machine or rows that PostgreSQL reads; a page of one group takes a hundredth of it."""
+BY_KEY = {"sqlite_autoindex_rotations_1", "INTEGER PRIMARY KEY", "pk_rotations"}
+# A few groups' rows, a subquery's or the names found so far may be looked through, but no table.
+NO_TABLE = re.compile(r"SCAN (groups VIRTUAL TABLE|CONSTANT ROW|names_by_|anon_)")
+
+
+@dataclass(frozen=True)
+class Went:
+    """How a statement went."""
+
+    named: bool
+    """It named the groups along which another then read."""
+    indexes: frozenset[str]
+    faults: tuple[str, ...]
+    """What else it read or sorted by, if not by an index."""
+    read: int
+
+
+class Explained:
+    """A database that has each statement explained that is read through it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.write, self.close = database.write, database.close
+        self.went: list[Went] = []
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run the work, and then have its statements explained."""
+        return await self._database.read(lambda connection: self._read(connection, work))
+
+    def _read(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        seen: list[tuple[str, Any]] = []
+
+        def note(*said: Any) -> None:
+            seen.append((said[2], said[3]))
+
+        event.listen(connection, "before_cursor_execute", note)
+        done = work(connection)
+        event.remove(connection, "before_cursor_execute", note)
+        explain = _sqlite if connection.dialect.name == "sqlite" else _postgresql
+        self.went = [explain(connection, statement, values) for statement, values in seen]
+        return done
+
+    def problems(self, few: int, pages: frozenset[str] | None = None) -> Iterator[object]:
+        """Name what the last work read otherwise than by an index, or by another one than a page's best."""
+        for went in self.went:
+            if went.faults or went.read > few or not went.indexes:
+                yield went
+            if went.named and not all(re.search(r"_group(_|$)", index) for index in went.indexes):
+                yield went
+            if pages is not None and not went.named and went.indexes - BY_KEY != pages:
+                yield went, pages
+
+
+def _sqlite(connection: Connection, statement: str, values: Any) -> Went:
+    plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    found = [re.search(r"USING (?:COVERING )?(?:INDEX (\w+)|(INTEGER PRIMARY KEY))", line) for line in plan]
+    faults = [line for line in plan if line.startswith("SCAN") and not NO_TABLE.match(line)]
+    if "groups" not in statement:
+        faults += [line for line in plan if "TEMP B-TREE" in line]
+    steps = [0]
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: steps.append(steps.pop() + 1), 100)
+    connection.exec_driver_sql(statement, values).all()
+    driver.set_progress_handler(None, 0)
+    indexes = frozenset(each[1] or each[2] for each in found if each)
+    return Went("RECURSIVE" in statement, indexes, tuple(faults), 100 * steps[0])
+
+
+def _postgresql(connection: Connection, statement: str, values: Any) -> Went:
+    explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
+    nodes = list(_nodes(connection.exec_driver_sql(explain, values).scalar_one()[0]["Plan"]))
+    tables = [node for node in nodes if "Relation Name" in node]
+    each = (node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in tables)
+    faults = [node["Node Type"] for node in tables if not node["Node Type"].endswith(("Index Scan", "Index Only Scan"))]
+    indexes = frozenset(node["Index Name"] for node in tables if "Index Name" in node)
+    return Went("RECURSIVE" in statement, indexes, tuple(faults), round(sum(each)))
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
+
+
+def _best(search: Search) -> frozenset[str]:
+    """Name the indexes that are made for the search."""
+    refused = {Ending.DENIED, Ending.REJECTED}
+    ending = search.query.ending
+    sources = [("ix_rotations", "state")] if ending not in refused else []
+    sources += [("ix_audit_events_refused", "action")] if ending is None or ending in refused else []
+    return frozenset("_".join((name, *_choice(search, way, what))) for name, what in sources for way in search.ways)
+
+
+def _choice(search: Search, way: Way, what: str) -> list[str]:
+    query = search.query
+    chosen = {
+        "group": query.group is not None or way is Way.COVERED,
+        "user_id": query.person is not None or way is Way.OWN,
+        what: query.ending is not None,
+    }
+    return [name for name, here in chosen.items() if here] or ["all"]
+
+
+@pytest.fixture
+def past() -> Past:
+    return Past(MANY)
+
+
+@pytest.fixture
+async def explained(database_url: str, past: Past) -> AsyncIterator[Explained]:
+    url = load_url(database_url)
+
+    def prepare() -> None:
+        migrate(url)
+        with transaction(url) as connection:
+            requests(connection, past)
+
+    await asyncio.to_thread(prepare)
+    database = open_database(url)
+    yield Explained(database)
+    await database.close()
+
+
+@pytest.fixture
+def few(database_url: str) -> int:
+    return FEW[load_url(database_url).get_backend_name()]
+
+
+@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+@pytest.mark.parametrize("sight", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
+async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Sight, few: int) -> None:
+    history = SqlHistory(explained, Organization("acme"))
+    problems = []
+    for group, person, ending, (since, until), (before, after) in product(GROUPS, PEOPLE, ENDINGS, PERIODS, TURNS):
+        search = Search(sight, Query(group, person, ending, since, until), before, after, LIMIT)
+        if search.ways:
+            await history.find(search)
+            problems += [(search, problem) for problem in explained.problems(few, _best(search))]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Explained, few: int) -> None:
+    history = SqlHistory(explained, Organization("acme"))
+    problems: list[object] = []
+    for rotation in ("r00000001", "absent"):
+        await history.story(RotationId(rotation))
+        problems += explained.problems(few)
+    for user in filter(None, PEOPLE):
+        await history.pending(Actor(TeamId("T0"), user))
+        problems += explained.problems(few)
+    for sight in (AUDITOR, ROTATOR):
+        await history.groups(sight, 100)
+        problems += explained.problems(few)
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+async def test_audit_list_reads_along_an_index(explained: Explained, few: int) -> None:
+    trail = SqlTrail(explained, UNKEYED)
+    last = (await trail.page(Filter(until=MIDDLE), limit=1))[0]
+    problems = []
+    for group, user, action, (since, until), before in product(GROUPS, PEOPLE, ACTIONS, PERIODS, (None, last)):
+        wanted = Filter(group, user, action, since, until)
+        await trail.page(wanted, limit=LIMIT, before=before)
+        chosen = [name for name, value in (("group", group), ("user_id", user), ("action", action)) if value]
+        best = frozenset({"_".join(("ix_audit_events", *(chosen or ["all"])))})
+        problems += [(wanted, problem) for problem in explained.problems(few, best)]
+
+    assert problems == []
