@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
+from bot.slack.pages import USAGE
+
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "tests/data/manifest.schema.1.0.0.json").read_text())
 TEXT = (ROOT / "manifest.yml").read_text()
@@ -56,15 +58,19 @@ def test_it_asks_for_no_more_than_it_needs(manifest: dict[str, Any]) -> None:
 
 
 def test_what_is_typed_arrives_as_the_parsers_expect_it(manifest: dict[str, Any]) -> None:
-    rotate = command(manifest, "/turso-rotate")
+    rotate, audit = command(manifest, "/turso-rotate"), command(manifest, "/turso-audit")
 
     assert (rotate["usage_hint"], rotate["should_escape"]) == ("<group> [reason]", False)
+    assert (audit["usage_hint"], audit["should_escape"]) == (USAGE.strip("`").partition(" ")[2], True)
+    assert USAGE in (ROOT / "README.md").read_text()
 
 
-def test_it_offers_only_what_the_bot_answers(manifest: dict[str, Any]) -> None:
-    assert [each["command"] for each in manifest["features"]["slash_commands"]] == ["/turso-rotate"]
-    assert manifest["features"]["app_home"]["home_tab_enabled"] is False
-    assert "event_subscriptions" not in manifest["settings"]
+def test_it_offers_what_the_bot_answers(manifest: dict[str, Any]) -> None:
+    commands = [each["command"] for each in manifest["features"]["slash_commands"]]
+
+    assert commands == ["/turso-rotate", "/turso-audit"]
+    assert manifest["features"]["app_home"]["home_tab_enabled"] is True
+    assert manifest["settings"]["event_subscriptions"] == {"bot_events": ["app_home_opened"]}
 
 
 def test_by_default_slack_needs_no_address(manifest: dict[str, Any]) -> None:
@@ -78,5 +84,8 @@ def test_for_http_every_door_has_the_same_address() -> None:
     settings = manifest["settings"]
 
     assert settings["socket_mode_enabled"] is False
+    assert "the four lines that carry it" in TEXT
+    assert TEXT.count(f"#http url: {ADDRESS}") + TEXT.count(f"#http request_url: {ADDRESS}") == 4
     assert settings["interactivity"]["request_url"] == ADDRESS
-    assert {each["url"] for each in manifest["features"]["slash_commands"]} == {ADDRESS}
+    assert settings["event_subscriptions"]["request_url"] == ADDRESS
+    assert [each["url"] for each in manifest["features"]["slash_commands"]] == [ADDRESS, ADDRESS]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from bot.models import (
     ChannelId,
     GroupLook,
     GroupName,
+    Head,
     Organization,
     Request,
     Rotation,
@@ -32,12 +34,14 @@ from bot.models import (
     UserId,
 )
 from bot.sandbox.blocks import problems
-from bot.slack import messages
+from bot.slack import messages, outcomes
 from bot.slack.blocks import Message, escape
-from bot.slack.commands import REASON_LIMIT, parse, storable
+from bot.slack.commands import REASON_LIMIT, parse
 from bot.steps import Confirmation
+from bot.text import storable
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+HEAD = Head(12, "5f" * 32)
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
 HOSTILE = ["<!channel>", "<https://evil.example|ledger>", "`x`", "*b*", "\u202eevil", "a\x00b", "&amp;", "x" * 10_000]
 hostile = st.one_of(st.text(), st.sampled_from(HOSTILE))
@@ -124,13 +128,51 @@ def test_escaped_text_is_inert(text: str) -> None:
     assert not re.search(r"[<>`\u202e\x00]", escape(text))
 
 
-@given(st.sampled_from(State), hostile, hostile)
-def test_f28_outcomes_hold_slacks_limits_and_stay_inert(state: State, reason: str, explanation: str) -> None:
-    ended = rotation(state, reason, explanation)
+@given(st.sampled_from(State), hostile, hostile, st.sampled_from([None, State.SUCCEEDED, State.FAILED]))
+def test_f28_outcomes_hold_slacks_limits_and_stay_inert(
+    state: State, reason: str, foreign: str, judged: State | None
+) -> None:
+    detail = {"explanation": foreign, "judged_by": foreign, "note": foreign}
+    ended = replace(rotation(state, reason), detail=detail, resolved_as=judged)
 
-    assert inert(messages.outcome(ended))
+    assert inert(outcomes.outcome(ended))
     if state in {State.SUCCEEDED, State.FAILED, State.UNKNOWN}:
-        assert inert(messages.announcement(ended))
+        assert inert(outcomes.announcement(ended, HEAD))
+
+
+def test_an_announcement_carries_the_head_of_the_trail_where_it_can_be_read() -> None:
+    ended = rotation(State.SUCCEEDED)
+    anchored, bare = outcomes.announcement(ended, HEAD), outcomes.announcement(ended, None)
+
+    assert f"Audit trail `12:{'5f' * 32}`" in list(marked_up(list(anchored.blocks)))
+    assert "Audit trail" not in str(bare)
+
+
+@pytest.mark.parametrize(("judged", "words"), [(State.SUCCEEDED, "succeeded"), (State.FAILED, "failed")])
+def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -> None:
+    ended = replace(
+        rotation(State.UNKNOWN, "key leaked"),
+        detail={"judged_by": "root", "note": "old tokens are refused"},
+        resolved_as=judged,
+    )
+    announced, card = outcomes.announcement(ended, HEAD), outcomes.outcome(ended)
+
+    for message in (announced, card):
+        assert f"root judged that the rotation of `payments` in `acme`, which <@U0ALICE01> asked for, {words}" in str(
+            message
+        )
+        assert "That is a person's judgement: Turso itself never said so." in str(message)
+        assert "Note: old tokens are refused" in str(message)
+    assert "rotated the tokens" not in announced.text
+    assert inert(announced)
+    assert inert(card)
+
+
+def test_what_turso_says_late_outweighs_a_judgement() -> None:
+    ended = replace(rotation(State.FAILED), resolved_as=State.SUCCEEDED)
+
+    assert "It failed, and nothing was changed." in outcomes.announcement(ended, HEAD).text
+    assert outcomes.outcome(ended) == outcomes.outcome(rotation(State.FAILED))
 
 
 @given(

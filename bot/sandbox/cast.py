@@ -7,7 +7,9 @@ from bot.sandbox.organization import Organization, ServiceToken
 from bot.sandbox.workspace import Person
 
 ORGANIZATION = "acme"
-COMMAND = "/turso-rotate"
+COMMANDS = ("/turso-rotate", "/turso-audit")
+ESCAPED = "/turso-audit"
+"""The command of which the manifest says `should_escape`."""
 CHANNELS: Mapping[str, str] = {"C0INCIDENT": "incident", "C0AUDIT": "audit-log"}
 INCIDENT, AUDIT = CHANNELS
 GROUPS: Mapping[str, Sequence[str]] = {
@@ -24,6 +26,7 @@ class Role:
     person: Person
     may: str | None
     about: str
+    audits: bool = False
 
 
 ALICE = Person("U0ALICE01", "alice")
@@ -31,7 +34,7 @@ BOB = Person("U0B0B0002", "bob")
 MALLORY = Person("U0MALL003", "mallory")
 GUS = Person("U0GUEST04", "gus", team_id="T0OTHER99", is_guest=True)
 ROLES = (
-    Role(ALICE, "*", "may rotate every group"),
+    Role(ALICE, "*", "may rotate and read all", audits=True),
     Role(BOB, "default", "may rotate “default” only"),
     Role(MALLORY, None, "a stranger: on no allowlist"),
     Role(GUS, None, "a guest from another team"),

@@ -5,6 +5,8 @@ from typing import Any
 from bot.sandbox.methods import Answer, Arguments, Method, Methods, SaysNoError
 from bot.sandbox.workspace import BOT_USER, Person, Workspace
 
+BOT_ID = "B0BOT"
+
 
 class DirectoryMethods:
     """`auth.*`, `team.*`, `users.*`, `usergroups.*` and `conversations.*`, against one workspace."""
@@ -16,6 +18,7 @@ class DirectoryMethods:
         """Name the methods."""
         return {
             "auth.test": Method(self.auth_test),
+            "bots.info": Method(self.bots_info, "users:read"),
             "team.info": Method(self.team_info, "team:read"),
             "users.info": Method(self.users_info, "users:read"),
             "users.list": Method(self.users_list, "users:read"),
@@ -28,8 +31,15 @@ class DirectoryMethods:
     def auth_test(self, _: Arguments) -> Answer:
         """Say whose token it is."""
         team = {"url": f"https://{self._workspace.domain}.slack.com/", "team": self._workspace.domain}
-        bot = {"user": "turso-rotate", "user_id": BOT_USER, "bot_id": "B0BOT"}
+        bot = {"user": "turso-rotate", "user_id": BOT_USER, "bot_id": BOT_ID}
         return {"ok": True, **team, "team_id": self._workspace.team_id, **bot, "is_enterprise_install": False}
+
+    def bots_info(self, arguments: Arguments) -> Answer:
+        """Say which app a bot belongs to."""
+        if arguments.get("bot") != BOT_ID:
+            raise SaysNoError("bot_not_found")
+        bot = {"id": BOT_ID, "app_id": self._workspace.app_id, "user_id": BOT_USER, "name": "turso-rotate"}
+        return {"ok": True, "bot": {**bot, "deleted": False}}
 
     def team_info(self, _: Arguments) -> Answer:
         """Describe the workspace."""
@@ -70,8 +80,12 @@ class DirectoryMethods:
         direct = channel in self._workspace.conversations
         inside = direct or channel in self._workspace.joined
         kind = {"is_channel": not direct, "is_im": direct, "is_member": inside, "is_archived": False}
+        shared = {"is_shared": False, "is_ext_shared": False, "is_org_shared": False}
         name = {} if direct else {"name": self._workspace.channels[channel]}
-        return {"ok": True, "channel": {"id": channel, **name, **kind}}
+        traits = self._workspace.traits.get(channel, {})
+        if traits.get("is_private"):
+            self._permits_private(inside=inside)
+        return {"ok": True, "channel": {"id": channel, **name, **kind, **shared, **traits}}
 
     def conversations_members(self, arguments: Arguments) -> Answer:
         """List who is in a channel, on one page."""
@@ -79,6 +93,12 @@ class DirectoryMethods:
         everybody = [each.user_id for each in self._workspace.people.values() if not each.deactivated]
         members = sorted(self._workspace.conversations.get(channel, everybody))
         return {"ok": True, "members": [*members, BOT_USER], "response_metadata": {"next_cursor": ""}}
+
+    def _permits_private(self, *, inside: bool) -> None:
+        if not inside:
+            raise SaysNoError("channel_not_found")
+        if "groups:read" not in self._workspace.scopes:
+            raise SaysNoError("missing_scope", needed="groups:read", provided=",".join(self._workspace.scopes))
 
     def _channel(self, arguments: Arguments) -> str:
         channel = str(arguments.get("channel", ""))

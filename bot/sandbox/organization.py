@@ -27,6 +27,7 @@ class ApiToken:
     scopes: frozenset[str] = ALL_SCOPES
     group: str | None = None
     exp: int = -1  # unix seconds; -1: never
+    unrestricted: bool = False  # reaches every organization of whoever minted it
 
     def allows(self, scope: str, group: str | None) -> bool:
         """Say whether the scope is granted for the group, or (`None`) for the organization."""
@@ -52,6 +53,7 @@ class Organization:
     groups: dict[str, tuple[str, ...]]
     legacy: set[str] = field(default_factory=set)  # groups whose databases share the group's signing key
     services: list[ServiceToken] = field(default_factory=list)
+    hosts: dict[str, str] = field(default_factory=dict)  # database → its host, where that is not the usual one
 
     @classmethod
     def of(cls, slug: str, groups: Mapping[str, Sequence[str]]) -> "Organization":

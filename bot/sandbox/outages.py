@@ -47,6 +47,10 @@ class Outages:
         self._reception.troubles.heal()
         self._reception.sockets.refuse(0)
 
+    def skews(self, seconds: float) -> None:
+        """Let Slack's clock, as the Date of its answers shows it, be so far ahead."""
+        self._reception.port.ahead = seconds
+
     def drops_connections(self) -> None:
         """Abort every socket without a word."""
         self._reception.sockets.drop()

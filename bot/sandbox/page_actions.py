@@ -55,7 +55,7 @@ class Actions:
             raise NotPossibleError
         if not text.startswith("/"):
             workspace.post(Place(channel), Content(html.escape(text, quote=False)), via="typed", author=person.user_id)
-        elif text.split()[0] == cast.COMMAND:
+        elif text.split()[0] in cast.COMMANDS:
             await self._stage.slack.types(person, text, channel=channel)
         else:
             # In Slack's own words, and like Slack without asking any app.

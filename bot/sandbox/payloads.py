@@ -1,5 +1,7 @@
 """The payloads of commands, clicks, submissions and events, with the fields that Slack sends."""
 
+import html
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -54,6 +56,8 @@ class Payloads:
     def command(self, person: Person, typed: str, channel: str, trigger_id: str | None) -> Payload:
         """Write the form of a slash command."""
         command, _, text = typed.partition(" ")
+        if command in self._workspace.escaped:
+            text = self._escaped(text)
         return {
             "token": TOKEN,
             "team_id": person.team_id,
@@ -116,6 +120,15 @@ class Payloads:
         team = {"id": self._workspace.team_id, "domain": self._workspace.domain}
         app = {"api_app_id": APP_ID, "token": TOKEN, "enterprise": None, "is_enterprise_install": False}
         return {"user": user, "team": team, **app}
+
+    def _escaped(self, text: str) -> str:
+        """Do what `should_escape` asks for: people and entities arrive as in messages."""
+        ids = {name: user_id for user_id, name in self._workspace.names.items()}
+
+        def mention(found: re.Match[str]) -> str:
+            return f"<@{ids[found[1]]}|{found[1]}>" if found[1] in ids else found[0]
+
+        return re.sub(r"@([\w.-]+)", mention, html.escape(text, quote=False))
 
     def _in_message(self, person: Person, message: Message) -> Payload:
         ephemeral = message.ephemeral_to is not None

@@ -65,6 +65,7 @@ class PlatformApi:
         self.organization = organization
         self.tokens = dict(tokens)
         self.paid = False  # audit logs need a paid plan
+        self.others: list[str] = ["side-project"]  # organizations that unrestricted tokens reach as well
 
     def answers(self, route: Route, authorization: str | None) -> Reply:
         """Answer one request; what it asks for has happened when this returns."""
@@ -89,7 +90,8 @@ class PlatformApi:
             case ("GET", "v1", "auth", "validate"):
                 return Reply(200, {"exp": token.exp})
             case ("GET", "v1", "organizations"):
-                return Reply(200, [_organization(self.organization)])
+                slugs = (self.organization.slug, *(self.others if token.unrestricted else ()))
+                return Reply(200, [_organization(slug) for slug in slugs])
             case (_, "v1", "organizations", self.organization.slug, "groups", *rest):
                 return self._groups(route, rest, token)
             case (_, "v1", "organizations", self.organization.slug, "databases", *rest):
@@ -153,7 +155,8 @@ class PlatformApi:
 
     def _api_tokens(self, token: ApiToken) -> Reply:
         _permits(token, "read")
-        return Reply(200, {"tokens": [_api_token(self.organization, each) for each in self.tokens.values()]})
+        listed = [each for each in self.tokens.values() if not each.unrestricted]
+        return Reply(200, {"tokens": [_api_token(self.organization, each) for each in listed]})
 
     def _audit_logs(self, token: ApiToken) -> Reply:
         _permits(token, "read")
@@ -180,9 +183,9 @@ def _permits(token: ApiToken, scope: str, group: str | None = None) -> None:
         raise Refused(403, f"token does not have the required permission: {scope}")
 
 
-def _organization(organization: Organization) -> Json:
+def _organization(slug: str) -> Json:
     flags = {"overages": False, "require_mfa": False, "blocked_reads": False, "blocked_writes": False}
-    names = {"name": organization.slug, "slug": organization.slug, "type": "team"}
+    names = {"name": slug, "slug": slug, "type": "team"}
     return {**names, **flags, "plan_id": "starter", "plan_timeline": "", "platform": ""}
 
 
@@ -202,7 +205,7 @@ def _database(organization: Organization, group: str, name: str) -> Json:
     return {
         "Name": name,
         "DbId": organization.uuid_of(f"{name}.{group}"),
-        "Hostname": f"{name}-{organization.slug}.turso.io",
+        "Hostname": organization.hosts.get(name, f"{name}-{organization.slug}.turso.io"),
         "block_reads": False,
         "block_writes": False,
         "regions": ["aws-us-east-1"],

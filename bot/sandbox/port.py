@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from weakref import WeakSet
 
 from aiohttp import web
@@ -32,6 +34,7 @@ class Port:
 
     def __init__(self, answers: Answers, number: int = 0) -> None:
         self.number = number  # 0 until opened, if any free port will do
+        self.ahead = 0.0  # seconds by which the Date of its answers is
         self._answers = answers
         self._served: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._http: web.Server | None = None
@@ -90,6 +93,8 @@ class Port:
         with contextlib.suppress(ConnectionError):  # the client left; there is nobody to tell
             response = await self._answers(request)
         if response is not None:
+            if not response.prepared:
+                response.headers.setdefault("Date", formatdate(time.time() + self.ahead, usegmt=True))
             return response
         if request.transport is not None:
             request.transport.close()

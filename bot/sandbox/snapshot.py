@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from bot.history import Ending
 from bot.sandbox import cast
 from bot.sandbox.bad_days import BAD_DAYS
 from bot.sandbox.messages import Message
@@ -64,7 +65,8 @@ def stage_set() -> Json:
         "people": people,
         "bot": {"id": BOT_USER, "name": "turso-rotate"},
         "channels": [{"id": each, "name": name} for each, name in cast.CHANNELS.items()],
-        "command": cast.COMMAND,
+        "commands": list(cast.COMMANDS),
+        "outcomes": list(Ending),
         "groups": list(cast.GROUPS),
         "organization": cast.ORGANIZATION,
         "troubles": [{"id": each, "label": day.label, "about": day.about} for each, day in BAD_DAYS.items()],

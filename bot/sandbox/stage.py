@@ -28,6 +28,7 @@ class Stage:
 
     def __init__(self, folder: Path | None = None, *, confirm_seconds: int = 300, call_seconds: float = 5.0) -> None:
         self.slack = LocalSlack(channels=cast.CHANNELS, people=[role.person for role in cast.ROLES])
+        self.slack.workspace.escaped.add(cast.ESCAPED)
         self.turso = LocalTurso(organization=cast.ORGANIZATION, groups=cast.GROUPS)
         self.turso.organization.services[:] = cast.organization_services(self.turso.organization)
         self.trouble = "none"
@@ -134,10 +135,9 @@ class Stage:
         self.trail.grows()
         if "allowlist.granted" in self.trail.actions:  # a restart, or a folder that was kept
             return
-        grants = [(role.person, role.may) for role in cast.ROLES if role.may is not None]
-        await self.bot.commands(
-            *(["allow", "add", who.user_id, "--team", who.team_id, "--group", group] for who, group in grants)
-        )
+        grants = [(role.person, ["--group", role.may]) for role in cast.ROLES if role.may is not None]
+        grants += [(role.person, ["--role", "audit"]) for role in cast.ROLES if role.audits]
+        await self.bot.commands(*(["allow", "add", who.user_id, "--team", who.team_id, *what] for who, what in grants))
 
     async def _notices_end(self) -> None:
         await self.bot.ended()

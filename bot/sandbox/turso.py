@@ -106,6 +106,10 @@ class LocalTurso:
         self._troubles.heal()
         self.releases()
 
+    def skews(self, seconds: float) -> None:
+        """Let Turso's clock, as the Date of its answers shows it, be so far ahead."""
+        self._port.ahead = seconds
+
     def releases(self) -> None:
         """Let requests that hang be answered now."""
         self._released.set()

@@ -42,8 +42,11 @@ class Workspace:
         self.team_id = team_id
         self.domain = "local"
         self.channels = dict(channels)  # id → name
+        self.app_id = APP_ID  # whose bot token it is
         self.scopes = ["commands", "chat:write"]  # granted to the bot
         self.joined = set(channels)  # those that the bot is in
+        self.traits: dict[str, dict[str, bool]] = {}  # channel id → what else is true of it, such as `is_archived`
+        self.escaped: set[str] = set()  # commands of which the app's manifest says `should_escape`
         self.people: dict[str, Person] = {}
         self.names: dict[str, str] = {BOT_USER: "turso-rotate"}
         self.groups: dict[str, list[str]] = {}  # user group id → user ids

@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Identity:
     team: str
     user_id: str
     bot_id: str
+    scopes: frozenset[str] | None
+    """What the bot token may do, or `None` where Slack did not say."""
 
 
 async def identify(web: AsyncWebClient) -> Identity:
@@ -42,7 +45,14 @@ async def identify(web: AsyncWebClient) -> Identity:
         team=str(answer.get("team", "")),
         user_id=str(answer["user_id"]),
         bot_id=str(answer.get("bot_id", "")),
+        scopes=granted_scopes(answer.headers),
     )
+
+
+def granted_scopes(headers: Mapping[str, str]) -> frozenset[str] | None:
+    """Read which scopes the token has off an answer of Slack's, if it says so."""
+    granted = headers.get("x-oauth-scopes")
+    return None if granted is None else frozenset(filter(None, map(str.strip, granted.split(","))))
 
 
 def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:

@@ -4,13 +4,12 @@ import re
 
 from bot.errors import UsageError
 from bot.models import GroupName, Request
+from bot.text import storable
 
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-# PostgreSQL takes neither NUL nor lone surrogates; no reason needs any other control character.
-_UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def parse(text: str) -> Request | None:
@@ -27,8 +26,3 @@ def parse(text: str) -> Request | None:
             "starting with a letter or digit."
         )
     return Request(GroupName(group), reason.strip()[:REASON_LIMIT])
-
-
-def storable(text: str) -> str:
-    """Replace what no database stores by the replacement character, and other white space by blanks."""
-    return re.sub(r"[\t\n]", " ", _UNSTORABLE.sub("\ufffd", text))

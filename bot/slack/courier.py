@@ -1,22 +1,25 @@
 """Run the errands that the outbox holds: tell the requester, tell the channel, and try again until it worked."""
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.audit import rfc3339
 from bot.errors import DatabaseError
-from bot.models import Actor, ChannelId, Errand, Rotation
-from bot.ports import Letter, Outbox, RotationStore
-from bot.slack import messages
+from bot.metrics import Metrics
+from bot.models import SYSTEM, Action, Actor, ChannelId, Errand, Event, Head, Rotation
+from bot.ports import Letter, Outbox, RotationStore, Trail
+from bot.slack import messages, outcomes
 from bot.slack.replies import FAILURES, Reply
 
 TAKEN_SECONDS = 60.0
 """How long a replica may run an errand before another one takes it."""
-GIVE_UP_ATTEMPTS = 150
-"""With the longest pause of ten minutes between two attempts, about a day."""
+_ATTEMPT_SECONDS = 25.0  # a rotation has two errands, taken together
 _LONGEST_PAUSE_SECONDS = 600.0
+_LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
 _NEVER = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "invalid_arguments"})
 
 log = structlog.get_logger(__name__)
@@ -25,20 +28,25 @@ log = structlog.get_logger(__name__)
 class Courier:
     """Tells people what the outbox says they should know."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each port, and where to write
         self,
         outbox: Outbox,
         rotations: RotationStore,
+        trail: Trail,
         *,
         web: AsyncWebClient,
         reply_to: Callable[[Actor, ChannelId], Reply],
         audit_channel: ChannelId | None,
+        metrics: Metrics,
     ) -> None:
         self._outbox = outbox
         self._rotations = rotations
+        self._trail = trail
         self._web = web
         self._reply_to = reply_to
         self._audit_channel = audit_channel
+        self._metrics = metrics
+        self._silent_until = 0.0  # on the loop's clock: Slack asked to be left alone
 
     async def tell(self, rotation: Rotation, reply: Reply | None = None) -> None:
         """Run the errands of a rotation that has just ended, over the reply at hand if there is one.
@@ -47,66 +55,100 @@ class Courier:
         """
         reply = reply or self._reply_to(rotation.requester, rotation.channel_id)
         try:
-            for letter in await self._outbox.of(rotation.id):
+            for letter in await self._outbox.take_for(rotation.id, TAKEN_SECONDS):
                 await self._run(letter, rotation, reply)
         except DatabaseError as error:
             log.warning("errands are left for later", rotation=rotation.id, why=str(error))
-            await reply.settle(messages.outcome(rotation))
+            await reply.settle(outcomes.outcome(rotation))
 
     async def run_due(self) -> None:
         """Run every errand that is due; another replica, or this one before, did not get it done."""
-        while await self._outbox.any_due():
+        while self._silence() <= 0 and await self._outbox.any_due():
             letter = await self._outbox.take(TAKEN_SECONDS)
             if letter is None:
                 return
             rotation = await self._rotations.get(letter.rotation_id)
-            if rotation is None:
-                await self._outbox.done(letter)
-                continue
-            await self._run(letter, rotation, self._reply_to(rotation.requester, rotation.channel_id))
+            if rotation is not None:
+                await self._run(letter, rotation, self._reply_to(rotation.requester, rotation.channel_id))
 
     async def _run(self, letter: Letter, rotation: Rotation, reply: Reply) -> None:
-        pause = min(2.0**letter.attempts, _LONGEST_PAUSE_SECONDS)
+        is_card = letter.errand is Errand.CARD
+        if not is_card and (silence := self._silence()) > 0:
+            await self._outbox.put_off(letter, silence)
+            return
         try:
-            told = await (
-                self._card(rotation, reply) if letter.errand is Errand.CARD else self._announce(rotation, reply)
-            )
+            async with asyncio.timeout(_ATTEMPT_SECONDS):
+                await (self._settle(rotation, reply) if is_card else self._announce(rotation, reply))
         except FAILURES as error:
-            told, pause = False, max(pause, _retry_after(error))
-        if told:
-            await self._outbox.done(letter)
-        elif letter.attempts >= GIVE_UP_ATTEMPTS:
-            log.error("given up telling people", rotation=rotation.id, errand=str(letter.errand))
-            await self._outbox.done(letter)
+            await self._failed(letter, rotation, error)
+        except Exception as error:
+            log.exception("bug while telling people", rotation=rotation.id, errand=str(letter.errand))
+            await self._failed(letter, rotation, error)
         else:
-            await self._outbox.put_off(letter, pause)
+            log.info("card settled" if is_card else "announced", rotation=rotation.id, attempts=letter.attempts)
+            await self._outbox.done(letter)
+
+    async def _failed(self, letter: Letter, rotation: Rotation, error: Exception) -> None:
+        """Try again later: in ever longer pauses, never sooner than Slack said, and for a day."""
+        asked = _retry_after(error)
+        self._silent_until = max(self._silent_until, asyncio.get_running_loop().time() + asked)
+        if letter.overdue:
+            await self._give_up(letter, rotation, _words(error))
+            return
+        pause = max(asked, min(2.0 ** min(letter.attempts, 16), _LONGEST_PAUSE_SECONDS))
+        await self._outbox.put_off(letter, pause)
+        log.warning("not told yet", rotation=rotation.id, errand=str(letter.errand), why=_words(error), seconds=pause)
+
+    async def _give_up(self, letter: Letter, rotation: Rotation, why: str) -> None:
+        facts = {"errand": str(letter.errand), "why": why, "attempts": letter.attempts}
+        detail = {**facts, "since": rfc3339(letter.created_at)}
+        event = Event(Action.GIVEN_UP, SYSTEM, rotation.organization, rotation.group, rotation.id, detail)
+        if await self._outbox.give_up(letter, event):
+            self._metrics.given_up(letter.errand)
+            log.error("given up telling people", rotation=rotation.id, **facts)
 
     @staticmethod
-    async def _card(rotation: Rotation, reply: Reply) -> bool:
-        return await reply.settle(messages.outcome(rotation))
+    async def _settle(rotation: Rotation, reply: Reply) -> None:
+        await reply.deliver(outcomes.outcome(rotation), replace_original=True)
 
-    async def _announce(self, rotation: Rotation, reply: Reply) -> bool:
+    async def _announce(self, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
         if channel.startswith("D"):
-            return True  # a direct message has nobody else to tell
-        message = messages.announcement(rotation)
+            return  # a direct message has nobody else to tell
+        message = outcomes.announcement(rotation, await self._head())
         try:
             await self._web.chat_postMessage(channel=channel, **message.payload())
         except SlackApiError as error:
             if error.response.get("error") not in _NEVER:
                 raise
-            return await self._announce_elsewhere(rotation, reply, channel)
-        return True
+            log.warning("cannot announce in channel", channel=channel, rotation=rotation.id)
+            # The `response_url` of the press still reaches the channel it was typed in.
+            if channel != rotation.channel_id or not await reply.show_channel(message):
+                await reply.deliver(messages.not_announced(channel), replace_original=False)
 
-    async def _announce_elsewhere(self, rotation: Rotation, reply: Reply, channel: ChannelId) -> bool:
-        """Where the bot may not post, the `response_url` of the press still reaches the channel it was typed in."""
-        log.warning("cannot announce in channel", channel=channel, rotation=rotation.id)
-        if channel == rotation.channel_id and await reply.show_channel(messages.announcement(rotation)):
-            return True
-        return await reply.say(messages.not_announced(channel))
+    async def _head(self) -> Head | None:
+        """Read how far the trail reaches; an announcement does without rather than wait."""
+        try:
+            return await self._trail.head()
+        except DatabaseError:
+            return None
+
+    def _silence(self) -> float:
+        """Say for how many seconds Slack wants to hear nothing."""
+        return self._silent_until - asyncio.get_running_loop().time()
 
 
-def _retry_after(error: BaseException) -> float:
+def _retry_after(error: Exception) -> float:
     headers = error.response.headers if isinstance(error, SlackApiError) else {}
-    value = str(headers.get("Retry-After", "0"))
-    return float(value) if value.isascii() and value.isdigit() else 0.0
+    value = str(headers.get("Retry-After", "0"))[:9]
+    seconds = float(value) if value.isascii() and value.isdigit() else 0.0
+    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _words(error: Exception) -> str:
+    """Say in a few words what Slack, or the way to it, had against a message."""
+    if isinstance(error, SlackApiError) and (code := error.response.get("error")):
+        return f"Slack answered {str(code)[:80]}."
+    if isinstance(error, FAILURES):
+        return f"Slack could not be reached ({type(error).__name__})."
+    return f"The message could not be written ({type(error).__name__})."

@@ -12,12 +12,14 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from bot.metrics import Metrics
 from bot.slack.bolt import not_understood
 
 BODY_LIMIT = 512 * 1024
 """Bytes; Slack's largest payload is a view of 250 kB."""
 BODY_SECONDS = 3.0
 _FIELDS = 100
+_NOT_SIGNED = 401
 _TIMESTAMP_DIGITS = 12
 
 log = structlog.get_logger(__name__)
@@ -38,18 +40,24 @@ class Endpoint:
     reads bodies of any size and honours its internal headers from outside (slack-bolt 1.30).
     """
 
-    def __init__(self, app: AsyncApp, signing_secret: str) -> None:
+    def __init__(self, app: AsyncApp, signing_secret: str, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._verifier = SignatureVerifier(signing_secret)
 
     async def answer(self, request: Request) -> Response:
         """Answer 401 to the unsigned, 400 or 413 to the malformed, and what Bolt says to the rest."""
+        arrived = self._metrics.arrives()
         try:
             payload = _parse(await self._verified(request), request.headers.get("content-type", ""))
         except _Unacceptable as refusal:
             log.warning("request turned away", status=refusal.status, why=str(refusal))
+            if refusal.status == _NOT_SIGNED:
+                self._metrics.badly_signed()
             return PlainTextResponse(str(refusal), refusal.status)
-        return await self._dispatched(payload)
+        answer = await self._dispatched(payload)
+        self._metrics.acknowledged("http", arrived)
+        return answer
 
     async def _dispatched(self, payload: dict[str, Any]) -> Response:
         """Hand Bolt, as in Socket Mode, the parsed payload and none of the headers."""
@@ -66,14 +74,14 @@ class Endpoint:
         if not (
             timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _TIMESTAMP_DIGITS and signature.isascii()
         ):
-            raise _Unacceptable(401, "not signed by Slack")
+            raise _Unacceptable(_NOT_SIGNED, "not signed by Slack")
         body = await _bounded(request)
         try:
             signed = self._verifier.is_valid(body, timestamp, signature)
         except UnicodeDecodeError:  # slack-sdk 3.47 decodes the body before it looks at the signature
             raise _Unacceptable(400, "malformed") from None
         if not signed:
-            raise _Unacceptable(401, "not signed by Slack")
+            raise _Unacceptable(_NOT_SIGNED, "not signed by Slack")
         return body
 
 

@@ -1,39 +1,36 @@
 """Translate what Slack delivers into use cases, and their results into replies."""
 
 import re
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.errors import (
     AlreadyDecided,
     BotError,
     Closing,
-    Duplicate,
     GroupBusy,
     NoSuchGroup,
     Overloaded,
     Refused,
     UsageError,
 )
-from bot.models import Actor, ChannelId, GroupName, State
+from bot.models import Actor, ChannelId, State
 from bot.rotations import Rotations
-from bot.slack import messages
+from bot.slack import messages, outcomes
 from bot.slack.blocks import Message
-from bot.slack.commands import parse, storable
+from bot.slack.boundary import Unforeseen, explained
+from bot.slack.commands import parse
 from bot.slack.courier import Courier
 from bot.slack.payloads import Payload, Pressed, Typed, pressed, typed
 from bot.slack.replies import Reply
+from bot.text import storable
 from bot.work import Work
 
 ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
 
 Handler = Callable[[Pressed, Reply], Awaitable[None]]
-
-log = structlog.get_logger(__name__)
 
 
 class Listeners:
@@ -60,7 +57,7 @@ class Listeners:
             await ack(response_type="ephemeral", **messages.explained(error).payload())
             return
         await ack()
-        self._work.start(self._command(typed(body)))
+        self._work.start(self._command(typed(body)), "command")
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Rotate tokens*."""
@@ -88,15 +85,15 @@ class Listeners:
         except (Closing, Overloaded) as error:
             self._work.start(reply.say(messages.explained(error)))
             return
-        self._work.start(self._handle(handle, press, reply))
+        self._work.start(self._handle(handle, press, reply), "click")
 
     async def _handle(self, handle: Handler, press: Pressed, reply: Reply) -> None:
-        async with self._explained(reply):
+        async with explained(partial(_tell, reply)):
             await handle(press, reply)
 
     async def _command(self, command: Typed) -> None:
         reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
-        async with self._explained(reply):
+        async with explained(partial(_tell, reply)):
             await reply.say(await self._answer(command))
 
     async def _answer(self, command: Typed) -> Message:
@@ -115,10 +112,8 @@ class Listeners:
 
     async def _confirm(self, press: Pressed, reply: Reply) -> None:
         claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
-        log.info("rotation started", rotation=claimed.rotation.id)
         showing = self._work.hold(reply.settle(messages.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
-        log.info("rotation ended", rotation=rotation.id, state=str(rotation.state))
         await showing  # or "rotating…" might overtake the outcome
         await self._courier.tell(rotation, reply)
 
@@ -126,40 +121,25 @@ class Listeners:
         rotation = await self._rotations.cancel(press.actor, press.place, press.rotation_id)
         await self._courier.tell(rotation, reply)
 
-    @asynccontextmanager
-    async def _explained(self, reply: Reply) -> AsyncIterator[None]:
-        """Turn every failure into words: the one boundary between errors and people."""
-        try:
-            yield
-        except Duplicate:
-            log.info("delivered twice")
-        except AlreadyDecided as error:
-            await self._decided(error, reply)
-        except BotError as error:
-            log.info("answered no", error=type(error).__name__)
-            await reply.say(_words(error, reply.reader))
-        except Exception:
-            reference = secrets.token_hex(4)
-            log.exception("bug", reference=reference)
-            await reply.say(messages.bug(reference))
 
-    @staticmethod
-    async def _decided(error: AlreadyDecided, reply: Reply) -> None:
-        if error.rotation.state is State.ROTATING:
-            await reply.say(messages.in_progress(error.rotation, reply.reader))
-        else:
-            await reply.settle(messages.outcome(error.rotation))
+async def _tell(reply: Reply, error: BotError) -> None:
+    if isinstance(error, AlreadyDecided) and error.rotation.state is not State.ROTATING:
+        await reply.settle(outcomes.outcome(error.rotation))
+    else:
+        await reply.say(_words(error, reply.reader))
 
 
-def _words(error: BotError, reader: Actor, group: GroupName | None = None) -> Message:
+def _words(error: BotError, reader: Actor) -> Message:
     match error:
-        case GroupBusy():
+        case GroupBusy() | AlreadyDecided():
             return messages.in_progress(error.rotation, reader)
         case NoSuchGroup():
             return messages.no_such_group(error)
         case Refused():
-            return messages.refused(error, reader, group)
+            return messages.refused(error, reader, None)
         case UsageError():
             return messages.confused(error)
+        case Unforeseen():
+            return messages.bug(error.reference)
         case _:
             return messages.explained(error)

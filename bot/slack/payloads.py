@@ -7,12 +7,14 @@ from hashlib import sha256
 from typing import Any
 
 from bot.models import Actor, ChannelId, Place, RotationId, TeamId, UserId
-from bot.slack.commands import storable
+from bot.text import storable
 
 Payload = Mapping[str, Any]
 
 _SLACK_ID = re.compile(r"[A-Z0-9]{2,40}")
 NOBODY = "unknown"
+HOME = ChannelId("home")
+"""Where something was done that was done on the Home tab, which is in no channel."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,6 +37,31 @@ class Pressed:
     response_url: str | None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Used:
+    """The use of a button or a menu of history; has no `repr`, as `trigger_id` is a capability too."""
+
+    actor: Actor
+    place: Place
+    action_id: str
+    chosen: str
+    """A button's value, or what was chosen in a menu; empty where nothing was."""
+    metadata: str
+    """What the Home tab that it stands on remembers; empty in messages."""
+    trigger_id: str
+    response_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody looks at the Home tab, or with `home` false at the messages beside it."""
+
+    actor: Actor
+    place: Place
+    metadata: str
+    home: bool
+
+
 def typed(body: Payload) -> Typed:
     """Read a slash command."""
     actor = Actor(TeamId(_id(body.get("team_id"))), UserId(_id(body.get("user_id"))))
@@ -50,6 +77,34 @@ def pressed(body: Payload) -> Pressed:
     return Pressed(_presser(body), place, RotationId(storable(_text(_mapping(action).get("value")))), _url(body))
 
 
+def used(body: Payload) -> Used:
+    """Read the use of an element; all of it is a claim, to be checked."""
+    actions = body.get("actions")
+    action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
+    options = _text(_part(action, "selected_option").get("value")) or _text(action.get("selected_user"))
+    in_view = bool(_part(body, "view"))
+    return Used(
+        actor=_presser(body),
+        place=Place(HOME if in_view else ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body)),
+        action_id=_text(action.get("action_id")),
+        chosen=storable(_text(action.get("value")) or options),
+        metadata=_text(_part(body, "view").get("private_metadata")),
+        trigger_id=_text(body.get("trigger_id")),
+        response_url=_url(body),
+    )
+
+
+def visit(body: Payload) -> Visit:
+    """Read the event that somebody looks at the app; Slack counts its deliveries by `event_id`."""
+    event = _part(body, "event")
+    return Visit(
+        actor=Actor(TeamId(_id(body.get("team_id"))), UserId(_id(event.get("user")))),
+        place=Place(HOME, _hashed(body.get("event_id"))),
+        metadata=_text(_part(event, "view").get("private_metadata")),
+        home=event.get("tab") == "home",
+    )
+
+
 def _presser(body: Payload) -> Actor:
     """Name the presser; in a shared channel their own team may differ from the one the press came from.
 
@@ -62,8 +117,11 @@ def _presser(body: Payload) -> Actor:
 
 
 def _delivery(body: Payload) -> str | None:
-    trigger = body.get("trigger_id")
-    return sha256(trigger.encode(errors="replace")).hexdigest() if isinstance(trigger, str) and trigger else None
+    return _hashed(body.get("trigger_id"))
+
+
+def _hashed(value: object) -> str | None:
+    return sha256(value.encode(errors="replace")).hexdigest() if isinstance(value, str) and value else None
 
 
 def _url(body: Payload) -> str | None:

@@ -1,6 +1,8 @@
 """Socket Mode: connect, fail clearly on a bad token, and come back by itself when the connection is lost."""
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -9,8 +11,10 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import SlackUnusable
+from bot.metrics import Metrics
 from bot.slack.replies import FAILURES
 
 _PING_SECONDS = 3.0
@@ -19,11 +23,48 @@ _WATCH_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
+class _Calm(logging.Filter):
+    """Says each reason once a loss, in one line: slack-sdk 3.47 logs a traceback at every attempt to connect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, FAILURES):
+            return True
+        # Session ids and the tickets in URLs make every attempt look new.
+        line = re.sub(r",? ?url=\S+|\bs_-?\d+", "", record.getMessage().partition("\n")[0])
+        record.msg, record.args, record.exc_info = line, (), None
+        is_new = line not in self.said
+        self.said.add(line)
+        return is_new
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Hands deliveries to Bolt, and times their acknowledgements."""
+
+    def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics, logger: logging.Logger) -> None:
+        super().__init__(app, app_token, logger, ping_interval=_PING_SECONDS)
+        self._metrics = metrics
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
+        arrived = self._metrics.arrives()
+        await super().handle(client, req)
+        self._metrics.acknowledged("socket", arrived)
+
+
 class Sockets:
     """One connection to Slack, kept alive."""
 
-    def __init__(self, client: SocketModeClient) -> None:
+    def __init__(self, client: SocketModeClient, metrics: Metrics) -> None:
+        self.well = True
         self._client = client
+        self._metrics = metrics
+        self._calm = _Calm()
+        self._session: object = None
+        client.logger.addFilter(self._calm)
 
     async def connected(self) -> bool:
         """Say whether Slack can reach the bot right now."""
@@ -33,15 +74,14 @@ class Sockets:
         """Connect, and reconnect for ever: slack-sdk 3.47 retries a used ticket for ever, and may stop altogether."""
         connecting = asyncio.ensure_future(self._client.connect())  # type: ignore[no-untyped-call]
         try:
-            lost = False
             while True:
                 await asyncio.sleep(_WATCH_SECONDS)
                 if await self._client.is_connected():
-                    lost = False
+                    self._is_well()
                     continue
-                if not lost:
+                if self.well:
                     log.warning("connection to Slack lost")
-                    lost = True
+                    self.well = False
                 # Never awaited here: its own retries have no end, and each needs the used ticket taken away.
                 self._client.wss_uri = None
                 if connecting.done() and not self._client.connect_operation_lock.locked():
@@ -50,13 +90,22 @@ class Sockets:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
+    def _is_well(self) -> None:
+        refreshed = self._session is not None and self._session is not self._client.current_session
+        if refreshed or not self.well:
+            self._metrics.reconnected()
+        if not self.well:
+            log.info("connection to Slack is back")
+        self.well, self._session = True, self._client.current_session
+        self._calm.said.clear()
+
     async def _reconnect(self) -> None:
         with suppress(*FAILURES):
             await self._client.connect_to_new_endpoint()
 
 
 @asynccontextmanager
-async def open_sockets(app: AsyncApp, app_token: str) -> AsyncIterator[Sockets]:
+async def open_sockets(app: AsyncApp, app_token: str, metrics: Metrics) -> AsyncIterator[Sockets]:
     """Connect to Slack. Raises `SlackUnusable` when Slack does not take the app-level token."""
     try:
         opened = await app.client.apps_connections_open(app_token=app_token)
@@ -65,9 +114,11 @@ async def open_sockets(app: AsyncApp, app_token: str) -> AsyncIterator[Sockets]:
         raise SlackUnusable(why) from None
     except FAILURES as error:
         raise SlackUnusable(f"Slack cannot be reached ({type(error).__name__}).") from None
-    handler = AsyncSocketModeHandler(app, app_token, ping_interval=_PING_SECONDS)
+    logger = logging.getLogger("bot.sockets")
+    logger.setLevel(logging.ERROR)
+    handler = _Handler(app, app_token, metrics, logger)
     handler.client.wss_uri = opened["url"]
-    sockets = Sockets(handler.client)
+    sockets = Sockets(handler.client, metrics)
     watching = asyncio.ensure_future(sockets.watch())
     try:
         yield sockets

@@ -21,7 +21,7 @@ async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        for scene in (card_and_outcome, refused, unknown, on_a_phone):
+        for scene in (card_and_outcome, refused, unknown, on_a_phone, history):
             async with Stage(call_seconds=1) as stage, Page(stage) as page:
                 await stage.ready()
                 await scene(Browsers(browser, page.url))
@@ -75,6 +75,42 @@ async def on_a_phone(browsers: Browsers) -> None:
     await picture(alice, "sandbox-phone")
     await alice.tab.get_by_role("button", name="Other side").click()
     await picture(alice, "sandbox-phone-other")
+
+
+async def history(browsers: Browsers) -> None:
+    """Read who asked for what: the page, a story, and the Home tab."""
+    alice = await browsers.opens("alice", viewport={"width": 1360, "height": 1060})
+    bob, mallory = await browsers.opens("bob"), await browsers.opens("mallory")
+    await alice.types(TYPED)
+    await alice.presses("Rotate tokens", await alice.sees(CARD))
+    await alice.sees("Done: the tokens of payments are rotated")
+    await mallory.types("/turso-rotate payments just curious")
+    await mallory.sees("not on the allowlist")
+    await bob.types("/turso-rotate default laptop stolen")
+    await bob.presses("Cancel", await bob.sees("Rotate the tokens of default?"))
+    await bob.sees("Cancelled")
+    await alice.befalls("Turso answers 500")
+    await alice.types("/turso-rotate analytics a contractor leaves")
+    await alice.presses("Rotate tokens", await alice.sees("Rotate the tokens of analytics?"))
+    await alice.sees("Unknown: the tokens of analytics may be rotated")
+    await alice.befalls("No trouble")
+    await alice.types("/turso-audit 7d")
+    page = await alice.sees("Asked for: the last 7 days")
+    await picture(alice, "sandbox-history")
+    await page.get_by_role("button", name="Details").first.click()
+    await expect(alice.tab.get_by_role("dialog")).to_contain_text("it may have happened or not")
+    await picture(alice, "sandbox-details")
+    await alice.tab.emulate_media(color_scheme="dark")
+    await picture(alice, "sandbox-details-dark")
+    await alice.tab.keyboard.press("Escape")
+    await expect(alice.tab.get_by_role("dialog")).to_have_count(0)
+    await alice.types("/turso-rotate default laptop stolen, for real")
+    await alice.sees("Rotate the tokens of default?")
+    await alice.tab.get_by_role("link", name="turso-rotate").click()
+    await expect(alice.tab.locator("#home")).to_contain_text("Waiting for you")
+    await picture(alice, "sandbox-home-dark")
+    await alice.tab.emulate_media(color_scheme="light")
+    await picture(alice, "sandbox-home")
 
 
 async def picture(screen: Screen, name: str) -> None:

@@ -92,7 +92,7 @@ async def test_everything_works_with_the_keyboard(browsers: Browsers) -> None:
 async def test_escape_closes_the_completion_and_enter_sends(browsers: Browsers) -> None:
     alice = await browsers.opens("alice")
     await alice.tab.locator("#slash").click()
-    await expect(alice.tab.get_by_role("option")).to_have_count(2)
+    await expect(alice.tab.get_by_role("option")).to_have_count(3)
     await alice.tab.keyboard.press("Escape")
     await expect(alice.tab.get_by_role("listbox")).to_be_hidden()
     await alice.types("/nonsense")

@@ -34,7 +34,7 @@ async def test_a_kept_folder_goes_on_where_it_ended(tmp_path: Path) -> None:
         await second.ready()
         second.trail.grows()
 
-    assert second.trail.actions == ["allowlist.granted", "allowlist.granted"]
+    assert second.trail.actions == ["allowlist.granted"] * 3
 
 
 async def test_a_temporary_folder_is_gone_afterwards() -> None:

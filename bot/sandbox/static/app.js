@@ -163,12 +163,12 @@ function title() {
   keyed(get("intro"), [{ place: ui.place, name: known?.name }], (each) => each.place, intro);
 }
 
-const TRIES = ["/turso-rotate payments key leaked in CI log", "/turso-rotate default", "/turso-rotate help"];
+const TRIES = ["/turso-rotate payments key leaked in CI log", "/turso-rotate default", "/turso-rotate help", "/turso-audit 7d"];
 
 function intro({ name }) {
   if (!name) return h("div", {}, h("h2", {}, `This is your conversation with ${world.bot.name}`));
   if (name !== "incident") return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, TOPICS[name] ?? ""));
-  return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, "The real bot is in this channel. Type ", h("code", {}, world.command), " as in Slack, or start with one of these:"),
+  return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, "The real bot is in this channel. Type ", h("code", {}, world.commands[0]), " as in Slack, or start with one of these:"),
     h("p", { class: "tries" }, TRIES.map((each) => h("button", { type: "button", class: "try", onclick: () => fill(each) }, each))),
     h("p", { class: "fine" }, "Then act as somebody else, or make it a bad day, and see what the bot does."));
 }

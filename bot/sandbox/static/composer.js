@@ -80,19 +80,27 @@ function hide() {
 }
 
 function offers(value) {
-  const command = world.command;
+  const [rotate, audit] = world.commands;
   if (!value.startsWith("/") || value.includes("\n")) return [];
-  const [first, ...rest] = value.split(" ");
-  if (rest.length === 0) {
+  const words = value.split(" ");
+  if (words.length === 1) {
     const all = [
-      { name: command, args: "<group> [reason]", about: "Rotate the tokens of a Turso group", fills: `${command} ` },
-      { name: `${command} help`, args: "", about: "How to use it, and what you may rotate", fills: `${command} help` },
+      { name: rotate, args: "<group> [reason]", about: "Rotate the tokens of a Turso group", fills: `${rotate} ` },
+      { name: `${rotate} help`, args: "", about: "How to use it, and what you may rotate", fills: `${rotate} help` },
+      { name: audit, args: "[group] [@person] [outcome] [7d]", about: "Read who asked for what", fills: `${audit} ` },
     ];
-    return all.filter((each) => each.name.startsWith(first));
+    return all.filter((each) => each.name.startsWith(words[0]));
   }
-  if (first !== command || rest.length > 1) return [];
-  const groups = world.groups.filter((group) => group.startsWith(rest[0]) && group !== rest[0]);
-  return groups.map((group) => ({ name: `${command} ${group}`, args: "[reason]", about: "a group of the sandbox", fills: `${command} ${group} ` }));
+  if (words[0] === audit) return completed(words, [...world.groups, ...world.people.map((each) => `@${each.name}`), ...world.outcomes, "7d", "me", "help"], "");
+  return words[0] === rotate && words.length === 2 ? completed(words, world.groups, "[reason]") : [];
+}
+
+// Complete the last word; behind a command that takes several, only once it is begun.
+function completed(words, known, args) {
+  const before = words.slice(0, -1).join(" ");
+  const last = words.at(-1);
+  const offered = known.filter((each) => each.startsWith(last) && each !== last && (last || args));
+  return offered.map((each) => ({ name: `${before} ${each}`, args, about: "", fills: `${before} ${each} ` }));
 }
 
 function row(offer, index) {

@@ -7,7 +7,7 @@ const KNOWN = {
   closed_lock_with_key: "🔐", eyes: "👀", fire: "🔥", gear: "⚙️", grey_question: "❔", heavy_check_mark: "✔️",
   hourglass: "⌛", hourglass_flowing_sand: "⏳", house: "🏠", information_source: "ℹ️", key: "🔑", link: "🔗",
   lock: "🔒", mag: "🔍", memo: "📝", mute: "🔇", no_entry: "⛔", no_entry_sign: "🚫", point_right: "👉",
-  question: "❓", rotating_light: "🚨", scroll: "📜", shield: "🛡️", stopwatch: "⏱️", tada: "🎉", timer_clock: "⏲️",
+  question: "❓", rotating_light: "🚨", scales: "⚖️", scroll: "📜", shield: "🛡️", stopwatch: "⏱️", tada: "🎉", timer_clock: "⏲️",
   unlock: "🔓", warning: "⚠️", wave: "👋", white_check_mark: "✅", wrench: "🔧", x: "❌",
   large_green_circle: "🟢", red_circle: "🔴", white_circle: "⚪", large_yellow_circle: "🟡",
 };

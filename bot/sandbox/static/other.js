@@ -51,7 +51,8 @@ const MOODS = { succeeded: "good", granted: "good", failed: "bad", denied: "bad"
 
 function event(each, world) {
   const by = each.team_id === "cli" ? `${each.user_id} on a terminal` : world.name(each.user_id) ?? (each.user_id || "system");
-  const whom = each.detail.pattern ? `${world.name(each.detail.user) ?? each.detail.user} may rotate ${each.detail.pattern}` : null;
+  const may = each.detail.role === "audit" ? "may read everything" : `may rotate ${each.detail.pattern}`;
+  const whom = each.detail.pattern ? `${world.name(each.detail.user) ?? each.detail.user} ${may}` : null;
   const last = each.action.split(".").at(-1);
   const facts = Object.entries({ rotation: each.rotation_id, by: `${each.user_id} ${each.team_id}`.trim(), ...each.detail }).filter(([, value]) => value !== null && value !== "");
   return h("li", { "data-action": each.action },

@@ -1,0 +1,11 @@
+"""Text that people typed, in a form that every database stores."""
+
+import re
+
+# PostgreSQL takes neither NUL nor lone surrogates; no reason and no note needs any other control character.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Replace what no database stores by the replacement character, and other white space by blanks."""
+    return re.sub(r"[\t\n]", " ", _UNSTORABLE.sub("\ufffd", text))

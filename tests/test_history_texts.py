@@ -1,0 +1,382 @@
+"""What people ask of history is read, and what it holds is shown, whatever is in it."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block as SdkBlock
+
+from bot.errors import DatabaseUnavailable, Refused, UsageError
+from bot.history import Asked, Ending, Home, Key, Page, Query, Story
+from bot.models import (
+    Action,
+    Actor,
+    ChannelId,
+    Event,
+    Grant,
+    GrantId,
+    GroupName,
+    Head,
+    Organization,
+    Recorded,
+    Role,
+    Rotation,
+    RotationId,
+    State,
+    TeamId,
+    UserId,
+)
+from bot.sandbox.blocks import problems, problems_of_view
+from bot.slack import bookmarks, homes, pages, stories
+from bot.slack.blocks import VALUE_LIMIT, Block
+from bot.slack.bookmarks import Bookmark
+from bot.slack.queries import ImpossibleDays, SaidTwice, UnknownWord, Wanted, parse
+from bot.slack.wording import ACTIONS, OUTCOMES, lasted
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+READER = UserId("U0ALICE01")
+ALICE = Actor(TeamId("T012AB3CD"), READER)
+BOB = UserId("U0B0B0002")
+HEAD = Head(12, "5f" * 32)
+HOSTILE = [
+    "<!channel>", "<https://evil.example|ledger>", "<@U0ALICE01|bob>", "`x`", "*b*", "&amp;", "```", "a\x00b", "",
+    "\u202eevil", "\u2066\u200b\ufeff", "שלום", "x" * 10_000, "💥" * 10_000, "<" * 10_000, "\n" * 3000,
+]  # fmt: skip
+OURS = re.compile(r"<@[UW][A-Z0-9]+>|<#[CG][A-Z0-9]+>|<!date\^[0-9]+\^\{date_short_pretty} \{\w+}\|[-0-9: UTC]+>")
+TREACHEROUS = re.compile("[\x00\u200b\u202e\u2066\ufeff]")
+
+hostile = st.one_of(st.text(), st.sampled_from(HOSTILE))
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds it
+actors = st.builds(Actor, st.builds(TeamId, hostile), st.builds(UserId, hostile | st.just(READER)))
+judged = st.sampled_from([None, State.SUCCEEDED, State.FAILED])
+keys = st.builds(Key, moments, hostile)
+asked = st.builds(
+    Asked,
+    key=keys,
+    actor=actors,
+    group=st.none() | st.builds(GroupName, hostile),
+    ending=st.sampled_from(Ending),
+    reason=hostile,
+    explanation=hostile,
+    seconds=st.none() | st.floats(0, 1e9),
+    rotation_id=st.none() | st.builds(RotationId, hostile),
+    resolved_as=judged,
+)
+read_pages = st.builds(
+    Page, st.lists(asked, max_size=12), st.none() | keys, st.none() | keys, narrowed=st.none() | hostile
+)
+rotations = st.builds(
+    Rotation,
+    id=st.builds(RotationId, hostile),
+    organization=st.builds(Organization, hostile),
+    group=st.builds(GroupName, hostile),
+    requester=actors,
+    channel_id=st.builds(ChannelId, hostile | st.sampled_from(["C0INCIDENT", "D0BOB"])),
+    reason=hostile,
+    state=st.sampled_from(State),
+    requested_at=moments,
+    expires_at=moments,
+    resolved_as=judged,
+)
+details = st.dictionaries(hostile, hostile | st.integers() | st.lists(hostile, max_size=2), max_size=5)
+events = st.builds(
+    Event,
+    action=st.sampled_from(Action),
+    actor=actors,
+    organization=st.builds(Organization, hostile),
+    detail=details,
+)
+recorded = st.builds(Recorded, st.integers(1), moments, events, hostile, hostile)
+grants = st.builds(
+    Grant,
+    id=st.builds(GrantId, st.integers(1)),
+    actor=actors,
+    pattern=hostile,
+    until=st.none() | moments,
+    note=hostile,
+    granted_at=moments,
+    granted_by=actors,
+    role=st.sampled_from(Role),
+)
+wanteds = st.builds(
+    Wanted,
+    group=st.none() | st.builds(GroupName, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")),
+    person=st.none() | st.just(BOB),
+    outcome=st.none() | st.sampled_from(Ending),
+    period=st.sampled_from([None, "24h", "7d", "9999w", "2026-10-01", "2026-10-01..2026-10-31", "..2026-10-31"]),
+)
+known_keys = st.builds(Key, moments, st.from_regex(r"\A(#[0-9]{1,18}|[0-9a-z]{13})\Z"))
+bookmarked = st.builds(Bookmark, wanteds, st.none() | known_keys, st.none() | known_keys)
+
+
+def many(one: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Draw a few, and repeat them up to a thousand times."""
+    return st.builds(lambda few, times: few * times, st.lists(one, max_size=3), st.sampled_from([1, 4, 400]))
+
+
+def texts(part: object) -> Iterator[tuple[str, str]]:
+    """Find what is shown: mrkdwn or plain text, and the text."""
+    if isinstance(part, list):
+        for each in part:
+            yield from texts(each)
+    elif isinstance(part, dict):
+        if part.get("type") in {"mrkdwn", "plain_text"} and isinstance(part.get("text"), str):
+            yield part["type"], part["text"]
+        yield from texts(list(part.values()))
+
+
+def inert(blocks: list[Block]) -> bool:
+    """Say whether no foreign text became a mention, a link, a broadcast or a trick, and Slack's own models agree."""
+    shown = list(texts(blocks))
+    live = [text for kind, text in shown if kind == "mrkdwn" and re.search("[<>]", OURS.sub("", text))]
+    tricks = [text for _, text in shown if TREACHEROUS.search(text)]
+    again = [each.to_dict() for each in SdkBlock.parse_all(blocks)]
+    return (live, tricks, again) == ([], [], blocks)
+
+
+def ask(text: str) -> Wanted | None:
+    return parse(text, READER)
+
+
+@pytest.mark.parametrize("text", ["help", " HELP ", "--help", "?"])
+def test_help_asks_for_help(text: str) -> None:
+    assert ask(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", Wanted()),
+        ("payments", Wanted(group=GroupName("payments"))),
+        ("<@U0B0B0002|bob>", Wanted(person=BOB)),
+        ("<@U0B0B0002|bob the builder>", Wanted(person=BOB)),
+        ("<@U0B0B0002>", Wanted(person=BOB)),
+        ("U0B0B0002", Wanted(person=BOB)),
+        ("me", Wanted(person=READER)),
+        ("Failed", Wanted(outcome=Ending.FAILED)),
+        ("group:failed", Wanted(group=GroupName("failed"))),
+        ("group:7d failed", Wanted(group=GroupName("7d"), outcome=Ending.FAILED)),
+        ("WAREHOUSE", Wanted(group=GroupName("WAREHOUSE"))),
+        ("7d denied <@U0B0B0002|bob> payments", Wanted(GroupName("payments"), BOB, Ending.DENIED, "7d")),
+        ("payments  2026-10-01..2026-10-31", Wanted(group=GroupName("payments"), period="2026-10-01..2026-10-31")),
+    ],
+)
+def test_the_words_are_read_in_any_order(text: str, wanted: Wanted) -> None:
+    assert ask(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("period", "since", "until"),
+    [
+        ("24h", NOW - timedelta(days=1), None),
+        ("7d", NOW - timedelta(days=7), None),
+        ("2w", NOW - timedelta(days=14), None),
+        ("2026-10-01", datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 2, tzinfo=UTC)),
+        ("2026-10-01..2026-10-31", datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-10-01..", datetime(2026, 10, 1, tzinfo=UTC), None),
+        ("..2026-10-31", None, datetime(2026, 11, 1, tzinfo=UTC)),
+    ],
+)
+def test_days_are_utc_and_the_last_is_included(period: str, since: datetime | None, until: datetime | None) -> None:
+    wanted = ask(period)
+
+    assert wanted is not None
+    assert wanted.query(NOW) == Query(since=since, until=until)
+
+
+@pytest.mark.parametrize("period", ["2026-02-30", "2026-10-31..2026-10-01", "9999-12-31", "0000-01-01.."])
+def test_days_that_cannot_be_are_refused(period: str) -> None:
+    wanted = ask(period)
+
+    assert wanted is not None
+    with pytest.raises(ImpossibleDays):
+        wanted.query(NOW)
+
+
+@pytest.mark.parametrize("text", ["payments default", "me <@U0B0B0002>", "failed unknown", "7d 2026-10-01"])
+def test_each_is_named_once_at_most(text: str) -> None:
+    with pytest.raises(SaidTwice):
+        ask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["@bob", "<!channel>", "<#C0AUDIT|audit>", "<https://evil.example|payments>", "..", "a/b", "💥", "\u202epay", "`x`",
+     "pay\x00", "&lt;b&gt;", "group:", "group:<!here>", "x" * 65, "\u0667d", "<@U0B0B0002", "7d;--"],
+)  # fmt: skip
+def test_what_means_nothing_is_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(UnknownWord, match="Word 2 is") as refused:
+        ask(f"payments {text} failed")
+
+    assert text not in str(refused.value)
+    assert inert(list(pages.unreadable(refused.value).blocks))
+
+
+@given(hostile)
+def test_reading_words_never_fails_otherwise(text: str) -> None:
+    try:
+        wanted = ask(text)
+    except UsageError:
+        return
+    if wanted is not None:
+        assert bookmarks.read(bookmarks.write(Bookmark(wanted))).wanted == wanted
+
+
+@given(bookmarked)
+def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Bookmark) -> None:
+    written = bookmarks.write(bookmark)
+
+    assert bookmarks.read(written) == bookmark
+    assert len(written) <= VALUE_LIMIT
+
+
+json_values = st.recursive(
+    st.none() | st.integers() | st.text() | st.just(NOW.isoformat()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "group", "before"]), inner),
+)
+FIELDS = ["group", "person", "outcome", "period", "before", "after"]
+
+
+@given(
+    st.one_of(
+        hostile,
+        st.sampled_from(["[" * 1999, '{"outcome":[]}', '{"before":["0001-01-01T00:00:00+14:00","x"]}', "1" * 1999]),
+        st.dictionaries(st.sampled_from(FIELDS), json_values).map(json.dumps),
+    )
+)
+def test_a_forged_bookmark_is_refused_or_asks_for_what_anybody_may_ask_for(text: str) -> None:
+    try:
+        bookmark = bookmarks.read(text)
+    except UsageError:
+        return
+    assert bookmarks.read(bookmarks.write(bookmark)) == bookmark
+    assert all(
+        key is None or re.fullmatch(r"#[0-9]{1,18}|[\w-]{1,64}", key.id) for key in (bookmark.before, bookmark.after)
+    )
+
+
+@given(read_pages, wanteds)
+def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: Wanted) -> None:
+    message = pages.page(page, wanted)
+
+    assert problems(list(message.blocks)) == []
+    assert inert(list(message.blocks))
+    assert not re.search("[<>]", OURS.sub("", message.text))
+
+
+@given(rotations, many(recorded))
+def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows: list[Recorded]) -> None:
+    modal = stories.told(Story(rotation, rows))
+
+    assert problems_of_view(modal) == []
+    assert inert(modal["blocks"])
+
+
+@given(
+    st.builds(
+        Home,
+        page=read_pages,
+        pending=many(rotations),
+        patterns=many(hostile),
+        allowlist=st.none() | many(grants),
+        groups=many(st.builds(GroupName, hostile)) | st.just([GroupName(f"g{number}") for number in range(1000)]),
+        head=st.just(HEAD),
+    ),
+    bookmarked,
+    hostile,
+)
+def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Bookmark, notice: str) -> None:
+    view = homes.shown(home, bookmark, notice)
+
+    assert problems_of_view(view) == []
+    assert inert(view["blocks"])
+    assert bookmarks.read(view["private_metadata"]) == bookmark
+
+
+@pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("`What`?")])
+def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnavailable | UsageError) -> None:
+    wanted = Wanted(group=GroupName("payments"))
+    tab = homes.unreadable(error, Bookmark(wanted))
+
+    assert problems_of_view(tab) == problems_of_view(stories.untold(error)) == problems_of_view(stories.loading()) == []
+    for blocks in (tab["blocks"], stories.untold(error)["blocks"], list(pages.unreadable(error).blocks)):
+        assert inert(blocks)
+    assert problems(list(pages.usage().blocks)) == problems(list(pages.not_opened().blocks)) == []
+    assert inert(list(pages.usage().blocks))
+
+
+@pytest.mark.parametrize("text", ["💥" * 10_000, "<" * 10_000, "x " * 5000])
+def test_the_most_of_everything_fits(text: str) -> None:
+    who, group = Actor(ALICE.team_id, UserId(text)), GroupName(text)
+    request = Rotation(
+        RotationId(text[:64]), Organization(text), group, who, ChannelId(text), text, State.UNKNOWN, NOW, NOW
+    )
+    row = Recorded(1, NOW, Event(Action.REQUESTED, who, request.organization, detail={text: text}), text, text)
+    one = Asked(Key(NOW, text), who, group, Ending.DENIED, text, text, 1.0, request.id)
+    grant = Grant(GrantId(1), who, text, NOW, text, NOW, who)
+    names = [GroupName(f"{number:064}") for number in range(1000)]
+    bookmark = Bookmark(Wanted(GroupName("g" * 64), BOB, Ending.UNKNOWN, "7d"), Key(NOW, "a" * 64))
+    home = Home(
+        Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
+    )
+
+    assert problems_of_view(homes.shown(home, bookmark, text)) == []
+    assert problems_of_view(stories.told(Story(request, [row] * 1000))) == []
+    assert problems(list(pages.page(home.page, bookmark.wanted).blocks)) == []
+
+
+def test_every_action_and_every_outcome_has_words() -> None:
+    assert set(ACTIONS) == set(Action)
+    assert set(OUTCOMES) == set(Ending)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 s"),
+        (0.42, "0.4 s"),
+        (9.7, "10 s"),
+        (59, "59 s"),
+        (65, "1 min 5 s"),
+        (3599.6, "1 h 0 min"),
+        (90_061, "1 d 1 h"),
+    ],
+)
+def test_durations_are_said_in_their_two_largest_units(seconds: float, words: str) -> None:
+    assert lasted(seconds) == words
+
+
+def test_what_was_judged_stays_unknown() -> None:
+    one = Asked(Key(NOW, "a"), ALICE, GroupName("payments"), Ending.UNKNOWN, "", "", resolved_as=State.FAILED)
+    shown = [text for _, text in texts(list(pages.page(Page([one], None, None), Wanted()).blocks))]
+
+    assert ":warning: *unknown*, judged *failed* · `payments`" in shown
+
+
+def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
+    rotation = Rotation(
+        RotationId("a"), Organization("acme"), GroupName("payments"), ALICE, ChannelId("C0INCIDENT"), "",
+        State.FAILED, NOW, NOW,
+    )  # fmt: skip
+    rows = [Recorded(seq, NOW, Event(Action.DENIED, ALICE, rotation.organization), "", "") for seq in range(1, 100)]
+    shown = "".join(text for _, text in texts(stories.told(Story(rotation, rows))["blocks"]))
+
+    assert re.findall(r"Row (\d+)", shown) == [str(seq) for seq in (*range(1, 11), *range(90, 100))]
+    assert "… 79 more rows …" in shown
+
+
+def test_menus_show_anew_whatever_was_chosen() -> None:
+    home = Home(Page([], None, None), [], ["*"], None, [GroupName("payments")], HEAD)
+    views = [
+        homes.shown(home, Bookmark(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))
+    ]
+    menus = [next(block for block in view["blocks"] if "block_id" in block) for view in views]
+
+    assert len({menu["block_id"] for menu in menus}) == 3  # under the same id Slack would keep the old choice
+    assert [menu["elements"][0]["initial_option"]["value"] for menu in menus] == ["*", "payments", "old"]
+    assert all(menu["elements"][0]["initial_option"] in menu["elements"][0]["options"] for menu in menus)
