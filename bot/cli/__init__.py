@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import allow, audit, sandbox, serving
+from bot.cli import allow, audit, doctor, resolve, sandbox, serving, stats
 from bot.errors import BotError, SettingsError, UsageError
 
 app = typer.Typer(
@@ -19,8 +19,11 @@ app = typer.Typer(
 )
 app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)
+app.command("doctor")(doctor.doctor)
 app.command("sandbox")(sandbox.sandbox)
 app.add_typer(allow.app, name="allow")
+audit.app.command("resolve")(resolve.resolve)
+audit.app.command("stats")(stats.stats)
 app.add_typer(audit.app, name="audit")
 
 

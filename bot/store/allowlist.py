@@ -85,9 +85,12 @@ class SqlGrants:
 
         return await self._database.write(work)
 
-    async def revoke(self, actor: Actor, pattern: str | None, event: Event) -> Sequence[Grant]:
-        """Mark the actor's grants (with that pattern, or all) as revoked; one event for each."""
+    async def revoke(
+        self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
+    ) -> Sequence[Grant]:
+        """Mark the actor's grants (with that pattern, of that role, or all) as revoked; one event for each."""
         statement = _REVOKE if pattern is None else _REVOKE.where(allowlist.c.pattern == pattern)
+        statement = statement if role is None else statement.where(allowlist.c.role == str(role))
         columns = {
             "of_team": actor.team_id,
             "of_user": actor.user_id,
@@ -98,7 +101,7 @@ class SqlGrants:
         def work(connection: Connection) -> Sequence[Grant]:
             rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
-                detail = {**event.detail, "grant": row.id, "pattern": row.pattern}
+                detail = {**event.detail, "grant": row.id, "role": row.role, "pattern": row.pattern}
                 record(connection, self._seal, replace(event, detail=detail))
             return [_grant(row) for row in rows]
 

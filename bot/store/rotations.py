@@ -1,6 +1,7 @@
 """Rotations in SQL: every move is one conditional UPDATE, and commits together with its audit event."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, text, update
@@ -78,8 +79,15 @@ _CLAIM = (
     .values(state=str(State.ROTATING), started_at=database_now(), lease_until=database_later("in_seconds"))
     .returning(rotations)
 )
-_MOVE = _CHANGE.values(ended_at=database_now(), lease_until=None).returning(rotations)
+# A late truth ends what a person judged while the outcome was unknown; the trail keeps both.
+_MOVE = _CHANGE.values(ended_at=database_now(), lease_until=None, resolved_as=None).returning(rotations)
 _MOVE_CLAIMED = _MOVE.where(_columns.claim == bindparam("of_claim"))
+_UNKNOWN = (
+    _GET.where(_columns.state == State.UNKNOWN)
+    .where(_columns.resolved_as.is_distinct_from(bindparam("judged")))
+    .with_for_update()
+)
+_RESOLVE = _CHANGE.returning(rotations)
 # On PostgreSQL the lock keeps the grant from being revoked until the transaction ends.
 _STILL_HOLDS = (
     select(allowlist.c.id)
@@ -116,7 +124,7 @@ class SqlRotations:
             last = connection.execute(_LAST, group).first()
             row = connection.execute(_OPEN, columns).one()
             record(connection, self._seal, draft.event)
-            return _rotation(row), None if last is None else _rotation(last)
+            return rotation_of(row), None if last is None else rotation_of(last)
 
         return await self._database.write(work)
 
@@ -137,7 +145,7 @@ class SqlRotations:
             if row is None:
                 return None
             record(connection, self._seal, event)
-            return _rotation(row)
+            return rotation_of(row)
 
         return await self._alone(work, event)
 
@@ -158,7 +166,24 @@ class SqlRotations:
                 return None
             post(connection, rotation_id, _errands(to))
             record(connection, self._seal, event)
-            return _rotation(row)
+            return rotation_of(row)
+
+        return await self._database.write(work)
+
+    async def resolve(self, rotation_id: RotationId, judged: State, event: Event) -> Rotation | None:
+        """Keep what a person judges an unknown to have been, and leave word for the channel; the state stays."""
+        chosen = self._change(rotation_id, State.UNKNOWN)
+
+        def work(connection: Connection) -> Rotation | None:
+            before = connection.execute(_UNKNOWN, {**chosen, "judged": str(judged)}).first()
+            if before is None:
+                return None
+            facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
+            row = connection.execute(_RESOLVE, {**chosen, "resolved_as": str(judged), "detail": facts}).one()
+            post(connection, rotation_id, (Errand.ANNOUNCEMENT,))
+            instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
+            record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
+            return rotation_of(row)
 
         return await self._database.write(work)
 
@@ -166,7 +191,7 @@ class SqlRotations:
         """Read what is past its expiry or its lease by the database's clock, oldest first."""
         chosen = {"of_organization": self._organization}
         return await self._database.read(
-            lambda connection: [_rotation(row) for row in connection.execute(_OVERDUE, chosen)]
+            lambda connection: [rotation_of(row) for row in connection.execute(_OVERDUE, chosen)]
         )
 
     async def _alone(self, work: Work[Rotation | None], event: Event) -> Rotation | None:
@@ -186,7 +211,7 @@ class SqlRotations:
 
         def work(connection: Connection) -> Rotation | None:
             row = connection.execute(query, parameters).first()
-            return None if row is None else _rotation(row)
+            return None if row is None else rotation_of(row)
 
         return await self._database.read(work)
 
@@ -198,7 +223,8 @@ def _errands(to: State) -> tuple[Errand, ...]:
     return (Errand.CARD, Errand.ANNOUNCEMENT) if to in _ANNOUNCED else (Errand.CARD,)
 
 
-def _rotation(row: Row[Any]) -> Rotation:
+def rotation_of(row: Row[Any]) -> Rotation:
+    """Read a rotation from its row."""
     return Rotation(
         id=RotationId(row.id),
         organization=Organization(row.organization),

@@ -1,0 +1,115 @@
+"""What the bot's role in PostgreSQL, made by the script in the docs, cannot do, whoever holds its password."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege, RestrictViolation
+from sqlalchemy import make_url
+
+from bot.store.migrations import migrate
+from tests.postgres import binaries
+from tests.roles import BOT, OWNER, owned, restricted
+
+FORBIDDEN = (
+    "UPDATE audit_events SET user_id = 'U0NOBODY'",
+    "UPDATE audit_events SET seq = seq",
+    "DELETE FROM audit_events",
+    "TRUNCATE audit_events",
+    "INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (seq) DO UPDATE SET user_id = 'U0NOBODY'",
+    "MERGE INTO audit_events AS old USING audit_events AS new ON old.seq = new.seq WHEN MATCHED THEN DELETE",
+    "SELECT * FROM audit_events FOR UPDATE",
+    "LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE",
+    "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+    "ALTER TABLE audit_events ALTER COLUMN detail SET DEFAULT '{}'",
+    "ALTER TABLE audit_events RENAME TO elsewhere",
+    "ALTER TABLE audit_events OWNER TO CURRENT_USER",
+    "DROP TRIGGER audit_events_no_delete ON audit_events",
+    "CREATE TRIGGER mine BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION turso_rotate_refuse()",
+    "CREATE RULE mine AS ON INSERT TO audit_events DO INSTEAD NOTHING",
+    "DROP TABLE audit_events CASCADE",
+    "DROP INDEX ix_audit_events_all",
+    "SET session_replication_role = replica",
+    "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",
+    "ALTER FUNCTION turso_rotate_take_turn() SET search_path = pg_temp",
+    "DROP FUNCTION turso_rotate_take_turn()",
+    "INSERT INTO allowlist (team_id) VALUES ('T012AB3CD')",
+    "UPDATE allowlist SET revoked_at = NULL, revoked_by_team = NULL, revoked_by_user = NULL",
+    "UPDATE allowlist SET until = NULL, role = 'rotate'",
+    "DELETE FROM allowlist",
+    "TRUNCATE allowlist",
+    "SELECT nextval('allowlist_id_seq')",
+    "UPDATE rotations SET reason = 'nothing'",
+    "UPDATE rotations SET user_id = 'U0NOBODY'",
+    "DELETE FROM rotations",
+    "TRUNCATE rotations CASCADE",
+    "UPDATE outbox SET rotation_id = 'another'",
+    "TRUNCATE outbox",
+    "SELECT setval('outbox_id_seq', 1)",
+    "UPDATE alembic_version SET version_num = '0001'",
+    "CREATE TABLE mine (id integer)",
+    "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA mine",
+    f"SET ROLE {OWNER}",
+    f"GRANT {OWNER} TO {BOT}",
+    "ALTER ROLE CURRENT_USER SUPERUSER",
+    "COPY audit_events TO PROGRAM 'cat'",
+)
+A_GRANT = (
+    "INSERT INTO allowlist (team_id, user_id, pattern, note, granted_at, granted_by_team, granted_by_user, role) "
+    "VALUES ('T012AB3CD', 'U0ALICE01', 'payments', '', now(), 'cli', 'root', 'rotate')"
+)
+AN_EVENT = (
+    "INSERT INTO audit_events (seq, at, action, team_id, user_id, organization, detail, prev_hash, hash) "
+    "VALUES (1, now(), 'rotation.denied', 'T012AB3CD', 'U0MALL003', 'acme', '{}', repeat('0', 64), repeat('1', 64))"
+)
+
+
+@pytest.fixture
+def owner_url(postgres_url: str) -> str:
+    url = owned(postgres_url)
+    migrate(make_url(url).set(drivername="postgresql+psycopg"))
+    return url
+
+
+@pytest.fixture
+def psql(request: pytest.FixtureRequest) -> Path:
+    return binaries(request.config.getoption("--postgres")) / "psql"
+
+
+def test_law_6_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: str, psql: Path) -> None:
+    with psycopg.connect(owner_url) as owner:
+        owner.execute(A_GRANT)
+        owner.execute(AN_EVENT)
+    bot_url = restricted(owner_url, psql)
+
+    assert [statement for statement in FORBIDDEN if not refused(bot_url, statement)] == []
+    assert refused(bot_url, "UPDATE allowlist SET id = id", by=RestrictViolation)
+    assert refused(bot_url, "UPDATE allowlist SET id = 7", by=RestrictViolation)
+
+
+def test_law_6_rights_from_before_do_not_stay(owner_url: str, psql: Path) -> None:
+    bot_url = restricted(owner_url, psql)
+    with psycopg.connect(owner_url) as owner:
+        owner.execute(f"GRANT ALL ON audit_events, allowlist TO PUBLIC, {BOT}")
+        owner.execute(f"GRANT UPDATE (user_id) ON audit_events TO {BOT}")
+        owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    before = [statement for statement in FORBIDDEN if not refused(bot_url, statement)]
+    restricted(owner_url, psql)
+
+    assert len(before) > 5  # or it was not shown that anything was taken away
+    assert [statement for statement in FORBIDDEN if not refused(bot_url, statement)] == []
+
+
+def refused(url: str, statement: str, by: type[psycopg.Error] = InsufficientPrivilege) -> bool:
+    """Say whether PostgreSQL refuses a statement, and takes back what it did otherwise."""
+    with psycopg.connect(url) as connection:
+        try:
+            connection.execute(statement)
+        except by:
+            return True
+        except psycopg.Error:
+            return False
+        finally:
+            connection.rollback()
+    return False
