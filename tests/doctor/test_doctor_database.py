@@ -1,0 +1,191 @@
+"""What the doctor finds in the database, on both kinds."""
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from bot.chain import UNKEYED
+from bot.sandbox.turso import LocalTurso
+from bot.store.migrations import downgrade, migrate
+from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor, load_url
+from tests.store import shell
+
+OF_THE_ROWS = ["database.guards", "audit.seal", "allowlist.anybody", "allowlist.expired", "allowlist.people"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give a database of each kind, as for all tests; the other stories here do with a file."""
+    return f"sqlite:///{tmp_path / 'test.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def url(database_url: str) -> URL:
+    return load_url(database_url)
+
+
+async def test_a_healthy_deployment(doctor: Doctor, book: Book) -> None:
+    await book.asks(ALICE)
+    before = await book.rows()
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (0, [])
+    assert report.states("skipped") == ["turso.rights"]
+    assert report.error == ""
+    assert (before, await book.rows()) == (2, 2)
+
+
+async def test_the_tables_of_an_older_version(doctor: Doctor, url: URL) -> None:
+    downgrade(url, "0001")
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["database.schema"])
+    assert report["database.schema"]["mend"] == "turso-rotate migrate"
+    assert {report[check]["state"] for check in OF_THE_ROWS} == {"skipped"}
+    assert report["database.reachable"]["state"] == "ok"
+
+
+async def test_a_database_without_tables(doctor: Doctor, url: URL) -> None:
+    downgrade(url, "base")
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["database.schema"])
+    assert report["database.schema"]["mend"] == "turso-rotate migrate"
+
+
+async def test_the_tables_of_a_newer_version(doctor: Doctor, url: URL) -> None:
+    shell.run(url, "UPDATE alembic_version SET version_num = '9999'")
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["database.schema"])
+    assert "Install the version that migrated it" in report["database.schema"]["mend"]
+
+
+async def test_a_missing_guard(doctor: Doctor, url: URL) -> None:
+    on = " ON allowlist" if url.get_backend_name() == "postgresql" else ""
+    shell.run(url, f"DROP TRIGGER allowlist_no_delete{on}")
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["database.guards"])
+    assert "allowlist_no_delete" in report["database.guards"]["found"]
+    assert "docs/doctor.md" in report["database.guards"]["mend"]
+
+
+async def test_no_audit_key(doctor: Doctor, book: Book) -> None:
+    for _ in range(5):  # the newest rows are all that is looked at
+        await Book(book.database, UNKEYED).asks(ALICE)
+    report = await doctor(AUDIT_KEY="")
+
+    assert (report.code, report.complaints) == (0, ["audit.key"])
+    assert "openssl rand" in report["audit.key"]["mend"]
+
+
+async def test_another_audit_key(doctor: Doctor) -> None:
+    report = await doctor(AUDIT_KEY="the-key-of-another-trail")
+
+    assert (report.code, report.complaints) == (1, ["audit.seal"])
+    assert "audit verify" in report["audit.seal"]["mend"]
+
+
+async def test_a_replica_without_the_audit_key(doctor: Doctor, book: Book) -> None:
+    await Book(book.database, UNKEYED).asks(ALICE)
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (0, ["audit.seal"])
+    assert "Row 2 of the audit trail is sealed without a key" in report["audit.seal"]["found"]
+
+
+async def test_a_row_that_was_taken_out(doctor: Doctor, book: Book, url: URL) -> None:
+    await book.asks(ALICE)
+    await book.asks(ALICE)
+    on = " ON audit_events" if url.get_backend_name() == "postgresql" else ""
+    shell.run(url, f"DROP TRIGGER audit_events_no_delete{on}", "DELETE FROM audit_events WHERE seq = 2")
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["database.guards", "audit.seal"])
+    assert "Row 3" in report["audit.seal"]["found"]
+
+
+class TestSqlite:
+    @pytest.fixture
+    def database_url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'test.db'}"
+
+    async def test_a_file_that_is_not_there_is_not_made(self, doctor: Doctor) -> None:
+        report = await doctor(DATABASE_URL="sqlite:///elsewhere.db")
+
+        assert (report.code, report.complaints) == (1, ["database.reachable"])
+        assert "There is no file elsewhere.db" in report["database.reachable"]["found"]
+        assert not (doctor.folder / "elsewhere.db").exists()
+
+    async def test_a_file_that_is_no_database(self, doctor: Doctor) -> None:
+        (doctor.folder / "letter.db").write_text("Dear database, " * 100)
+        report = await doctor(DATABASE_URL="sqlite:///letter.db")
+
+        assert (report.code, report.complaints) == (1, ["database.reachable"])
+
+    async def test_a_guard_is_put_back_as_the_docs_say(self, doctor: Doctor, url: URL, tmp_path: Path) -> None:
+        (query,) = re.findall(r'sqlite3 fresh.db "(.+)" \|', DOCS)
+        migrate(load_url(f"sqlite:///{tmp_path / 'fresh.db'}"))
+        with contextlib.closing(sqlite3.connect(tmp_path / "fresh.db")) as fresh:
+            made = [sql for (sql,) in fresh.execute(query)]
+        shell.run(url, "DROP TRIGGER audit_events_no_update")
+        broken = await doctor()
+        shell.run(url, *made)
+        mended = await doctor()
+
+        assert len(made) == 1
+        assert broken.complaints == ["database.guards"]
+        assert mended.complaints == []
+
+
+class TestPostgresql:
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    async def test_a_server_that_is_away(self, doctor: Doctor, url: URL) -> None:
+        away = url.set(port=1, password="a-password-of-the-database").render_as_string(hide_password=False)
+        report = await doctor(DATABASE_URL=away)
+
+        assert (report.code, report.complaints) == (1, ["database.reachable"])
+        assert report["database.clock"]["state"] == "skipped"
+        assert "DATABASE_URL" in report["database.reachable"]["mend"]
+
+    async def test_a_guard_that_is_switched_off_is_switched_on_as_the_docs_say(self, doctor: Doctor, url: URL) -> None:
+        (again,) = re.findall(r"`(ALTER TABLE .+ ENABLE ALWAYS TRIGGER \w+)`", DOCS)
+        shell.run(url, "ALTER TABLE audit_events DISABLE TRIGGER audit_events_no_update")
+        broken = await doctor()
+        shell.run(url, again)
+        mended = await doctor()
+
+        assert (broken.complaints, mended.complaints) == (["database.guards"], [])
+
+    @pytest.mark.parametrize(("seconds", "state"), [(100, "warning"), (-200, "failure")])
+    async def test_the_databases_clock(self, doctor: Doctor, url: URL, seconds: int, state: str) -> None:
+        shell.run(
+            url,
+            "CREATE FUNCTION public.statement_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+            f"$$ SELECT pg_catalog.clock_timestamp() + interval '{seconds} seconds' $$",
+            f"ALTER DATABASE {url.database} SET search_path = public, pg_catalog",
+        )
+        report = await doctor()
+
+        assert (report.code, report["database.clock"]["state"]) == (int(state == "failure"), state)
+        assert report["slack.clock"]["state"] == report["turso.clock"]["state"] == "ok"
+
+    async def test_its_own_database_in_a_group_it_may_rotate(self, doctor: Doctor, turso: LocalTurso, url: URL) -> None:
+        turso.organization.hosts["ledger"] = str(url.host)
+        of_the_group = await doctor()
+        of_the_organization = await doctor(TURSO_GROUP_TOKENS="", TURSO_API_TOKEN=WHOLE)
+        turso.organization.hosts["ledger"] = "ledger.example"
+        elsewhere = await doctor()
+
+        assert (of_the_group.code, of_the_group.complaints) == (1, ["turso.lockout"])
+        assert "its own audit trail in payments" in of_the_group["turso.lockout"]["found"]
+        assert of_the_organization["turso.lockout"]["state"] == "failure"
+        assert elsewhere["turso.lockout"]["state"] == "ok"
