@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import aiohttp
 import structlog
@@ -14,69 +15,53 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__
 from bot.config import Settings
+from bot.doctor import start
 from bot.errors import DatabaseError
-from bot.models import Actor, ChannelId, Organization
+from bot.metrics import Metrics
+from bot.models import Actor, ChannelId, Organization, Role
+from bot.observed import ObservedDatabase, ObservedHistory, ObservedRotations, Telemetry
+from bot.reading import History
 from bot.rotations import Rotations
 from bot.slack.bolt import Identity, build_app, identify
 from bot.slack.courier import Courier
 from bot.slack.endpoint import Endpoint
+from bot.slack.hometab import HomeListeners
 from bot.slack.listeners import Listeners
+from bot.slack.reading import HistoryListeners
 from bot.slack.replies import Reply
 from bot.slack.sockets import Sockets, open_sockets
 from bot.steps import Rules
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
+from bot.store.backlog import SqlBacklog
 from bot.store.database import Database, open_database
+from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
+from bot.sweeper import Sweeper
+from bot.tracing import tracing
 from bot.turso import TursoClient
 from bot.web import build_site, serving
 from bot.work import Work
 
 SHUTDOWN_SECONDS = 25.0
 """How long rotations in flight may take to finish after SIGTERM; Kubernetes kills after 30."""
-TIDY_SECONDS = 1.0
 _SLACK_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
 
 class Bot:
-    """The running bot: what came in through Slack is handed to the use cases, and what is left behind is tidied."""
+    """The running bot: what comes in through Slack is handed to the use cases, and what is left behind is swept up."""
 
-    def __init__(self, database: Database, rotations: Rotations, courier: Courier) -> None:
-        self.work = Work()
+    def __init__(self, database: Database, sweeper: Sweeper, telemetry: Telemetry) -> None:
+        metrics = telemetry.metrics
+        self.work = Work(within=telemetry.tracing.span, refused=metrics.refused)
+        self.sweeper = sweeper
         self.sockets: Sockets | None = None
         self._database = database
-        self._rotations = rotations
-        self._courier = courier
-        self._well = True
-
-    async def tidy(self) -> None:
-        """Settle what is overdue and tell whom it concerns; a database that is away is waited for."""
-        try:
-            for rotation in await self._rotations.tidy():
-                log.info("settled", rotation=rotation.id, state=str(rotation.state))
-                await self._courier.tell(rotation)
-            await self._courier.run_due()
-        except DatabaseError as error:
-            if self._well:
-                log.error("database away", why=str(error))  # noqa: TRY400 - it says all there is to know
-            self._well = False
-        else:
-            if not self._well:
-                log.info("database back")
-            self._well = True
-
-    async def keep_tidy(self) -> None:
-        """Tidy for ever."""
-        while True:
-            try:
-                await self.tidy()
-            except Exception:
-                log.exception("bug while tidying")
-            await asyncio.sleep(TIDY_SECONDS)
+        metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.work))
 
     async def problems(self) -> list[str]:
         """Say what keeps the bot from working."""
@@ -88,6 +73,10 @@ class Bot:
         if self.sockets is not None and not await self.sockets.connected():
             found.append("The connection to Slack is lost.")
         return found
+
+    def _is_ready(self) -> bool:
+        """Say the same from what was seen last, without asking anybody."""
+        return self.sweeper.well and (self.sockets is None or self.sockets.well)
 
 
 async def serve(settings: Settings) -> None:
@@ -110,17 +99,20 @@ async def serve(settings: Settings) -> None:
 async def opened(settings: Settings) -> AsyncIterator[Bot]:
     """Open everything the bot needs; it serves while the context is open. Raises `BotError`."""
     async with AsyncExitStack() as stack:
-        database = open_database(settings.database_url)
+        telemetry = await _telemetry(stack, settings)
+        metrics = telemetry.metrics
+        database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
         await schema.check(database)
         slack = await _open_slack(stack, settings)
-        turso = await stack.enter_async_context(_turso(settings))
+        turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
         seal = settings.seal()
         store = SqlRotations(database, seal, organization)
         grants = SqlGrants(database, seal)
         trail = SqlTrail(database, seal)
-        rotations = Rotations(
+        rotations = ObservedRotations(
+            telemetry,
             _rules(settings, slack.identity),
             grants=grants,
             store=store,
@@ -129,21 +121,33 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
             new_id=_new_id,
         )
         courier = Courier(
-            SqlOutbox(database),
+            SqlOutbox(database, seal, organization),
             store,
+            trail,
             web=slack.web,
             reply_to=slack.reply_to,
             audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
+            metrics=metrics,
         )
-        bot = Bot(database, rotations, courier)
+        sweeper = Sweeper(rotations, courier, SqlBacklog(database, organization), metrics)
+        bot = Bot(database, sweeper, telemetry)
         stack.push_async_callback(_log_head, trail, "audit trail at stop")
         stack.push_async_callback(bot.work.finish, 0)
-        Listeners(rotations, courier, bot.work, slack.reply_to).listen(slack.app)
-        await bot.tidy()
+        read = SqlHistory(database, organization)
+        history = ObservedHistory(telemetry, slack.identity.team_id, organization, grants, read, trail)
+        _listen(slack, bot.work, rotations, courier, history)
+        await sweeper.try_sweep()
         await _announce_start(grants, slack.identity, organization)
+        _log_remarks(settings, slack.identity)
         await _log_head(trail, "audit trail at start")
-        await _open_doors(stack, settings, slack.app, bot)
+        await _open_doors(stack, settings, slack.app, bot, metrics)
         yield bot
+
+
+async def _telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetry:
+    headers = {name: value.get_secret_value() for name, value in settings.otel_exporter_otlp_headers.items()}
+    spans = tracing(settings.otel_exporter_otlp_endpoint, headers, __version__)
+    return Telemetry(Metrics(__version__), await stack.enter_async_context(spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,18 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
     return _Slack(web, session, identity, build_app(web, identity))
 
 
-def _turso(settings: Settings) -> TursoClient:
+def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Courier, history: History) -> None:
+    """Register every listener; the one for buttons that nobody knows comes last."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    HistoryListeners(history, work, web=slack.web, reply_to=slack.reply_to, now=now).listen(slack.app)
+    HomeListeners(history, rotations, courier, work, web=slack.web, now=now).listen(slack.app)
+    Listeners(rotations, courier, work, slack.reply_to).listen(slack.app)
+
+
+def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
     return TursoClient(
         organization=Organization(settings.turso_organization),
         base_url=settings.turso_api_url,
@@ -173,6 +188,7 @@ def _turso(settings: Settings) -> TursoClient:
         group_tokens={group: token.get_secret_value() for group, token in settings.turso_group_tokens.items()},
         timeout=settings.turso_timeout,
         version=__version__,
+        observe=metrics.exchanged,
     )
 
 
@@ -190,8 +206,14 @@ async def _announce_start(grants: SqlGrants, identity: Identity, organization: O
     """Say whom the bot serves, and loudly if nobody may use it."""
     log.info("starting", version=__version__, team=identity.team_id, organization=organization)
     held = await grants.all()
-    if not any(grant.in_force(held.now) for grant in held.grants):
-        log.warning("the allowlist is empty: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+    if not any(grant.role is Role.ROTATE and grant.in_force(held.now) for grant in held.grants):
+        log.warning("no grant in force: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+
+
+def _log_remarks(settings: Settings, identity: Identity) -> None:
+    """Say what should be seen to, as far as it shows without asking anybody."""
+    for finding in start.remarks(settings, identity.scopes):
+        log.warning("check-up", check=str(finding.check), found=finding.found, mend=finding.mend)
 
 
 async def _log_head(trail: SqlTrail, when: str) -> None:
@@ -202,17 +224,18 @@ async def _log_head(trail: SqlTrail, when: str) -> None:
         log.warning(when, head=None, why=str(error))
 
 
-async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot) -> None:
+async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot, metrics: Metrics) -> None:
     """Let Slack in: through Socket Mode when there is an app-level token, else over HTTP."""
     endpoint = None
     if settings.slack_app_token is not None:
-        bot.sockets = await stack.enter_async_context(open_sockets(app, settings.slack_app_token.get_secret_value()))
+        token = settings.slack_app_token.get_secret_value()
+        bot.sockets = await stack.enter_async_context(open_sockets(app, token, metrics))
     elif settings.slack_signing_secret is not None:
-        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value()).answer
-    site = build_site(bot.problems, endpoint)
+        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value(), metrics).answer
+    site = build_site(bot.problems, metrics.page, endpoint)
     port = await stack.enter_async_context(serving(site, settings.host, settings.port))
-    tidying = asyncio.ensure_future(bot.keep_tidy())
-    stack.push_async_callback(_cancel, tidying)
+    for loop in (bot.sweeper.keep_sweeping, bot.sweeper.keep_telling):
+        stack.push_async_callback(_cancel, asyncio.ensure_future(loop()))
     log.info("serving", mode="http" if endpoint else "socket", host=settings.host, port=port)
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -99,6 +99,12 @@ def _group_tokens(value: object) -> object:
     return {group: token.strip() for group, token in tokens.items()}
 
 
+def _headers(value: object) -> object:
+    """Read `name=value,…`; OTLP has the values percent-encoded."""
+    pairs = [pair.partition("=") for pair in value.split(",")] if isinstance(value, str) else []
+    return {name.strip(): unquote(secret.strip()) for name, _, secret in pairs} or value
+
+
 def _database(value: object) -> URL:
     """Give a database URL the driver that the bot uses."""
     try:
@@ -132,11 +138,7 @@ class DatabaseSettings(BaseSettings):
     """What the commands need that only look after the database: migrate, allow, audit."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        arbitrary_types_allowed=True,
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
     database_url: Annotated[URL, NoDecode, BeforeValidator(_database), Field(repr=False, exclude=True)] = URL.create(
@@ -144,7 +146,9 @@ class DatabaseSettings(BaseSettings):
     )
     audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
     slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = None
-    slack_api_url: Annotated[str, AfterValidator(_http), AfterValidator("{}/".format)] = "https://slack.com/api/"
+    slack_api_url: Annotated[str, AfterValidator(_http), AfterValidator(lambda url: f"{url}/")] = (
+        "https://slack.com/api/"
+    )
     turso_organization: Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug")] | None = None
     log_level: LogLevel = "info"
     log_format: LogFormat | None = None
@@ -187,6 +191,8 @@ class Settings(DatabaseSettings):
     audit_channel: Annotated[str, _matching(_CHANNEL, "must be a channel's id (C…), not its name")] | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_http)] | None = None
+    otel_exporter_otlp_headers: Annotated[Mapping[str, SecretStr], NoDecode, BeforeValidator(_headers)] = {}
 
     @field_validator("slack_signing_secret", mode="after")
     @classmethod

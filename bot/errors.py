@@ -23,12 +23,35 @@ Anything that is not a `BotError` is a bug: it is shown as a reference number th
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bot.models import GroupName, Rotation
 
 
+class Refusal(StrEnum):
+    """Why somebody was told no, in one of a few words for logs and metrics."""
+
+    NOT_ALLOWED = "not_allowed"
+    OTHER_WORKSPACE = "other_workspace"
+    NOT_YOURS = "not_yours"
+    NO_TOKEN = "no_token"  # noqa: S105 - says that there is none
+    OWN_DATABASE = "own_database"
+    MALFORMED = "malformed"
+    NO_SUCH_GROUP = "no_such_group"
+    NOT_KNOWN = "not_known"
+    ALREADY_DECIDED = "already_decided"
+    GROUP_BUSY = "group_busy"
+    DUPLICATE = "duplicate"
+    CLOSING = "closing"
+    OVERLOADED = "overloaded"
+    DATABASE = "database"
+    OTHER = "other"
+
+
 class BotError(Exception):
     """A failure that can be explained to a person."""
+
+    refusal: Refusal = Refusal.OTHER
 
 
 class SettingsError(BotError):
@@ -38,15 +61,22 @@ class SettingsError(BotError):
 class UsageError(BotError):
     """What was typed cannot be understood."""
 
+    refusal = Refusal.MALFORMED
+
 
 class Refused(BotError):
     """The rules say no."""
+
+    def __init__(self, words: str, refusal: Refusal = Refusal.NOT_ALLOWED) -> None:
+        super().__init__(words)
+        self.refusal = refusal
 
 
 @dataclass
 class NoSuchGroup(BotError):
     """Turso does not know the group; `similar` are names that it does know, best match first."""
 
+    refusal = Refusal.NO_SUCH_GROUP
     group: GroupName
     similar: tuple[str, ...] = ()
 
@@ -57,6 +87,8 @@ class NoSuchGroup(BotError):
 class NotKnown(BotError):
     """No rotation with that id is in this database."""
 
+    refusal = Refusal.NOT_KNOWN
+
     def __init__(self) -> None:
         super().__init__("This rotation is not known here. Is another deployment running on the same Slack app?")
 
@@ -65,6 +97,7 @@ class NotKnown(BotError):
 class AlreadyDecided(BotError):
     """The confirmation can no longer be used; `rotation` says what became of it."""
 
+    refusal = Refusal.ALREADY_DECIDED
     rotation: Rotation
 
     def __str__(self) -> str:
@@ -75,6 +108,7 @@ class AlreadyDecided(BotError):
 class GroupBusy(BotError):
     """Another rotation of the same group is under way."""
 
+    refusal = Refusal.GROUP_BUSY
     rotation: Rotation
 
     def __str__(self) -> str:
@@ -84,9 +118,13 @@ class GroupBusy(BotError):
 class Duplicate(BotError):
     """The same delivery was handled before; nobody needs to be told."""
 
+    refusal = Refusal.DUPLICATE
+
 
 class Closing(BotError):
     """The bot is shutting down and takes no new work."""
+
+    refusal = Refusal.CLOSING
 
     def __init__(self) -> None:
         super().__init__("I am being restarted. Nothing has been done; please try again in a minute.")
@@ -94,6 +132,8 @@ class Closing(BotError):
 
 class Overloaded(BotError):
     """More work is under way than the bot accepts."""
+
+    refusal = Refusal.OVERLOADED
 
     def __init__(self) -> None:
         super().__init__("Too much is going on right now. Nothing has been done; please try again in a minute.")
@@ -109,6 +149,8 @@ class TursoUnreadable(BotError):
 
 class DatabaseError(BotError):
     """The database did not do what was asked."""
+
+    refusal = Refusal.DATABASE
 
 
 class DatabaseUnavailable(DatabaseError):

@@ -2,93 +2,33 @@
 
 import json
 import logging
-import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from bot.config import LogFormat, LogLevel
-
-REDACTED = "[redacted]"
+from bot.redaction import Redactor
 
 # Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
 _CHATTY = ("alembic", "slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
-_SENSITIVE = (
-    r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
-    r"|response_url|ticket|trigger_id|x-slack-signature"
-)
-# A shorter secret is replaced only where it stands alone: the password "bot" must not cut up every "robot".
-_SAFE_ANYWHERE = 8
-_DEPTH = 8
-_VALUE = r"[^\s\"'\\<>,;&|)}\]]"
-_PATTERNS = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
-    for pattern, replacement in (
-        (r"(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+", REDACTED),
-        (r"eyJ[\w-]{4,}(?:\.[\w-]*)*", REDACTED),
-        (rf"https?(?::|%3A)(?:/|%2F){{2}}hooks\.slack[\w.-]*{_VALUE}*", REDACTED),
-        (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{_VALUE}+", REDACTED),
-        (rf"\b(bearer|authorization:\s*basic)(?:\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
-        (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
-        (r"\bv0=[0-9a-f]{32,}", REDACTED),
-        (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
-        (
-            rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
-            rf"\1\2{REDACTED}",
-        ),
-    )
-)
 
 
-class Redactor:
-    """Replaces known secrets, and what looks like one, by `[redacted]`."""
+class _Redacting:
+    """Redacts an event, as the last processor before rendering."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if form}
-        ordered = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(_pattern, ordered))) if ordered else None
-
-    def text(self, text: str) -> str:
-        """Redact one string."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
-        return text
-
-    def value(self, value: object, depth: int = _DEPTH) -> object:
-        """Redact any value; what JSON has no word for becomes its redacted `repr`."""
-        match value:
-            case None | bool():
-                return value
-            case str():
-                return self.text(value)
-            case int() | float():
-                shown = self.text(str(value))
-                return value if shown == str(value) else shown
-            case dict() if depth:
-                return {self.text(str(key)): self._item(key, each, depth) for key, each in value.items()}
-            case list() | tuple() if depth:
-                return [self.value(each, depth - 1) for each in value]
-            case _:
-                return self.text(repr(value))
-
-    def _item(self, key: object, value: object, depth: int) -> object:
-        hidden = value and re.fullmatch(_SENSITIVE, str(key), re.IGNORECASE)
-        return REDACTED if hidden else self.value(value, depth - 1)
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Redact an event, as the last processor before rendering."""
-        return {self.text(key): self._item(key, value, _DEPTH) for key, value in event.items()}
+        return {self._redactor.text(key): self._redactor.item(key, value) for key, value in event.items()}
 
 
 def configure(
@@ -129,7 +69,7 @@ class _Formatter(ProcessorFormatter):
             processors=[
                 ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                redactor,
+                _Redacting(redactor),
                 *(_console(colors=colors) if as_text else (_json,)),
             ],
         )
@@ -231,20 +171,3 @@ def _on_unraisable(args: Any) -> None:
     logging.getLogger("bot").error(
         "exception ignored in %r", args.object, exc_info=(args.exc_type, error, args.exc_traceback)
     )
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the spellings of a secret: plain, in a URL, in JSON, in a `repr` of text or bytes."""
-    raw = secret.encode(errors="surrogatepass")
-    yield secret
-    yield quote(raw, safe="")
-    yield quote(raw)
-    yield quote_plus(raw)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
-    yield repr(raw)[2:-1]
-
-
-def _pattern(form: str) -> str:
-    return re.escape(form) if len(form) >= _SAFE_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"

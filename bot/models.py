@@ -59,6 +59,8 @@ class Action(StrEnum):
     GRANTED = "allowlist.granted"
     REVOKED = "allowlist.revoked"
     READING_DENIED = "history.denied"
+    GIVEN_UP = "announcement.given_up"
+    """For a day nobody could be told: the requester by the card, or the channel."""
 
     @classmethod
     def of(cls, state: State) -> "Action":

@@ -62,6 +62,22 @@ class Letter:
     errand: Errand
     created_at: datetime
     attempts: int
+    overdue: bool
+    """A day has passed by the database's clock: the next failure is the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits, each counted up to a limit that the store sets."""
+
+    requested: int
+    """Requests that wait for their confirmation."""
+    rotating: int
+    unresolved: int
+    """Unknown outcomes that nobody has judged yet."""
+    errands: int
+    oldest_seconds: float
+    """The age of the oldest errand; 0 without any."""
 
 
 class GrantStore(Protocol):
@@ -119,8 +135,8 @@ class RotationStore(Protocol):
 class Outbox(Protocol):
     """The errands still to be run. All of it may raise `DatabaseError`."""
 
-    async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
-        """Read the errands about one rotation."""
+    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Letter]:
+        """Take the errands about a rotation that has just ended, unless somebody else has taken them."""
         ...
 
     async def take(self, seconds: float) -> Letter | None:
@@ -132,11 +148,15 @@ class Outbox(Protocol):
         ...
 
     async def put_off(self, letter: Letter, seconds: float) -> None:
-        """Try again in so many seconds."""
+        """Try again in so many seconds, unless somebody else has taken the errand since."""
         ...
 
     async def done(self, letter: Letter) -> None:
         """Strike an errand off."""
+        ...
+
+    async def give_up(self, letter: Letter, event: Event) -> bool:
+        """Strike an errand off together with its event, and say whether it still stood."""
         ...
 
 

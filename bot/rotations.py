@@ -10,6 +10,7 @@ from bot.errors import (
     GroupBusy,
     NoSuchGroup,
     NotKnown,
+    Refusal,
     Refused,
 )
 from bot.models import (
@@ -76,10 +77,10 @@ class Rotations:
         """
         group = request.group
         event = self._event(Action.REQUESTED, actor, place, group=group, reason=request.reason)
-        if why := (await self._policy(actor)).refuses_request(actor, group):
-            await self._refuse(event, why)
+        if refused := (await self._policy(actor)).refuses_request(actor, group):
+            await self._refuse(event, refused)
         if not self._turso.has_token(group):
-            await self._refuse(event, f"The bot holds no Turso API token for {group}.")
+            await self._refuse(event, Refused(f"The bot holds no Turso API token for {group}.", Refusal.NO_TOKEN))
         look = await self._turso.look(group)
         if look.exists is False:
             await self._trail.append(_with(event, Action.REJECTED, why="Turso knows no such group."))
@@ -172,17 +173,17 @@ class Rotations:
             await self._trail.append(self._event(Action.DENIED, actor, place, value=rotation_id[:64], why=why))
             raise NotKnown
         policy = await self._policy(actor)
-        if refusal := policy.refuses_press(actor, rotation):
-            await self._refuse(self._event(Action.DENIED, actor, place, rotation=rotation), refusal)
+        if refused := policy.refuses_press(actor, rotation):
+            await self._refuse(self._event(Action.DENIED, actor, place, rotation=rotation), refused)
         if rotation.state is State.REQUESTED and rotation.expires_at <= policy.now:
             rotation = await self._end(rotation) or await self._store.get(rotation_id) or rotation
         if rotation.state is not State.REQUESTED:
             raise AlreadyDecided(rotation)
         return rotation, policy
 
-    async def _refuse(self, event: Event, why: str) -> None:
-        await self._trail.append(_with(event, Action.DENIED, why=why))
-        raise Refused(why)
+    async def _refuse(self, event: Event, refused: Refused) -> None:
+        await self._trail.append(_with(event, Action.DENIED, why=str(refused)))
+        raise refused
 
     async def _end(self, rotation: Rotation) -> Rotation | None:
         """Expire an overdue request, or give up an overdue rotation as unknown."""

@@ -5,20 +5,19 @@ import difflib
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
+from bot.exchange import Observe, clients, exchange, read
 from bot.models import GroupLook, GroupName, Outcome, State
 from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
-_CONNECTING = 0.45  # twice within the deadline: when it strikes in a TLS handshake, httpcore 1.0.9 leaks the socket
 _FRESH_SECONDS = 5.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
 
@@ -63,6 +62,7 @@ class TursoClient:
         timeout: float,
         version: str,
         look_seconds: float = 3.0,
+        observe: Observe = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
@@ -70,7 +70,8 @@ class TursoClient:
         if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):  # h11 would quote the header
             raise ValueError("a Turso API token holds what cannot stand in a header")
         self._timeout, self._look_seconds, self._clock = timeout, look_seconds, clock
-        self._caller, self._reader = _clients(timeout, look_seconds, version)
+        self._caller, self._reader = clients(timeout, look_seconds, version)
+        self._observe = observe
         self._base = httpx.URL(base_url)
         self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
         self._request("GET", "groups", "")
@@ -153,8 +154,8 @@ class TursoClient:
         return None
 
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
-        async with aclosing(await self._caller.send(request, stream=True)) as response:
-            body = await _read(response, _ANSWER_BYTES)
+        async with exchange(self._caller, request, self._observe) as response:
+            body = await read(response, _ANSWER_BYTES)
             attempt.answer = Answer.of(response.status_code, response.headers, body)
 
     def _pause(self, answer: Answer | None, deadline: asyncio.Timeout) -> float | None:
@@ -200,9 +201,9 @@ class TursoClient:
         try:
             async with (
                 asyncio.timeout_at(self._soon()),
-                aclosing(await self._reader.send(request, stream=True)) as response,
+                exchange(self._reader, request, self._observe) as response,
             ):
-                body = await _read(response, _PAGE_BYTES)
+                body = await read(response, _PAGE_BYTES)
             data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
         except Exception:  # noqa: BLE001 - a courtesy: what cannot be read is missing
             return _Page()
@@ -218,30 +219,6 @@ def _checked(group: GroupName) -> GroupName:
     if _NAME.fullmatch(group) is None:
         raise ValueError("not the name of a group")
     return group
-
-
-def _clients(timeout: float, look_seconds: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-    """Make one client for rotations and one for reading."""
-    context = httpx.create_ssl_context()  # takes 15 ms, so they share it
-    headers = {"Accept-Encoding": "identity", "User-Agent": f"turso-rotate/{version}"}
-    # Turso may close a kept connection just as the rotation is sent, and nobody could tell what became of it.
-    fresh = httpx.Limits(max_keepalive_connections=0)
-    # These retries end once a connection stands: nothing is ever sent twice.
-    transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
-    call, look = (httpx.Timeout(whole, connect=whole * _CONNECTING) for whole in (timeout, look_seconds))
-    caller = httpx.AsyncClient(transport=transport, timeout=call, headers=headers)
-    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=look, headers=headers)
-
-
-async def _read(response: httpx.Response, limit: int) -> bytes:
-    """Read the bytes as they come, never unpacked; give up soon after `limit`."""
-    body = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > limit:
-                break
-    return bytes(body)
 
 
 def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,18 +12,13 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from bot.models import GroupName, Outcome, State
+from bot.redaction import Redactor
 
 _TOO_MANY_REQUESTS = 429
 _LEAST_PAUSE_SECONDS = 1.0  # taken literally, "0" would hammer until the deadline
 _LONGEST_WORDS = 270
 _READABLE = 8192
 _LONGEST_SECRET = 4096
-_REDACTED = "[redacted]"
-_LOOKS_SECRET = re.compile(
-    r"(?i:\bbearer\s+(?!\[redacted\])\S{4,})"
-    r"|eyJ[\w-]{4,}(?:\.[\w-]*)*"
-    r"|(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+"
-)
 # Invisible, and yet letters or marks to Unicode: fillers, variation selectors, blank Braille.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -95,7 +90,7 @@ def words(text: str, secrets: Collection[str] = ()) -> str:
     said = _error(text)
     if said is None:
         said = "" if _HTML.match(text) else text  # a proxy's error page is nobody's words
-    line = _redacted(cleaned(said[:_READABLE]), secrets)
+    line = Redactor(secrets).text(cleaned(said[:_READABLE]))
     if len(said) > _READABLE:
         # Half a secret, which no longer looks like one, may stand at the end.
         line = line[:-_LONGEST_SECRET] + line[-_LONGEST_SECRET:].rpartition(" ")[0]
@@ -106,13 +101,6 @@ def cleaned(text: str) -> str:
     """Drop what cannot be seen (control characters, bidi and zero-width marks), and collapse whitespace."""
     seen = "".join(each if unicodedata.category(each)[0] != "C" else " " * each.isspace() for each in text)
     return " ".join(_INVISIBLE.sub("", seen).split())
-
-
-def _redacted(line: str, secrets: Collection[str]) -> str:
-    """Replace known secrets, and what looks like one."""
-    if known := "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)):
-        line = re.sub(known, _REDACTED, line)
-    return _LOOKS_SECRET.sub(_REDACTED, line)
 
 
 def _seconds(later: str, date: str | None) -> float | None:

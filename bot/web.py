@@ -13,10 +13,14 @@ from starlette.routing import Route
 
 Problems = Callable[[], Awaitable[list[str]]]
 """Says what keeps the bot from working; an empty list means ready."""
+Numbers = Callable[[str], tuple[bytes, str]]
+"""Writes what operators watch, in the format that an `Accept` header asks for; gives it with its content type."""
 
 
-def build_site(problems: Problems, slack: Callable[[Request], Awaitable[Response]] | None) -> Starlette:
-    """Build the site: Slack's door only in HTTP mode, the health endpoints always."""
+def build_site(
+    problems: Problems, numbers: Numbers, slack: Callable[[Request], Awaitable[Response]] | None
+) -> Starlette:
+    """Build the site: Slack's door only in HTTP mode, the endpoints for operators always."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -25,7 +29,11 @@ def build_site(problems: Problems, slack: Callable[[Request], Awaitable[Response
         found = await problems()
         return JSONResponse({"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200)
 
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    async def metrics(request: Request) -> Response:
+        page, content_type = numbers(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
     if slack is not None:
         routes.append(Route("/slack/events", slack, methods=["POST"]))
     return Starlette(routes=routes)

@@ -1,23 +1,34 @@
 """Work that outlives the acknowledgement: held, counted, refused when too much, and waited for at the end."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, TypeVar
 
-from bot.errors import Closing, Overloaded
+from bot.errors import Closing, Overloaded, Refusal
 
 T = TypeVar("T")
 
 LIMIT = 1000
 """How many pieces of work may be under way; far above any chat's load, it bounds memory under a flood."""
 
+Kind = Literal["command", "click", "other"]
+
 
 class Work:
-    """The tasks of one bot."""
+    """The tasks of one bot; `within` is entered around each piece, and `refused` hears what was not taken."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        limit: int = LIMIT,
+        *,
+        within: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+        refused: Callable[[Refusal], None] = lambda _: None,
+    ) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limit = limit
+        self._within = within
+        self._refused = refused
         self._closing = False
 
     def __len__(self) -> int:
@@ -25,14 +36,17 @@ class Work:
 
     def admit(self) -> None:
         """Say whether new work is taken. Raises `Closing` or `Overloaded`."""
-        if self._closing:
-            raise Closing
-        if len(self._tasks) >= self._limit:
-            raise Overloaded
+        if not self._closing and len(self._tasks) < self._limit:
+            return
+        error = Closing() if self._closing else Overloaded()
+        self._refused(error.refusal)
+        raise error
 
-    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+    def start(self, coroutine: Coroutine[Any, Any, object], kind: Kind = "other") -> None:
         """Run the coroutine in a task of its own; it must explain its own failures."""
-        self.hold(coroutine).add_done_callback(_look_at)
+        task = self.hold(self._inside(coroutine, kind))
+        task.add_done_callback(_look_at)
+        task.add_done_callback(lambda _: coroutine.close())  # cancelled before it began, it would warn
 
     def hold(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the coroutine in a task whose result somebody waits for."""
@@ -57,6 +71,10 @@ class Work:
             task.cancel()
         await asyncio.gather(*overdue, return_exceptions=True)
         return len(overdue)
+
+    async def _inside(self, coroutine: Coroutine[Any, Any, object], kind: Kind) -> None:
+        with self._within(kind):
+            await coroutine
 
 
 def _look_at(task: asyncio.Task[Any]) -> None:

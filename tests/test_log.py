@@ -8,8 +8,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
@@ -19,7 +20,8 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from bot.config import LogFormat, Settings
-from bot.log import REDACTED, Redactor, configure
+from bot.log import configure
+from bot.redaction import REDACTED, Redactor
 
 # The lengths and letters of the real ones; a password may hold anything.
 _letters = st.characters(min_codepoint=33, max_codepoint=126)
@@ -62,10 +64,12 @@ def lines() -> Lines:
 
 def spellings(secret: str) -> set[str]:
     """Every form that a secret may take on its way into a line."""
-    return {secret, repr(secret)[1:-1], repr(secret.encode())[2:-1], json.dumps(secret)[1:-1]}
+    plain = {secret, repr(secret)[1:-1], repr(secret.encode())[2:-1], json.dumps(secret)[1:-1]}
+    return plain | {quote(secret), quote_plus(secret), json.dumps(json.dumps(secret))[3:-3], repr(repr(secret))[2:-2]}
 
 
 def settings_with(token: str, password: str) -> Settings:
+    database = make_url("postgresql://db/bot?sslmode=verify-full").set(username="bot", password=password)
     return Settings.model_validate(
         {
             "slack_bot_token": f"xoxb-{token}",
@@ -75,7 +79,8 @@ def settings_with(token: str, password: str) -> Settings:
             "turso_api_token": token,
             "turso_group_tokens": {"payments": token},
             "audit_key": token * 2,
-            "database_url": make_url("postgresql://db/bot").set(username="bot", password=password),
+            "database_url": database.update_query_dict({"sslpassword": password[::-1]}),
+            "otel_exporter_otlp_headers": {"x-api-key": token[::-1]},
         }
     )
 
@@ -83,15 +88,24 @@ def settings_with(token: str, password: str) -> Settings:
 def say_everywhere(secret: str, told: Settings) -> None:
     """Log a secret in every way that a line can be written."""
     event, plain = structlog.get_logger("bot.test"), logging.getLogger("slack_bolt.Listener")
-    nested = {"headers": [{"x": secret, secret: (secret, {secret})}], "raw": secret.encode(), "settings": told}
+    nested = {
+        "headers": [{"x": secret, secret: (secret, {secret})}, {secret.encode(): bytearray(secret.encode())}],
+        "raw": secret.encode(),
+        "settings": told,
+        "body": json.dumps({"inner": json.dumps([secret])}),
+        "form": f"a={quote_plus(secret)}&b={quote(secret)}",
+        "holder": Holder(secret, {"deep": [secret]}),
+        "shown": repr([secret, "'", '"']),
+    }
     for level in ("debug", "info", "warning", "error", "critical"):
-        getattr(event, level)(f"event {secret}", argument=secret, nested=nested, settings=told)
-        getattr(plain, level)("message %s %r %s", secret, nested, secret.encode())
-    try:
-        _fail(secret, nested)
-    except ValueError as error:
-        event.exception("failed", error=error)
-        plain.exception("failed %s", error)
+        getattr(event, level)(f"event {secret}", argument=secret, settings=told, **{f"k{secret}": 1})
+        getattr(plain, level)("message %s %s", secret, secret.encode())
+        getattr(plain, level)("message %(value)s", {"value": secret})
+    event.error("nested", nested=nested, stack_info=True)
+    plain.error("nested %r %s", nested, nested, stack_info=True)
+    for error in (chained(secret, nested), grouped(secret), KeyError(secret.encode()), OSError(5, secret, secret)):
+        event.error("failed", exc_info=error, error=error)
+        plain.error("failed %s %r", error, error, exc_info=error)
     try:
         Settings.model_validate({"slack_bot_token": secret, "port": secret})
     except ValidationError as error:
@@ -99,12 +113,47 @@ def say_everywhere(secret: str, told: Settings) -> None:
     plain.error("%d arguments do not fit", secret, nested)
 
 
-def _fail(secret: str, nested: object) -> NoReturn:
-    raise ValueError(secret) from KeyError(nested)
+@dataclass(frozen=True)
+class Holder:
+    """Something whose `repr` shows what it holds."""
+
+    secret: str
+    more: object
+
+
+def chained(secret: str, nested: object) -> Exception:
+    """Fail while handling a failure, with the secret in each, in their notes and in the locals."""
+    local = {"secret": secret, "nested": nested}
+    try:
+        try:
+            raise KeyError(nested)  # noqa: TRY301 - the failure is the point
+        except KeyError as inner:
+            inner.add_note(f"see {local}")
+            raise RuntimeError(secret.encode(), [secret]) from inner
+    except RuntimeError as middle:
+        try:
+            int(secret + "!")
+        except ValueError as outer:
+            outer.__cause__ = middle
+            return outer
+    raise AssertionError
+
+
+def grouped(secret: str) -> Exception:
+    """Fail several times at once."""
+    return ExceptionGroup(secret, [ValueError(secret), ExceptionGroup("inner", [TypeError({secret: secret})])])
+
+
+def test_the_settings_below_hold_every_secret_that_there_is() -> None:
+    told = settings_with("x" * 20, "p4ssw0rd" * 2)
+    secret = {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)}
+
+    assert {name for name in secret if not getattr(told, name)} == set()
+    assert len(told.secrets()) == len(secret) + len(["the database's password", "its key's password"])
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(token=tokens, password=passwords)
 def test_no_secret_of_any_setting_is_ever_printed(style: LogFormat, token: str, password: str) -> None:
     told = settings_with(token, password)

@@ -374,7 +374,7 @@ async def test_f9_a_body_without_an_end_is_left_and_its_status_counts() -> None:
         (f"the token {JWT} is bad", "the token [redacted] is bad"),
         (f"own {DEFAULT_TOKEN[:6]}\u200b{DEFAULT_TOKEN[6:]}!", "own [redacted]!"),
         ("for-payments", "[redacted]"),
-        ("Authorization: bEaReR  abc/def==", "Authorization: [redacted]"),
+        ("Authorization: bEaReR  abc/def==", "Authorization: bEaReR [redacted]"),
         ("xoxb-1-2-abc and xapp-1-A-2-b", "[redacted] and [redacted]"),
         ("\ud800 lone", "lone"),
     ],

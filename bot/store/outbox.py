@@ -3,28 +3,46 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
 
-from bot.models import Errand, RotationId
+from bot.chain import Seal
+from bot.models import Errand, Event, Organization, RotationId
 from bot.ports import Letter
+from bot.store.audit import record
 from bot.store.database import Database
 from bot.store.sqltypes import database_later, database_now
-from bot.store.tables import outbox
+from bot.store.tables import outbox, rotations
 
 HEAD_START_SECONDS = 10.0
-"""How long the replica that wrote an errand may try it before any replica takes it."""
+"""How long the replica that wrote an errand may take to begin it before any replica takes it."""
+OVERDUE_SECONDS = 24 * 60 * 60.0
+"""How old an errand is when its next failure is the last."""
 
 
 _POST = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
-_OF = select(outbox).where(outbox.c.rotation_id == bindparam("of_rotation")).order_by(outbox.c.id)
-_DUE = select(outbox.c.id).where(outbox.c.due_at <= database_now()).order_by(outbox.c.due_at).limit(1)
-_TAKE = (
-    update(outbox)
-    .where(outbox.c.id == _DUE.with_for_update(skip_locked=True).scalar_subquery())
-    .values(due_at=database_later("in_seconds"), attempts=outbox.c.attempts + 1)
-    .returning(outbox)
+_waiting = outbox.alias("waiting")
+_DUE = (
+    select(_waiting.c.id)
+    .where(_waiting.c.due_at <= database_now())
+    # Another organization's bot may share the database, and has other people to tell.
+    .where(exists().where(rotations.c.id == _waiting.c.rotation_id, rotations.c.organization == bindparam("ours")))
+    .order_by(_waiting.c.due_at)
+    .limit(1)
 )
-_PUT_OFF = update(outbox).where(outbox.c.id == bindparam("of_letter")).values(due_at=database_later("in_seconds"))
+_TAKEN = (
+    update(outbox)
+    .values(due_at=database_later("in_seconds"), attempts=outbox.c.attempts + 1)
+    .returning(outbox, (outbox.c.created_at <= database_later("overdue_seconds")).label("overdue"))
+)
+_TAKE = _TAKEN.where(outbox.c.id == _DUE.with_for_update(skip_locked=True).scalar_subquery())
+_TAKE_FOR = _TAKEN.where(
+    outbox.c.rotation_id == bindparam("of_rotation"),
+    # Whoever has it in hand made it due later; in its head start nobody has tried it.
+    or_(outbox.c.attempts == 0, outbox.c.due_at <= database_now()),
+)
+_THIS = (outbox.c.id == bindparam("of_letter"), outbox.c.attempts == bindparam("of_attempt"))
+_PUT_OFF = update(outbox).where(*_THIS).values(due_at=database_later("in_seconds"))
+_STRIKE = delete(outbox).where(*_THIS)
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
 
 
@@ -36,39 +54,64 @@ def post(connection: Connection, rotation_id: RotationId, errands: Iterable[Erra
 
 
 class SqlOutbox:
-    """The errands of one database."""
+    """The errands of one organization in one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
         self._database = database
+        self._seal = seal
+        self._organization = organization
 
-    async def of(self, rotation_id: RotationId) -> Sequence[Letter]:
-        """Read the errands about one rotation."""
-        chosen = {"of_rotation": rotation_id}
-        return await self._database.read(lambda connection: [_letter(row) for row in connection.execute(_OF, chosen)])
+    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Letter]:
+        """Take the errands about one rotation, in their order, unless somebody else has taken them."""
+        chosen = {"of_rotation": rotation_id, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
+
+        def work(connection: Connection) -> list[Letter]:
+            return sorted(map(_letter, connection.execute(_TAKE_FOR, chosen)), key=lambda letter: letter.id)
+
+        return await self._database.write(work)
 
     async def take(self, seconds: float) -> Letter | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""
+        chosen = {"ours": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
         def work(connection: Connection) -> Letter | None:
-            row = connection.execute(_TAKE, {"in_seconds": seconds}).first()
+            row = connection.execute(_TAKE, chosen).first()
             return None if row is None else _letter(row)
 
         return await self._database.write(work)
 
     async def any_due(self) -> bool:
         """Say whether an errand waits, without taking it."""
-        return await self._database.read(lambda connection: connection.execute(_DUE).first() is not None)
+        ours = {"ours": self._organization}
+        return await self._database.read(lambda connection: connection.execute(_DUE, ours).first() is not None)
 
     async def put_off(self, letter: Letter, seconds: float) -> None:
-        """Try again in so many seconds."""
-        chosen = {"of_letter": letter.id, "in_seconds": seconds}
+        """Try again in so many seconds, unless somebody else has taken the errand since."""
+        chosen = {**_this(letter), "in_seconds": seconds}
         await self._database.write(lambda connection: connection.execute(_PUT_OFF, chosen).rowcount)
 
     async def done(self, letter: Letter) -> None:
-        """Strike an errand off: people were told, or it was given up."""
+        """Strike an errand off: people were told."""
         chosen = {"of_letter": letter.id}
         await self._database.write(lambda connection: connection.execute(_DONE, chosen).rowcount)
 
+    async def give_up(self, letter: Letter, event: Event) -> bool:
+        """Strike an errand off together with its event, and say whether it still stood."""
+
+        def work(connection: Connection) -> bool:
+            if not connection.execute(_STRIKE, _this(letter)).rowcount:
+                return False
+            record(connection, self._seal, event)
+            return True
+
+        return await self._database.write(work)
+
+
+def _this(letter: Letter) -> dict[str, Any]:
+    return {"of_letter": letter.id, "of_attempt": letter.attempts}
+
 
 def _letter(row: Row[Any]) -> Letter:
-    return Letter(row.id, RotationId(row.rotation_id), Errand(row.errand), row.created_at, row.attempts)
+    return Letter(
+        row.id, RotationId(row.rotation_id), Errand(row.errand), row.created_at, row.attempts, bool(row.overdue)
+    )

@@ -125,7 +125,7 @@ async def test_f33_an_empty_allowlist_allows_nobody(
     for person in (ALICE, BOB):
         await allowlist.remove(actor(person), None)
     async with BotProcess(tmp_path, settings) as bot:
-        await bot.logs("the allowlist is empty: nobody may rotate")
+        await bot.logs("no grant in force: nobody may rotate")
         await slack.connected()
         await slack.types(ALICE, "/turso-rotate payments")
         await slack.sees(ALICE, "You are not on the allowlist for payments")

@@ -47,7 +47,7 @@ class Store:
         self.rotations = SqlRotations(self.database, UNKEYED, ACME)
         self.grants = SqlGrants(self.database, UNKEYED)
         self.trail = SqlTrail(self.database, UNKEYED)
-        self.outbox = SqlOutbox(self.database)
+        self.outbox = SqlOutbox(self.database, UNKEYED, ACME)
         self._ids = (RotationId(f"rotation{number:04}") for number in count())
 
     async def grant(self, pattern: str = "*") -> GrantId:

@@ -67,7 +67,7 @@ async def test_a_move_without_its_event_does_not_happen(store: Store) -> None:
     found = await store.rotations.get(rotation.id)
     assert found is not None
     assert found.state is State.REQUESTED
-    assert await store.outbox.of(rotation.id) == []
+    assert await store.outbox.take_for(rotation.id, 60) == []
 
 
 async def test_pages_follow_each_other_by_key(store: Store) -> None:

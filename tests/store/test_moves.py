@@ -69,7 +69,7 @@ async def test_no_end_without_its_event(store: Store) -> None:
         await store.rotations.move(rotation.id, expected=State.ROTATING, event=event)
 
     assert await store.rotations.get(rotation.id) == rotation
-    assert await store.outbox.of(rotation.id) == []
+    assert await store.outbox.take_for(rotation.id, 60) == []
     assert await store.actions(rotation) == ["rotation.requested", "rotation.started"]
 
 

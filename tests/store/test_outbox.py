@@ -2,10 +2,14 @@
 
 import asyncio
 
-from bot.models import Rotation, State
+from bot.chain import UNKEYED
+from bot.models import SYSTEM, Action, Errand, Event, Organization, Rotation, State
 from bot.ports import Letter
+from bot.store.outbox import SqlOutbox
 from tests.store import shell
-from tests.store.conftest import Store
+from tests.store.conftest import ACME, Store
+
+GIVEN_UP = Event(Action.GIVEN_UP, SYSTEM, ACME, detail={"errand": "card"})
 
 
 async def test_two_takers_never_take_the_same(store: Store) -> None:
@@ -20,27 +24,87 @@ async def test_two_takers_never_take_the_same(store: Store) -> None:
     assert not await store.outbox.any_due()
 
 
-async def test_who_wrote_an_errand_may_try_it_first(store: Store) -> None:
+async def test_who_wrote_an_errand_may_begin_it_first(store: Store) -> None:
     rotation = await _settled(store)
 
-    assert len(await store.outbox.of(rotation.id)) == 1
     assert not await store.outbox.any_due()
     assert await store.outbox.take(60) is None
+    assert [letter.errand for letter in await store.outbox.take_for(rotation.id, 60)] == [Errand.CARD]
+
+
+async def test_who_tells_at_once_holds_the_errands_like_anybody_else(store: Store) -> None:
+    rotation = await _settled(store)
+    grant, other = await store.grant(), await store.request("other")
+    await store.claim(other, grant)
+    await store.move(other, State.ROTATING, State.SUCCEEDED)
+    _all_due(store)
+
+    taken = [letter.id for each in (rotation, other) for letter in await store.outbox.take_for(each.id, 60)]
+    again = [letter.id for each in (rotation, other) for letter in await store.outbox.take_for(each.id, 60)]
+
+    assert len(taken) == 3
+    assert again == []
+    assert await _take_all(store) == []
 
 
 async def test_an_errand_comes_back_until_it_is_done(store: Store) -> None:
-    rotation = await _settled(store)
+    await _settled(store)
     _all_due(store)
 
     await store.outbox.put_off(await _taken(store), 60)
     put_off = await store.outbox.take(60)
-    await store.outbox.put_off((await store.outbox.of(rotation.id))[0], -1)
+    _all_due(store)
     again = await _taken(store)
     await store.outbox.done(again)
 
     assert put_off is None
     assert again.attempts == 2
-    assert await store.outbox.of(rotation.id) == []
+    assert await _count(store) == 0
+
+
+async def test_who_held_an_errand_too_long_cannot_put_it_off_or_give_it_up(store: Store) -> None:
+    await _settled(store)
+    _all_due(store)
+    slow = await _taken(store)
+    _all_due(store)
+    await _taken(store)
+    await store.outbox.put_off(slow, -1)
+
+    assert await store.outbox.take(60) is None
+    assert not await store.outbox.give_up(slow, GIVEN_UP)
+    assert str(Action.GIVEN_UP) not in await shell.trail_of(store.database)
+    assert await _count(store) == 1
+
+
+async def test_an_errand_is_overdue_after_a_day_by_the_databases_clock(store: Store) -> None:
+    overdue = []
+    for hours in (23, 25):
+        await _settled(store, f"group-{hours}")
+        _all_due(store, hours)
+        overdue.append((await _taken(store)).overdue)
+
+    assert overdue == [False, True]
+
+
+async def test_giving_up_is_one_row_with_the_striking_off_or_nothing(store: Store) -> None:
+    await _settled(store)
+    _all_due(store)
+    letter = await _taken(store)
+    given_up = await asyncio.gather(*(store.outbox.give_up(letter, GIVEN_UP) for _ in range(3)))
+
+    assert sorted(given_up) == [False, False, True]
+    assert (await shell.trail_of(store.database)).count(str(Action.GIVEN_UP)) == 1
+    assert await _count(store) == 0
+
+
+async def test_another_organizations_errands_are_left_alone(store: Store) -> None:
+    await _settled(store)
+    _all_due(store)
+    other = SqlOutbox(store.database, UNKEYED, Organization("other"))
+
+    assert not await other.any_due()
+    assert await other.take(60) is None
+    assert await store.outbox.any_due()
 
 
 async def _settled(store: Store, group: str = "payments") -> Rotation:
@@ -50,8 +114,18 @@ async def _settled(store: Store, group: str = "payments") -> Rotation:
     return cancelled
 
 
-def _all_due(store: Store) -> None:
-    shell.run(store.url, "UPDATE outbox SET due_at = created_at")
+def _all_due(store: Store, hours: int = 1) -> None:
+    """Let hours go by."""
+    ago = {
+        "postgresql": f"now() - interval '{hours} hours'",
+        "sqlite": f"strftime('%Y-%m-%dT%H:%M:%f', 'now', '-{hours} hours') || '000Z'",
+    }[store.url.get_backend_name()]
+    shell.run(store.url, f"UPDATE outbox SET created_at = {ago}, due_at = {ago}")  # noqa: S608 - ours
+
+
+async def _count(store: Store) -> object:
+    ((count,),) = await shell.rows(store.database, "SELECT count(*) FROM outbox")
+    return count
 
 
 async def _taken(store: Store) -> Letter:

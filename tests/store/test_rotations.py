@@ -87,7 +87,8 @@ async def test_an_end_leaves_word_for_the_people(store: Store) -> None:
     await store.claim(rotation, grant)
     await store.move(rotation, State.ROTATING, State.FAILED, "c1")
 
-    assert [letter.errand for letter in await store.outbox.of(rotation.id)] == [Errand.CARD, Errand.ANNOUNCEMENT]
+    taken = await store.outbox.take_for(rotation.id, 60)
+    assert [letter.errand for letter in taken] == [Errand.CARD, Errand.ANNOUNCEMENT]
 
 
 async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:

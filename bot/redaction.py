@@ -1,0 +1,96 @@
+"""Replace secrets, known ones and what looks like one, wherever text leaves the process."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+REDACTED = "[redacted]"
+
+_SENSITIVE = (
+    r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
+    r"|response_url|ticket|trigger_id|x-slack-signature"
+)
+# A shorter secret is replaced only where it stands alone: the password "bot" must not cut up every "robot".
+_SAFE_ANYWHERE = 8
+_DEPTH = 8
+_NESTED = 3
+_VALUE = r"[^\s\"'\\<>,;&|)}\]]"
+_PATTERNS = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (r"(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+", REDACTED),
+        (r"eyJ[\w-]{4,}(?:\.[\w-]*)*", REDACTED),
+        (rf"https?(?::|%3A)(?:/|%2F){{2}}hooks\.slack[\w.-]*{_VALUE}*", REDACTED),
+        (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{_VALUE}+", REDACTED),
+        (rf"\b(bearer|authorization:\s*basic)(?:\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
+        (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
+        (r"\bv0=[0-9a-f]{32,}", REDACTED),
+        (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
+        (
+            rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
+            rf"\1\2{REDACTED}",
+        ),
+    )
+)
+
+
+class Redactor:
+    """Replaces known secrets, and what looks like one, by `[redacted]`."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if form}
+        ordered = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(_pattern, ordered))) if ordered else None
+
+    def text(self, text: str) -> str:
+        """Redact one string."""
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: object, depth: int = _DEPTH) -> object:
+        """Redact any value; what JSON has no word for becomes its redacted `repr`."""
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return self.text(value)
+            case int() | float():
+                shown = self.text(str(value))
+                return value if shown == str(value) else shown
+            case dict() if depth:
+                return {self.text(str(key)): self.item(key, each, depth) for key, each in value.items()}
+            case list() | tuple() if depth:
+                return [self.value(each, depth - 1) for each in value]
+            case _:
+                return self.text(repr(value))
+
+    def item(self, key: object, value: object, depth: int = _DEPTH) -> object:
+        """Redact what stands under a key: all of it, where the key's name says enough."""
+        hidden = value and re.fullmatch(_SENSITIVE, str(key), re.IGNORECASE)
+        return REDACTED if hidden else self.value(value, depth - 1)
+
+
+def _forms(secret: str) -> set[str]:
+    """List the spellings of a secret: plain, in a URL, in JSON, in a `repr`, and each of these in another."""
+    forms = {secret}
+    for _ in range(_NESTED):
+        forms |= {spelling for form in forms for spelling in _spellings(form)}
+    return forms
+
+
+def _spellings(text: str) -> Iterator[str]:
+    raw = text.encode(errors="surrogatepass")
+    yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    # Which quotes a `repr` escapes depends on the text around.
+    for shown in (repr(text)[1:-1], repr(f'{text}"')[1:-2], repr(raw)[2:-1], repr(raw + b'"')[2:-2]):
+        yield shown
+        yield shown.replace("\\'", "'").replace("'", "\\'")
+
+
+def _pattern(form: str) -> str:
+    return re.escape(form) if len(form) >= _SAFE_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"

@@ -1,0 +1,58 @@
+"""Count what waits, up to a limit each, so that a long history costs no more than a short one."""
+
+from typing import Any
+
+from sqlalchemy import Connection, ScalarSelect, Select, bindparam, exists, func, select
+
+from bot.models import Organization, State
+from bot.ports import Backlog
+from bot.store.database import Database
+from bot.store.sqltypes import database_now
+from bot.store.tables import outbox, rotations
+
+MOST = 10_000
+"""How far anything is counted."""
+
+
+def _newest(state: State) -> Select[Any]:
+    """Read, along the index of history, whether a person has judged each."""
+    return (
+        select(rotations.c.resolved_as)
+        .where(rotations.c.organization == bindparam("ours"), rotations.c.state == str(state))
+        .order_by(rotations.c.requested_at.desc())
+        .limit(MOST)
+    )
+
+
+def _count(query: Select[Any]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()
+
+
+_unknown = _newest(State.UNKNOWN).subquery()
+_ours = exists().where(rotations.c.id == outbox.c.rotation_id, rotations.c.organization == bindparam("ours"))
+_errands = select(outbox.c.created_at).where(_ours).order_by(outbox.c.id)
+_BACKLOG = select(
+    _count(_newest(State.REQUESTED)).label("requested"),
+    _count(_newest(State.ROTATING)).label("rotating"),
+    _count(select(_unknown).where(_unknown.c.resolved_as.is_(None))).label("unresolved"),
+    _count(_errands.limit(MOST)).label("errands"),
+    _errands.limit(1).scalar_subquery().label("oldest"),
+    database_now().label("now"),
+)
+
+
+class SqlBacklog:
+    """What waits for one organization in one database."""
+
+    def __init__(self, database: Database, organization: Organization) -> None:
+        self._database = database
+        self._organization = organization
+
+    async def read(self) -> Backlog:
+        """Count everything in one statement. Raises `DatabaseError`."""
+        return await self._database.read(self._read)
+
+    def _read(self, connection: Connection) -> Backlog:
+        row = connection.execute(_BACKLOG, {"ours": self._organization}).one()
+        oldest = 0.0 if row.oldest is None else max(0.0, (row.now - row.oldest).total_seconds())
+        return Backlog(row.requested, row.rotating, row.unresolved, row.errands, oldest)
