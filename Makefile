@@ -45,8 +45,10 @@ format: $(READY) ## Format the code, mend what can be mended
 	$(RUN)/ruff check --fix
 	$(RUN)/ruff format
 
-wheel: $(READY) ## Build the sdist and the wheel into dist/
-	$(UV) build --quiet
+# Every file in them gets hatchling's one date, so that a checkout, a sdist and the image all make the same wheel.
+wheel: $(READY) ## Build the sdist and the wheel into dist/, with what they need by its hash
+	env -u SOURCE_DATE_EPOCH $(UV) build --quiet --no-build-isolation --python $(RUN)/python
+	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --output-file dist/requirements.txt
 
 clean: ## Remove the virtual environment and all caches
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
