@@ -17,7 +17,6 @@ bytes, in 64 lower-case hexadecimal digits.
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from json.encoder import encode_basestring as _quoted
 from typing import NamedTuple
 
@@ -47,19 +46,24 @@ class Row(NamedTuple):
 class Seal:
     """Computes the hash of rows: anybody's SHA-256, or with a key an HMAC that only its holders can make."""
 
-    __slots__ = ("_digest", "keyed")
+    __slots__ = ("_begun", "keyed")
 
     def __init__(self, key: bytes | None = None) -> None:
         self.keyed = key is not None
-        self._digest: Callable[[bytes], str] = _unkeyed if key is None else _keyed(key)
+        self._begun = hashlib.sha256(VERSION) if key is None else hmac.new(key, VERSION, hashlib.sha256)
 
     def hash(self, row: Row) -> str:
-        """Return the hash that the row must carry: 64 hexadecimal digits."""
-        return self._digest(VERSION + canonical(row).encode("utf-8", "surrogateescape"))
+        """Return the hash that the row must carry: 64 hexadecimal digits.
+
+        Raises `TypeError` or `ValueError` where a column holds what the bot never writes.
+        """
+        digest = self._begun.copy()
+        digest.update(canonical(row).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
 
 def canonical(row: Row) -> str:
-    """Write the canonical form. Raises `TypeError` where a column holds what the bot never writes."""
+    """Write the canonical form. Raises `TypeError` or `ValueError` where a column holds what the bot never writes."""
     seq, at, action, team, user, organization, group, rotation, detail, delivery, prev_hash, _ = row
     return (
         f'{{"seq":{seq:d},"at":{_quoted(at)},"action":{_quoted(action)},'
@@ -78,14 +82,6 @@ def line(row: Row) -> str:
 def detail_text(detail: object) -> str:
     """Write a detail as it is stored: sorted and compact, so that the same facts are the same bytes."""
     return json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def _unkeyed(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _keyed(key: bytes) -> Callable[[bytes], str]:
-    return lambda data: hmac.digest(key, data, "sha256").hex()
 
 
 UNKEYED = Seal()

@@ -117,3 +117,11 @@ async def test_a_table_cannot_lie_and_a_csv_cannot_act(migrated: dict[str, str],
     assert "\\u202e\\x9b" in table
     assert "\u202e" not in table
     assert "'=cmd()" in csv
+
+
+async def test_what_a_terminal_cannot_show_is_escaped(migrated: dict[str, str], tmp_path: Path) -> None:
+    await run(migrated, tmp_path, "allow", "add", USER, "--team", TEAM, "--group", "x", "--note", "vertretung für bob")
+    code, out, err = await run(migrated | {"PYTHONIOENCODING": "ascii"}, tmp_path, "allow", "who", "x")
+
+    assert (code, err) == (0, "")
+    assert "vertretung f\\xfcr bob" in out

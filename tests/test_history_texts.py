@@ -298,7 +298,7 @@ def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: 
     assert bookmarks.read(view["private_metadata"]) == bookmark
 
 
-@pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("`What`?")])
+@pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("<!here>?")])
 def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnavailable | UsageError) -> None:
     wanted = Wanted(group=GroupName("payments"))
     tab = homes.unreadable(error, Bookmark(wanted))

@@ -1,6 +1,7 @@
 """The command line: `turso-rotate`, or `python -m bot`."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -41,6 +42,8 @@ def _options(
 
 def main() -> None:
     """Run a command. Exits 0 when done, 1 when the answer is no or it failed, 2 on wrong usage or settings."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what cannot be shown is no reason to show nothing
     try:
         app()
     except (SettingsError, UsageError) as error:

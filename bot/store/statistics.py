@@ -43,9 +43,9 @@ class SqlStatistics:
         """Count each kind in each interval, in no particular order."""
         asked = union_all(self._requests(interval), self._refusals(interval)).subquery("asked")
         keys = (asked.c.start, asked.c.group, asked.c.outcome)
-        query = select(*keys, func.count().label("count"), func.sum(asked.c.unresolved).label("unresolved"))
+        query = select(*keys, func.count().label("times"), func.sum(asked.c.unresolved).label("unresolved"))
         rows = self._connection.execute(query.group_by(*keys))
-        return [Tally(_day(row.start), _kind(row), row.count, int(row.unresolved)) for row in rows]
+        return [Tally(_day(row.start), _kind(row), row.times, int(row.unresolved)) for row in rows]
 
     def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, Kind], float]:
         """Give the median seconds from the request to its end, for each kind, and interval by interval if there is one.
@@ -54,7 +54,8 @@ class SqlStatistics:
         """
         requests = self._requests(interval).add_columns(self._seconds().label("seconds"))
         ended = requests.where(rotations.c.ended_at.is_not(None)).subquery("ended")
-        return {(_day(row.start), _kind(row)): float(row.seconds) for row in self._connection.execute(_middle(ended))}
+        rows = self._connection.execute(_middle(ended))
+        return {(None if interval is None else _day(row.start), _kind(row)): float(row.seconds) for row in rows}
 
     def _requests(self, interval: Interval | None) -> Select[Any]:
         columns = rotations.c
@@ -129,7 +130,7 @@ def _middle(ended: Subquery) -> Select[Any]:
     )
 
 
-def _day(start: date | str | None) -> date | None:
+def _day(start: date | str) -> date:
     return date.fromisoformat(start) if isinstance(start, str) else start
 
 

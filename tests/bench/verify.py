@@ -51,13 +51,13 @@ class Spent:
     """Resident, at its peak."""
 
 
-async def verification(name: str, database_url: str, rows: int, rounds: int = 3) -> None:
+async def verification(name: str, database_url: str, rows: int, rounds: int = 5) -> None:
     """Compare `verify` with a bare loop that reads and hashes the same rows with the same driver."""
     url = load_url(database_url)
     await asyncio.to_thread(_fill, url, rows)
-    title(f"Verifying {rows:,} rows on {name}, against a bare loop that reads and hashes them (medians)")
+    title(f"Verifying {rows:,} rows on {name}, against a bare loop that reads and hashes them (the best of the rounds)")
     seen = await asyncio.to_thread(_in_turn, url, rounds)
-    ours, bare = (median(times) for times in seen)
+    ours, bare = (min(times) for times in seen)
     rates = f"{rows / ours:,.0f}/s / {rows / bare:,.0f}/s = {bare / ours:.2f}"
     row("rate of verify / of the bare loop", rates, "at least 0.5", met=bare / ours >= 0.5)
 

@@ -1,5 +1,6 @@
 """What the doctor finds in Slack."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -26,9 +27,16 @@ async def connects(slack: LocalSlack, session: aiohttp.ClientSession, times: int
         headers = {"Authorization": "Bearer xapp-local-app"}
         async with session.post(f"{slack.api_url}apps.connections.open", headers=headers) as response:
             url = (await response.json())["url"]
-        await stack.enter_async_context(session.ws_connect(url))
+        socket = await stack.enter_async_context(session.ws_connect(url))
+        stack.callback(asyncio.create_task(listens(socket)).cancel)
     await slack.connected(times)
     return stack
+
+
+async def listens(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Answer Slack's pings, which aiohttp does while it reads."""
+    async for _ in socket:
+        pass
 
 
 async def test_a_token_that_slack_does_not_take(doctor: Doctor) -> None:

@@ -166,7 +166,10 @@ async def test_the_home_tab_shows_history_by_choice(slack: LocalSlack, bot: BotP
         ALICE, home, {"action_id": "home:person", "type": "users_select", "selected_user": "U0B0B0002"}, {}
     )
     await slack.sees_view(ALICE, "Asked for: @U0B0B0002 · succeeded", "There is no such request.")
-    await opens(slack, ALICE, "Asked for: @U0B0B0002 · succeeded")  # it stays as it was chosen
+    shown = len([call for call in slack.calls if call.method == "views.publish"])
+    await slack.opens_home(ALICE)
+    await slack.called("views.publish", shown + 1)
+    reopened = home.plain
     await slack.presses(ALICE, home, "home:clear")
     await slack.sees_view(ALICE, "Asked for: everything", "number 13")
     await slack.presses(ALICE, home, "home:group", value="payments")
@@ -174,6 +177,7 @@ async def test_the_home_tab_shows_history_by_choice(slack: LocalSlack, bot: BotP
     await slack.presses(ALICE, home, "home:period", value="24h")
     await slack.sees_view(ALICE, "Asked for: `payments` · the last 24 hours")
 
+    assert "Asked for: @U0B0B0002 · succeeded" in reopened
     assert [menu for menu in home.buttons if menu in MENUS] == MENUS
     assert first == [str(number) for number in range(13, 3, -1)]
     assert second == ["3", "2", "1"]

@@ -30,6 +30,7 @@ class Collector:
         self.headers: list[dict[str, str]] = []
         self.spans: list[Span] = []
         self.url = ""
+        self.refusals = 0
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -47,6 +48,9 @@ class Collector:
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
+        if self.refusals:
+            self.refusals -= 1
+            raise web.HTTPServiceUnavailable
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         received = ExportTraceServiceRequest.FromString(body)
@@ -145,6 +149,7 @@ async def test_the_end_of_the_process_sends_what_is_left(
         await connect(slack, bot, settings)
         await asks(slack, ALICE, "payments")
         nothing = len(collector.spans)
+        collector.refusals = 1  # it is asked again a second later
         await bot.signals(signal.SIGTERM)
         code = await bot.ended()
 

@@ -181,6 +181,22 @@ def a_past(group: str, ending: Ending = Ending.SUCCEEDED, actor: Actor = ALICE) 
     return Past(actor, GroupName(group), ending, START, "")
 
 
+async def test_a_period_holds_wherever_a_page_begins(store: Store) -> None:
+    day = timedelta(days=1)
+    first, second, third = [replace(a_past("payments"), at=START + number * day) for number in range(3)]
+    shown = await written(store, ACME, [first, second, third])
+    history = SqlHistory(store.database, ACME)
+    query = Query(since=second.at, until=third.at)
+
+    pages = [
+        await history.find(Search(AUDITOR, query, before=Key(third.at + day, "#1"))),
+        await history.find(Search(AUDITOR, query, after=Key(first.at - day, "#1"))),
+        await history.find(Search(AUDITOR, query, before=shown[1].key)),
+    ]
+
+    assert [found.asked for found in pages] == [[shown[1]], [shown[1]], []]
+
+
 async def test_another_organization_in_the_same_database_is_not_seen(store: Store) -> None:
     await written(store, Organization("other"), [a_past("payments"), a_past("payments", Ending.DENIED)])
     history = SqlHistory(store.database, ACME)
