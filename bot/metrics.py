@@ -134,7 +134,9 @@ class _Happenings:
         self.outcomes = {state: outcomes.labels(str(state)) for state in ENDS}
         database = counter("database_errors", "Transactions that the database did not carry out.", "kind")
         self.database = {kind: database.labels(kind) for kind in (*_DATABASE_TROUBLES.values(), "other")}
-        given_up = counter("announcements_given_up", "Messages given up, as Slack took them in no way for a day.", "errand")
+        given_up = counter(
+            "announcements_given_up", "Messages given up, as Slack took them in no way for a day.", "errand"
+        )
         self.given_up = {errand: given_up.labels(str(errand)) for errand in Errand}
         self.signatures = counter("signature_failures", "HTTP requests that did not carry a signature of Slack's.")
         self.reconnects = counter("socket_reconnects", "Socket Mode connections opened in place of an earlier one.")
@@ -150,11 +152,17 @@ class _Durations:
         ack = histogram("ack", "Seconds from a delivery's arrival to its acknowledgement.", ["transport"], _ACK_SECONDS)
         self.ack = {transport: ack.labels(transport) for transport in TRANSPORTS}
         click = histogram(
-            "click_to_outcome", "Seconds from a press of Rotate tokens to its outcome on record.", ["state"], _CALL_SECONDS
+            "click_to_outcome",
+            "Seconds from a press of Rotate tokens to its outcome on record.",
+            ["state"],
+            _CALL_SECONDS,
         )
         self.click = {state: click.labels(str(state)) for state in CALLED}
         turso = histogram(
-            "turso_request", "Seconds that requests to Turso took, to the end of the answer.", ["call", "status"], _CALL_SECONDS
+            "turso_request",
+            "Seconds that requests to Turso took, to the end of the answer.",
+            ["call", "status"],
+            _CALL_SECONDS,
         )
         self.turso = {(call, status): turso.labels(call, status) for call in CALLS for status in STATUSES}
 
@@ -167,11 +175,15 @@ class _Levels:
             return Gauge(f"{PREFIX}_{name}", meaning, labels, registry=registry)
 
         self.tidied = time.monotonic()
-        pending = gauge("pending", "Requests without an end: they wait for a confirmation, or Turso is called.", "state")
+        pending = gauge(
+            "pending", "Requests without an end: they wait for a confirmation, or Turso is called.", "state"
+        )
         self.pending = {state: pending.labels(state) for state in ("requested", "rotating")}
         self.unresolved = gauge("unknown_unresolved", "Unknown outcomes that nobody has judged yet.")
         self.errands = gauge("outbox_depth", "Messages that people are still to be sent.")
-        self.oldest = gauge("outbox_oldest_seconds", "Age in seconds of the oldest message that people are still to be sent.")
+        self.oldest = gauge(
+            "outbox_oldest_seconds", "Age in seconds of the oldest message that people are still to be sent."
+        )
         lag = gauge("sweeper_lag_seconds", "Seconds since this process last settled everything overdue.")
         lag.set_function(lambda: time.monotonic() - self.tidied)
         self.ready = gauge("ready", "1 while the database answers and, in Socket Mode, Slack is connected.")

@@ -156,6 +156,22 @@ async def test_a_changed_export_is_found(trail: dict[str, str], tmp_path: Path) 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_bytes_that_are_no_text_are_exported_as_they_are(trail: dict[str, str], tmp_path: Path) -> None:
+    change = "UPDATE audit_events SET user_id = CAST(x'55ff41' AS TEXT) WHERE seq = 5"
+    await asyncio.to_thread(attack, load_url(trail["DATABASE_URL"]), change)
+    forms = ("jsonl", "csv")
+    exported = [await run(trail, tmp_path, "audit", "export", "--format", form, "--output", form) for form in forms]
+    verified = [await run(trail, tmp_path, "audit", "verify", "--file", form) for form in forms]
+    of_database = await run(trail, tmp_path, "audit", "verify")
+
+    assert exported == [(0, "", "5 rows, 1 to 5.\n")] * 2
+    assert [b"U\xffA" in (tmp_path / form).read_bytes() for form in forms] == [True, True]
+    assert verified == [of_database] * 2
+    assert of_database[:2] == (1, verified[0][1])
+    assert of_database[1].startswith("Row 5: changed.")
+
+
 async def test_an_export_that_breaks_off_leaves_no_file_and_keeps_the_old_one(
     trail: dict[str, str], tmp_path: Path
 ) -> None:

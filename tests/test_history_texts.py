@@ -235,6 +235,23 @@ def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Bookmark) -> None:
     assert len(written) <= VALUE_LIMIT
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"person": "<!channel>"},
+        {"person": "unknown"},
+        {"group": "../x"},
+        {"outcome": "splendid"},
+        {"period": "for ever"},
+        {"before": [NOW.isoformat(), "#99999999999999999999"]},
+        {"after": ["yesterday", "62xrejy87vfv9"]},
+    ],
+)
+def test_a_bookmark_with_a_forged_part_is_refused(parts: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="does not know that place"):
+        bookmarks.read(json.dumps(parts))
+
+
 json_values = st.recursive(
     st.none() | st.integers() | st.text() | st.just(NOW.isoformat()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "group", "before"]), inner),

@@ -159,7 +159,7 @@ def test_an_auditor_rotates_nothing_by_it() -> None:
 def test_who_may_ask_for_what(
     grants: list[Grant], group: GroupName | None, person: Actor | None, words: str | None
 ) -> None:
-    refused = policy(*grants).refuses_reading(ALICE, group, person and person.user_id)
+    refused = policy(*grants).refuses_reading(ALICE, group, None if person is None else person.user_id)
 
     assert (refused and str(refused)) == words
 

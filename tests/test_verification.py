@@ -162,6 +162,9 @@ class TestWithoutTheKey:
 
         assert found(rows, UNKEYED)[:2] == (Fault.MISSING, 1)
 
+    def test_an_unkeyed_chain_made_anew_over_a_gap_shows_the_gap(self) -> None:
+        assert found(resealed(without(chain(20), 5), UNKEYED), UNKEYED)[:2] == (Fault.MISSING, 5)
+
     def test_an_unkeyed_chain_made_anew_is_shown_by_an_anchor_alone(self) -> None:
         rows = chain(20)
         forged = resealed(changed(rows, 5, user_id="U0MALLORY"), UNKEYED)

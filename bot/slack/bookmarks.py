@@ -11,7 +11,8 @@ from bot.errors import UsageError
 from bot.history import Ending, Key
 from bot.models import GroupName, UserId
 from bot.slack.blocks import VALUE_LIMIT
-from bot.slack.queries import GROUP, PERSON, Wanted, is_period
+from bot.slack.commands import GROUP
+from bot.slack.queries import PERSON, Wanted, is_period
 
 T = TypeVar("T")
 

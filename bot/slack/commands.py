@@ -9,7 +9,7 @@ from bot.text import storable
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""
 
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def parse(text: str) -> Request | None:
@@ -20,7 +20,7 @@ def parse(text: str) -> Request | None:
     group, _, reason = storable(text).strip().partition(" ")
     if group in {"", "help", "--help", "-h", "?"}:
         return None
-    if not _GROUP.fullmatch(group):
+    if not GROUP.fullmatch(group):
         raise UsageError(
             "That is not the name of a group: letters, digits, dashes and underscores, 64 at most, "
             "starting with a letter or digit."

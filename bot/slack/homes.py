@@ -28,8 +28,9 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.bookmarks import Bookmark
+from bot.slack.commands import GROUP
 from bot.slack.pages import requests, top, turns
-from bot.slack.queries import GROUP, Wanted
+from bot.slack.queries import Wanted
 
 GROUP_MENU, PERSON_MENU = "home:group", "home:person"
 OUTCOME_MENU, PERIOD_MENU = "home:outcome", "home:period"

@@ -22,7 +22,7 @@ from bot.slack.boundary import explained
 from bot.slack.courier import Courier
 from bot.slack.payloads import HOME, Payload, Used, used, visit
 from bot.slack.replies import FAILURES
-from bot.work import Work
+from bot.work import Kind, Work
 
 _FIELDS = {
     homes.GROUP_MENU: "group",
@@ -65,7 +65,7 @@ class HomeListeners:
         seen = visit(body)
         if seen.home:
             at = Bookmark(_remembered(seen.metadata).wanted)
-            self._admitted(seen.actor, at, partial(self._show, seen.actor, seen.place, at))
+            self._admitted(seen.actor, at, partial(self._show, seen.actor, seen.place, at), "other")
 
     async def on_used(self, ack: AsyncAck, body: Payload) -> None:
         """Handle the use of a menu, or of a button that shows something else."""
@@ -83,13 +83,15 @@ class HomeListeners:
         press = used(body)
         self._admitted(press.actor, _remembered(press.metadata), partial(self._cancel, press))
 
-    def _admitted(self, reader: Actor, at: Bookmark, handle: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _admitted(
+        self, reader: Actor, at: Bookmark, handle: Callable[[], Coroutine[Any, Any, None]], kind: Kind = "click"
+    ) -> None:
         try:
             self._work.admit()
         except (Closing, Overloaded) as error:
             self._work.start(self._explain(reader, at, error))
             return
-        self._work.start(handle(), "click")
+        self._work.start(handle(), kind)
 
     async def _show(self, reader: Actor, place: Place, at: Bookmark, notice: str = "") -> None:
         async with explained(partial(self._explain, reader, at)):

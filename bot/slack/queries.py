@@ -15,10 +15,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from bot.errors import UsageError
 from bot.history import Ending, Query
 from bot.models import GroupName, UserId
+from bot.slack.commands import GROUP
 from bot.text import storable
 
 HELP = frozenset({"help", "--help", "-h", "?"})
-GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 PERSON = re.compile(r"[UW][A-Z0-9]{2,30}")
 _LABEL = re.compile(r"<@([A-Z0-9]+)\|[^<>]*>")
 _MENTION = re.compile(rf"<@({PERSON.pattern})>")

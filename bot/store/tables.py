@@ -99,6 +99,12 @@ rotations = Table(
         sqlite_where=text("state IN ('requested', 'rotating')"),
         postgresql_where=text("state IN ('requested', 'rotating')"),
     ),
+    Index(
+        "ix_rotations_unresolved",
+        "organization",
+        sqlite_where=text("state = 'unknown' AND resolved_as IS NULL"),
+        postgresql_where=text("state = 'unknown' AND resolved_as IS NULL"),
+    ),
     Index(None, "organization", "group", "started_at"),
     *_newest_first("ix_rotations", ("organization",), "state", ("requested_at", "id")),
 )

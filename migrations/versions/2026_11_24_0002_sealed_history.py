@@ -27,6 +27,7 @@ GRANTED = "id, team_id, user_id, pattern, until, note, granted_at, granted_by_te
 APPEND_ONLY = "audit_events is append-only"
 STAYS = "a line of the allowlist stays as it was granted, and is revoked once"
 REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
+UNRESOLVED = "state = 'unknown' AND resolved_as IS NULL"
 # "tursorot": the lock under which events are numbered. Volatile, so that what it reads was committed by then.
 TAKE_TURN = """
 CREATE FUNCTION turso_rotate_take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz) LANGUAGE plpgsql VOLATILE AS
@@ -80,6 +81,7 @@ def _indexes() -> Iterator[tuple[str, str, list[str], str | None]]:
         table = "rotations" if name == "ix_rotations" else "audit_events"
         for choice in (choice for size in range(4) for choice in combinations(("group", "user_id", what), size)):
             yield "_".join((name, *(choice or ("all",)))), table, [*first, *choice, *order], where
+    yield "ix_rotations_unresolved", "rotations", ["organization"], UNRESOLVED
 
 
 def _suppose_values(option: str) -> None:

@@ -1,97 +1,112 @@
-"""History: what the first page costs at 10^4 and at 10^6 rows."""
+"""History: what the first page costs at 10^4 and at many rows, for auditors, rotators, and on the terminal."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from statistics import median
-
-from sqlalchemy import Connection, text
 
 from bot.audit import Filter
 from bot.chain import UNKEYED
-from bot.models import Action, GroupName, UserId
+from bot.history import Ending, Key, Query, Search
+from bot.models import Action, Actor, GroupName, Organization, TeamId, UserId
+from bot.policy import Sight
 from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
+from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
+from tests.bench.fill import START
+from tests.bench.requests import Past, requests
 from tests.store.conftest import load_url
 
-START = datetime(2025, 1, 1, tzinfo=UTC)
-FILTERS = {
-    "all": Filter(),
-    "a busy group": Filter(group=GroupName("group0")),
-    "a retired group": Filter(group=GroupName("retired")),
-    "an absent group": Filter(group=GroupName("absent")),
-    "a busy person": Filter(user_id=UserId("U0")),
-    "an absent person": Filter(user_id=UserId("UNOBODY")),
-    "an action": Filter(action=Action.REQUESTED),
-    "an absent action": Filter(action=Action.EXPIRED),
-    "an hour": Filter(since=START + timedelta(minutes=10), until=START + timedelta(minutes=70)),
+READER = Actor(TeamId("T0"), UserId("U0"))
+AUDITOR = Sight(everything=True, patterns=(), actor=READER)
+ROTATOR = Sight(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
+NOBODY = Sight(everything=False, patterns=(), actor=READER)
+BUSY, RARE, OLD, NONE = map(GroupName, ("payments", "group7", "retired", "absent"))
+BUSY_ONE, ONE, OLD_ONE, NO_ONE = map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))
+HOUR = (START + timedelta(minutes=10), START + timedelta(minutes=70))
+MIDDLE = Key(START + timedelta(seconds=5000), "r00005000")
+
+SEARCHES = {
+    "auditor": Search(AUDITOR, Query()),
+    "auditor, the page in the middle": Search(AUDITOR, Query(), before=MIDDLE),
+    "auditor, the newer page": Search(AUDITOR, Query(), after=MIDDLE),
+    "auditor, a busy group": Search(AUDITOR, Query(BUSY)),
+    "auditor, a retired group": Search(AUDITOR, Query(OLD)),
+    "auditor, an absent group": Search(AUDITOR, Query(NONE)),
+    "auditor, a busy person": Search(AUDITOR, Query(person=BUSY_ONE)),
+    "auditor, a person who left": Search(AUDITOR, Query(person=OLD_ONE)),
+    "auditor, nobody": Search(AUDITOR, Query(person=NO_ONE)),
+    "auditor, the usual outcome": Search(AUDITOR, Query(ending=Ending.SUCCEEDED)),
+    "auditor, a rare old outcome": Search(AUDITOR, Query(ending=Ending.UNKNOWN)),
+    "auditor, an absent outcome": Search(AUDITOR, Query(ending=Ending.EXPIRED)),
+    "auditor, denied": Search(AUDITOR, Query(ending=Ending.DENIED)),
+    "auditor, rejected, rare and old": Search(AUDITOR, Query(ending=Ending.REJECTED)),
+    "auditor, an hour": Search(AUDITOR, Query(None, None, None, *HOUR)),
+    "auditor, two that never met": Search(AUDITOR, Query(RARE, ONE)),
+    "auditor, all at once": Search(AUDITOR, Query(BUSY, BUSY_ONE, Ending.SUCCEEDED, *HOUR)),
+    "auditor, all at once, absent": Search(AUDITOR, Query(BUSY, BUSY_ONE, Ending.UNKNOWN)),
+    "rotator": Search(ROTATOR, Query()),
+    "rotator, the page in the middle": Search(ROTATOR, Query(), before=MIDDLE),
+    "rotator, somebody else": Search(ROTATOR, Query(person=ONE)),
+    "rotator, a rare old outcome": Search(ROTATOR, Query(ending=Ending.UNKNOWN)),
+    "rotator, an absent outcome": Search(ROTATOR, Query(ending=Ending.CANCELLED)),
+    "rotator, their own": Search(ROTATOR, Query(person=BUSY_ONE)),
+    "nobody in particular": Search(NOBODY, Query()),
+    "nobody in particular, an absent outcome": Search(NOBODY, Query(ending=Ending.EXPIRED)),
 }
-_ROW = (
-    'INSERT INTO audit_events (seq, at, action, team_id, user_id, organization, "group", rotation_id, detail) VALUES '
-    "(:seq, :at, :action, 'T0', :user, 'acme', :group, :rotation, '{}')"
-)
+FILTERS = {
+    "everything": Filter(),
+    "a busy group": Filter(BUSY),
+    "a retired group": Filter(OLD),
+    "an absent group": Filter(NONE),
+    "a busy user": Filter(user_id=BUSY_ONE),
+    "an absent user": Filter(user_id=NO_ONE),
+    "an action": Filter(action=Action.DENIED),
+    "a rare old action": Filter(action=Action.REJECTED),
+    "an absent action": Filter(action=Action.EXPIRED),
+    "an hour": Filter(since=HOUR[0], until=HOUR[1]),
+    "two that never met": Filter(user_id=BUSY_ONE, action=Action.STARTED),
+    "all at once": Filter(BUSY, BUSY_ONE, Action.DENIED, *HOUR),
+}
+
+Look = Callable[[], Awaitable[object]]
 
 
-def fill(connection: Connection, first: int, last: int) -> None:
-    """Insert the events `first..last`, one a second, quickly."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(_POSTGRES), {"first": first, "last": last, "start": START})
-        return
-    rows = (_row(seq) for seq in range(first, last + 1))
-    connection.connection.executemany(_ROW, rows)  # the driver's own, for speed
-
-
-def _row(seq: int) -> dict[str, object]:
-    return {
-        "seq": seq,
-        "at": (START + timedelta(seconds=seq)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "action": "rotation.requested" if seq % 3 else "rotation.succeeded",
-        "user": f"U{seq % 50}",
-        "group": "retired" if seq < 10_000 and seq % 100 == 1 else f"group{seq % 20}",
-        "rotation": f"r{seq // 3}",
-    }
-
-
-_POSTGRES = """
-INSERT INTO audit_events (seq, at, action, team_id, user_id, organization, "group", rotation_id, detail)
-SELECT seq, CAST(:start AS timestamptz) + seq * interval '1 second',
-       CASE WHEN seq % 3 = 0 THEN 'rotation.succeeded' ELSE 'rotation.requested' END,
-       'T0', 'U' || seq % 50, 'acme',
-       CASE WHEN seq < 10000 AND seq % 100 = 1 THEN 'retired' ELSE 'group' || seq % 20 END,
-       'r' || seq / 3, '{}'
-FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) seq
-"""
+def looks(database: Database) -> dict[str, Look]:
+    """Name all that is measured."""
+    history, trail = SqlHistory(database, Organization("acme")), SqlTrail(database, UNKEYED)
+    found = {name: partial(history.find, search) for name, search in SEARCHES.items()}
+    listed = {f"audit list, {name}": partial(trail.page, wanted, limit=50) for name, wanted in FILTERS.items()}
+    return {**found, **listed, "the groups to choose from": partial(history.groups, AUDITOR, 100)}
 
 
 async def first_pages(few: Database, many: Database, rounds: int = 60) -> dict[str, tuple[float, float]]:
-    """Read the first page of both in turn, so that both see the same machine; median seconds for each filter."""
-    trails = SqlTrail(few, UNKEYED), SqlTrail(many, UNKEYED)
-    taken: dict[str, tuple[float, float]] = {}
-    for name, wanted in FILTERS.items():
-        times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(rounds):
-            for trail, seen in zip(trails, times, strict=True):
+    """Read each page of both in turn, again and again, so that all see the same machine; median seconds."""
+    both = looks(few), looks(many)
+    taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in both[0]}
+    for _ in range(rounds):
+        for name, times in taken.items():
+            for look, seen in zip((both[0][name], both[1][name]), times, strict=True):
                 began = time.perf_counter()
-                await trail.page(wanted, limit=50)
+                await look()
                 seen.append(time.perf_counter() - began)
-        taken[name] = median(times[0]), median(times[1])
-    return taken
+    return {name: (median(small), median(large)) for name, (small, large) in taken.items()}
 
 
 @asynccontextmanager
 async def filled(database_url: str, rows: int) -> AsyncIterator[Database]:
-    """Open a database with so many events, inserted past the bot, whose limits of time would stop that."""
+    """Open a database with so many rotations and events, inserted past the bot, whose limits of time forbid that."""
     url = load_url(database_url)
 
     def work() -> None:
+        migrate(url)
         with transaction(url) as connection:
-            fill(connection, 1, rows)
-            connection.execute(text("ANALYZE audit_events"))
+            requests(connection, Past(rows))
 
-    await asyncio.to_thread(migrate, url)
     await asyncio.to_thread(work)
     database = open_database(url)
     try:

@@ -107,6 +107,13 @@ async def test_a_command_arrives_with_all_its_fields(slack: LocalSlack, app: App
     }
 
 
+async def test_people_arrive_by_their_ids_where_the_manifest_says_so(slack: LocalSlack, app: App) -> None:
+    slack.workspace.escaped.add("/turso-audit")
+    await slack.types(ALICE, "/turso-audit @alice @nobody <b> & more")
+
+    assert app.form["text"] == "<@UALICE|alice> @nobody &lt;b&gt; &amp; more"
+
+
 async def test_what_arrives_is_signed(slack: LocalSlack, app: App) -> None:
     await slack.types(ALICE, COMMAND)
 

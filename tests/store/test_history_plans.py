@@ -28,6 +28,11 @@ T = TypeVar("T")
 
 MANY = 20_000
 LIMIT = 5
+PASTS = {
+    "mixed": Past(MANY, analyzed=True),
+    "not analyzed": Past(MANY),
+    "alike": Past(MANY, alike=True, analyzed=True),
+}
 READER = Actor(TeamId("T0"), UserId("U0"))
 AUDITOR = Sight(everything=True, patterns=(), actor=READER)
 ROTATOR = Sight(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
@@ -36,9 +41,11 @@ GROUPS = [None, *map(GroupName, ("payments", "group7", "retired", "absent"))]
 PEOPLE = [None, *map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))]
 ENDINGS = [None, Ending.SUCCEEDED, Ending.FAILED, Ending.UNKNOWN, Ending.EXPIRED, Ending.DENIED, Ending.REJECTED]
 ACTIONS = [None, Action.STARTED, Action.DENIED, Action.REJECTED, Action.GRANTED]
-PERIODS = [(None, None), (START, START + timedelta(hours=1)), (START - timedelta(days=9), START)]
+ALWAYS, HOUR, BEFORE = (None, None), (START, START + timedelta(hours=1)), (START - timedelta(days=9), START)
 MIDDLE = START + timedelta(seconds=MANY / 2)
-TURNS = [(None, None), (Key(MIDDLE, "r00010000"), None), (None, Key(MIDDLE, "#10000"))]
+OLDER, NEWER = Key(MIDDLE, "r00010000"), Key(MIDDLE, "#10000")
+PLACES = [(ALWAYS, None, None), (HOUR, None, None), (BEFORE, None, None), (ALWAYS, OLDER, None), (HOUR, None, NEWER)]
+"""The periods and the neighbouring pages, paired so that both stand alone and together."""
 
 FEW = {"sqlite": 20_000, "postgresql": 400}
 """Steps of SQLite's machine or rows that PostgreSQL reads; a page of one group takes a hundredth of it."""
@@ -146,11 +153,6 @@ def _choice(search: Search, way: Way, what: str) -> list[str]:
 
 
 @pytest.fixture
-def past() -> Past:
-    return Past(MANY)
-
-
-@pytest.fixture
 async def explained(database_url: str, past: Past) -> AsyncIterator[Explained]:
     url = load_url(database_url)
 
@@ -170,13 +172,13 @@ def few(database_url: str) -> int:
     return FEW[load_url(database_url).get_backend_name()]
 
 
-@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 @pytest.mark.parametrize("sight", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
 async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Sight, few: int) -> None:
     history = SqlHistory(explained, Organization("acme"))
     problems = []
-    for group, person, ending, (since, until), (before, after) in product(GROUPS, PEOPLE, ENDINGS, PERIODS, TURNS):
-        search = Search(sight, Query(group, person, ending, since, until), before, after, LIMIT)
+    for group, person, ending, (period, before, after) in product(GROUPS, PEOPLE, ENDINGS, PLACES):
+        search = Search(sight, Query(group, person, ending, *period), before, after, LIMIT)
         if search.ways:
             await history.find(search)
             problems += [(search, problem) for problem in explained.problems(few, _best(search))]
@@ -184,7 +186,7 @@ async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained
     assert problems == []
 
 
-@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Explained, few: int) -> None:
     history = SqlHistory(explained, Organization("acme"))
     problems: list[object] = []
@@ -201,13 +203,13 @@ async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Exp
     assert problems == []
 
 
-@pytest.mark.parametrize("past", [Past(MANY), Past(MANY, alike=True)], ids=["mixed", "alike"])
+@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 async def test_audit_list_reads_along_an_index(explained: Explained, few: int) -> None:
     trail = SqlTrail(explained, UNKEYED)
     last = (await trail.page(Filter(until=MIDDLE), limit=1))[0]
     problems = []
-    for group, user, action, (since, until), before in product(GROUPS, PEOPLE, ACTIONS, PERIODS, (None, last)):
-        wanted = Filter(group, user, action, since, until)
+    for group, user, action, period, before in product(GROUPS, PEOPLE, ACTIONS, (ALWAYS, HOUR, BEFORE), (None, last)):
+        wanted = Filter(group, user, action, *period)
         await trail.page(wanted, limit=LIMIT, before=before)
         chosen = [name for name, value in (("group", group), ("user_id", user), ("action", action)) if value]
         best = frozenset({"_".join(("ix_audit_events", *(chosen or ["all"])))})

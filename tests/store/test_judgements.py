@@ -1,13 +1,14 @@
 """What a person judges of an unknown is one more row, decided by the database, and no more than a judgement."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import NotKnown, UsageError
 from bot.judgement import AlreadyJudged, Judge, Judgement, NotUnknown
-from bot.models import Actor, Errand, Rotation, RotationId, State
-from tests.store.conftest import Store
+from bot.models import Action, Actor, Errand, Rotation, RotationId, State
+from tests.store.conftest import Store, event_about
 
 FAILED, SUCCEEDED = Judgement.FAILED, Judgement.SUCCEEDED
 ROOT = Actor.on_terminal("root")
@@ -23,7 +24,8 @@ async def unknown(store: Store) -> Rotation:
     """Leave a rotation unknown, of which people have been told."""
     grant, rotation = await store.grant(), await store.request()
     await store.claim(rotation, grant)
-    await store.move(rotation, State.ROTATING, State.UNKNOWN)
+    event = replace(event_about(rotation, Action.UNKNOWN), detail={"explanation": "No answer came."})
+    await store.rotations.move(rotation.id, expected=State.ROTATING, event=event)
     for letter in await store.outbox.take_for(rotation.id, 60):
         await store.outbox.done(letter)
     return rotation
@@ -34,7 +36,9 @@ async def test_a_judgement_is_one_more_row_and_the_state_stays(store: Store, jud
     last = (await store.trail.story(unknown.id))[-1].event
 
     assert (judged.state, judged.resolved_as) == (State.UNKNOWN, State.FAILED)
-    assert judged.detail == {"judged_by": "root", "note": "an old token still connects"}
+    assert judged.detail == {
+        "explanation": "No answer came.", "judged_by": "root", "note": "an old token still connects",
+    }  # fmt: skip
     assert await store.rotations.get(unknown.id) == judged
     assert (last.action, last.actor, last.group) == ("rotation.resolved", ROOT, unknown.group)
     assert last.detail == {"as": "failed", "note": "an old token still connects"}
@@ -101,7 +105,9 @@ async def test_only_an_unknown_is_judged(store: Store, judge: Judge, state: Stat
     before = await store.rotations.get(rotation.id), await store.actions(rotation)
     with pytest.raises(NotUnknown, match=f"recorded as {state}"):
         await judge.resolve(rotation.id, SUCCEEDED, "I was there")
+    decided = replace(event_about(rotation, Action.RESOLVED), detail={"note": "I was faster"})
 
+    assert await store.rotations.resolve(rotation.id, State.SUCCEEDED, decided) is None
     assert (await store.rotations.get(rotation.id), await store.actions(rotation)) == before
 
 
