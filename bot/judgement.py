@@ -8,12 +8,13 @@ BotError
 from enum import StrEnum
 from typing import Protocol
 
-from bot.errors import BotError, NotKnown, UsageError
+from bot.errors import BotError, DatabaseUnavailable, NotKnown, UsageError
 from bot.models import Action, Actor, Event, Rotation, RotationId, State
 from bot.text import storable
 
 NOTE_LIMIT = 500
 """Characters of a note that are kept."""
+_TRIES = 3
 
 
 class Judgement(StrEnum):
@@ -69,12 +70,13 @@ class Judge:
         if not note:
             raise UsageError("Say in the note how you know: it is all that a reader will have to go by.")
         judged = State(judgement)
-        while True:
+        for _ in range(_TRIES):
             rotation = await self._open(rotation_id, judged)
             event = self._event(rotation, judged, note)
             if (resolved := await self._store.resolve(rotation.id, judged, event)) is not None:
                 return resolved
             # Somebody was faster: the same questions now have another answer.
+        raise DatabaseUnavailable("Others are judging this rotation right now; look again, and try again.")
 
     async def _open(self, rotation_id: RotationId, judged: State) -> Rotation:
         rotation = await self._store.get(rotation_id)

@@ -353,6 +353,12 @@ async def test_a_schema_of_another_version_is_refused(settings: dict[str, str], 
     assert [(code, out, "turso-rotate migrate" in err) for code, out, err in seen] == [(1, "", True)] * 2
 
 
+def made_anew(row: Row, key: str) -> str:
+    """Change a row and seal it again, as an export has it."""
+    changed = row._replace(user_id="U0ALICE01")
+    return f"{line(changed._replace(hash=Seal(key.encode() if key else None).hash(changed)))}\n"
+
+
 class TestTheDocs:
     PAGE = DOCS.read_text()
 
@@ -368,6 +374,7 @@ class TestTheDocs:
             "changed": export.replace("leaked", "lost"),
             "a row less": "".join([lines[0], *lines[2:]]),
             "two swapped": "".join([*lines[:2], lines[3], lines[2], lines[4]]),
+            "one made anew": "".join([*lines[:2], made_anew(rows_of(settings)[2], key), *lines[3:]]),
         }
         said = {name: await self.verdict(program, key, text) for name, text in texts.items()}
         other = await self.verdict(program, "wrong pony capacitor nail", export)

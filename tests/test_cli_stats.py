@@ -138,9 +138,11 @@ def tally(day: int, group: str | None = "payments", count: int = 1) -> Tally:
 @pytest.mark.parametrize("group", ["a", "g" * 64])
 @pytest.mark.parametrize("count", [9, 1_000_000])
 def test_a_chart_fits_whatever_it_shows(columns: int, days: int, group: str, count: int) -> None:
+    unknown = Kind(GroupName(group), Ending.UNKNOWN)
+    day = date(2026, 1, 1)
     drawn = chart(
-        [tally(0, group, count), tally(days - 1, group)],
-        {},
+        [Tally(day, unknown, count, 1), Tally(day + timedelta(days=days - 1), unknown, 1, 1)],
+        {(None, unknown): 86_400},
         Interval.DAY,
         date(2026, 1, 1),
         Canvas(columns, plain=False),

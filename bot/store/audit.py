@@ -81,12 +81,12 @@ def recorded_of(row: SqlRow[Any]) -> Recorded:
 
 
 @cache
-def _page(narrowed: tuple[str, ...]) -> Select[Any]:
+def _page(narrowed: tuple[str, ...], limit: int) -> Select[Any]:
     key = audit_events.c.at, audit_events.c.seq
     below, above = (tuple_(*(hidden(f"{end}_{part.name}", part.type) for part in key)) for end in ("below", "above"))
     query = select(audit_events).where(tuple_(*key) < below, tuple_(*key) > above)
     query = query.where(*(audit_events.c[name] == hidden(name) for name in narrowed))
-    return query.order_by(*(part.desc() for part in key)).limit(bindparam("most"))
+    return query.order_by(*(part.desc() for part in key)).limit(literal_column(str(limit)))
 
 
 class SqlTrail:
@@ -108,14 +108,13 @@ class SqlTrail:
     async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
         """Read a page of events, newest first, from the one after `before`."""
         chosen = {"group": wanted.group, "user_id": wanted.user_id, "action": wanted.action}
-        query = _page(tuple(name for name, value in chosen.items() if value is not None))
+        query = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
         below = [(wanted.until or LATEST, 0), *([(before.at, before.seq)] if before is not None else [])]
         values = {
             **{name: None if value is None else str(value) for name, value in chosen.items()},
             **dict(zip(("below_at", "below_seq"), min(below), strict=True)),
             "above_at": wanted.since or EARLIEST,
             "above_seq": 0,
-            "most": limit,
         }
         return await self._database.read(
             lambda connection: [recorded_of(row) for row in connection.execute(query, values)]

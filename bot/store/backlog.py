@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, bindparam, exists, func, select, text
+from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select, text
 
 from bot.models import Organization, State
 from bot.ports import Backlog
@@ -23,8 +23,9 @@ _rotations = select(rotations.c.id).where(rotations.c.organization == bindparam(
 _unresolved = select(rotations.c.id).where(
     text("state = 'unknown' AND resolved_as IS NULL"), rotations.c.organization.concat("") == bindparam("ours")
 )
-_ours = exists().where(rotations.c.id == outbox.c.rotation_id, rotations.c.organization == bindparam("ours"))
-_errands = select(outbox.c.created_at).where(_ours).order_by(outbox.c.id)
+# As EXISTS it could become a join, for which PostgreSQL may read every rotation.
+_whose = select(rotations.c.organization).where(rotations.c.id == outbox.c.rotation_id).scalar_subquery()
+_errands = select(outbox.c.created_at).where(_whose == bindparam("ours")).order_by(outbox.c.id)
 _BACKLOG = select(
     _count(_rotations.where(rotations.c.state == str(State.REQUESTED))).label("requested"),
     _count(_rotations.where(rotations.c.state == str(State.ROTATING))).label("rotating"),

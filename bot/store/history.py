@@ -107,8 +107,8 @@ class SqlHistory:
 
     def _names(self, connection: Connection) -> tuple[list[GroupName], bool]:
         """Name the groups that have a history, those with rotations first, and say whether there are more."""
-        chosen = {"organization": self._organization, "most": MOST_NAMES + 1}
-        rows = connection.execute(pages.names(), chosen).all()
+        query = pages.names(MOST_NAMES + 1)
+        rows = connection.execute(query, {"organization": self._organization}).all()
         by_rotation = [row.name for row in rows if row.by == "id"]
         by_refusal = [row.name for row in rows if row.by == "seq"]
         names = dict.fromkeys(by_rotation[:MOST_NAMES] + by_refusal[:MOST_NAMES])
@@ -120,6 +120,7 @@ def _shape(dialect: str, ways: tuple[Way, ...], search: Search) -> Shape:
     return Shape(
         dialect,
         ways,
+        most=search.limit + 1,
         rotations=query.ending not in _REFUSALS,
         refused=query.ending is None or query.ending in _REFUSALS,
         group=query.group is not None,
@@ -141,7 +142,6 @@ def _chosen(search: Search) -> dict[str, Any]:
         "ending": None if query.ending is None else str(_REFUSALS.get(query.ending, query.ending)),
         "own_team": reader.team_id,
         "own_user": reader.user_id,
-        "most": search.limit + 1,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from bot.chain import Seal
 from bot.models import Errand, Event, Organization, RotationId
@@ -21,11 +21,12 @@ OVERDUE_SECONDS = 24 * 60 * 60.0
 
 _POST = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
 _waiting = outbox.alias("waiting")
+# Another organization's bot may share the database, and has other people to tell. As EXISTS it could become a join,
+# for which PostgreSQL may read every rotation.
+_whose = select(rotations.c.organization).where(rotations.c.id == _waiting.c.rotation_id).scalar_subquery()
 _DUE = (
     select(_waiting.c.id)
-    .where(_waiting.c.due_at <= database_now())
-    # Another organization's bot may share the database, and has other people to tell.
-    .where(exists().where(rotations.c.id == _waiting.c.rotation_id, rotations.c.organization == bindparam("ours")))
+    .where(_waiting.c.due_at <= database_now(), _whose == bindparam("ours"))
     .order_by(_waiting.c.due_at)
     .limit(1)
 )

@@ -38,6 +38,8 @@ class Shape:
 
     dialect: str
     ways: tuple[Way, ...]
+    most: int
+    """How many rows are read along each way in each table; in the text, or PostgreSQL plans for a tenth of all."""
     rotations: bool = True
     refused: bool = True
     group: bool = False
@@ -54,9 +56,9 @@ def page(shape: Shape) -> CompoundSelect[Any]:
 
 
 @cache
-def names() -> CompoundSelect[Any]:
-    """Name the groups of each table, by jumping in an index from each name to the next; `most` of each at most."""
-    return union_all(*(_names(source) for source in (_ROTATIONS, _REFUSED)))
+def names(most: int) -> CompoundSelect[Any]:
+    """Name so many groups of each table at most, by jumping in an index from each name to the next."""
+    return union_all(*(_names(source, most) for source in (_ROTATIONS, _REFUSED)))
 
 
 def _nothing(name: str, kind: TypeEngine[Any]) -> Label[Any]:
@@ -138,7 +140,9 @@ def _first_of_each_by_key(source: _Source, shape: Shape) -> Select[Any]:
 
 def _ordered(query: Select[Any], rows: FromClause, source: _Source, shape: Shape) -> Select[Any]:
     key = rows.c.at, rows.c[source.key]
-    return query.order_by(*(part.asc() if shape.onwards else part.desc() for part in key)).limit(bindparam("most"))
+    return query.order_by(*(part.asc() if shape.onwards else part.desc() for part in key)).limit(
+        literal_column(str(shape.most))
+    )
 
 
 def _wanted(rows: Subquery, source: _Source, shape: Shape, way: Way) -> Iterator[ColumnElement[bool]]:
@@ -157,13 +161,13 @@ def _wanted(rows: Subquery, source: _Source, shape: Shape, way: Way) -> Iterator
     yield tuple_(*key) > tuple_(*(hidden(f"above_{part.name}", part.type) for part in key))
 
 
-def _names(source: _Source) -> Select[Any]:
+def _names(source: _Source, most: int) -> Select[Any]:
     rows = source.rows.subquery("requests")
-    named = select(rows.c.group).where(rows.c.organization == bindparam("organization"), rows.c.group.is_not(None))
-    named = named.order_by(rows.c.group).limit(1)
+    named = select(rows.c.group).where(rows.c.organization == hidden("organization"), rows.c.group.is_not(None))
+    named = named.order_by(rows.c.group).limit(literal_column("1"))
     first = select(named.scalar_subquery().label("name"), literal_column("1").label("number"))
     seen = first.cte(f"names_by_{source.key}", recursive=True)
     following = named.where(rows.c.group > seen.c.name).scalar_subquery()
-    step = select(following, seen.c.number + 1).where(seen.c.name.is_not(None), seen.c.number < bindparam("most"))
+    step = select(following, seen.c.number + 1).where(seen.c.name.is_not(None), seen.c.number < most)
     found = seen.union_all(step)
     return select(found.c.name, literal_column(f"'{source.key}'").label("by")).where(found.c.name.is_not(None))

@@ -15,7 +15,7 @@ _LONG_HISTORY = """
 WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 20000)
 INSERT INTO rotations
   (id, organization, "group", team_id, user_id, channel_id, reason, state, requested_at, expires_at, detail)
-SELECT 'old' || number, 'acme', 'group' || number % 20, 'T0', 'U' || number % 50, 'C0', '', 'succeeded',
+SELECT 'old' || number, 'acme', 'payments', 'T0', 'U0', 'C0', '', 'succeeded',
   '2025-01-01T00:00:00.000000Z', '2025-01-01T00:00:00.000000Z', '{}' FROM numbers
 """
 

@@ -33,7 +33,11 @@ FORBIDDEN = (
     "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",
     "ALTER FUNCTION turso_rotate_take_turn() SET search_path = pg_temp",
     "DROP FUNCTION turso_rotate_take_turn()",
-    "INSERT INTO allowlist (team_id) VALUES ('T012AB3CD')",
+    (
+        "INSERT INTO allowlist "
+        "(id, team_id, user_id, pattern, note, granted_at, granted_by_team, granted_by_user, role) "
+        "VALUES (99, 'T012AB3CD', 'U0MALL003', '*', '', now(), 'cli', 'root', 'rotate')"
+    ),
     "UPDATE allowlist SET revoked_at = NULL, revoked_by_team = NULL, revoked_by_user = NULL",
     "UPDATE allowlist SET until = NULL, role = 'rotate'",
     "DELETE FROM allowlist",
