@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import URL, BigInteger, Column, Connection, Identity, Index, Integer, MetaData, Table, insert
 
 from bot.chain import UNKEYED
+from bot.errors import DatabaseUnavailable
 from bot.models import Action, Actor, Event, GroupName, Organization, RotationId, TeamId, UserId
 from bot.store.audit import record
 from bot.store.chain import open_trail
@@ -51,6 +52,15 @@ class Spent:
     """Resident, at its peak."""
 
 
+@dataclass(frozen=True)
+class Appends:
+    """What writers in parallel saw; nothing is tried again."""
+
+    seconds: Sequence[float]
+    """From the call to the commit, or to being turned away."""
+    refused: int
+
+
 async def verification(name: str, database_url: str, rows: int, rounds: int = 5) -> None:
     """Compare `verify` with a bare loop that reads and hashes the same rows with the same driver."""
     url = load_url(database_url)
@@ -83,11 +93,16 @@ async def appending(name: str, database_url: str, each: int) -> None:
     async with _appendable(load_url(database_url)) as (database, chained, bare):
         title(f"Appending to the audit trail on {name}, with the chain and without")
         await _alternately(database, chained, bare, each)
-        latencies = await _parallel(database, chained, 32, each)
-        plain = await _parallel(database, bare, 32, each)
-    p99 = percentile(latencies, 99)
-    value = f"{p99 * 1e3:.1f} ms (without: {percentile(plain, 99) * 1e3:.1f} ms)"
-    row("32 writers, 99th percentile, no retries", value, "below 50 ms", met=p99 < 0.05)
+        ours = await _parallel(database, chained, 32, each // 10)
+        theirs = await _parallel(database, bare, 32, each // 10)
+    p99, bare_p99 = (percentile(load.seconds, 99) for load in (ours, theirs))
+    row(
+        "32 writers, 99th percentile",
+        f"{p99 * 1e3:.1f} ms (without: {bare_p99 * 1e3:.1f} ms)",
+        "below 50 ms",
+        met=p99 < 0.05,
+    )
+    row("32 writers, turned away", f"{ours.refused} (without: {theirs.refused})", "none", met=not ours.refused)
 
 
 async def _alternately(database: Database, chained: "Append", bare: "Append", each: int) -> None:
@@ -103,17 +118,22 @@ async def _alternately(database: Database, chained: "Append", bare: "Append", ea
     row("one writer, rate with the chain / without", value, "at least 0.6", met=ours / theirs >= 0.6)
 
 
-async def _parallel(database: Database, work: "Append", writers: int, each: int) -> list[float]:
+async def _parallel(database: Database, work: "Append", writers: int, each: int) -> Appends:
     taken: list[float] = []
+    refused = 0
 
     async def writes() -> None:
-        for _ in range(each // 10):
+        nonlocal refused
+        for _ in range(each):
             began = time.perf_counter()
-            await database.write(work)
+            try:
+                await database.write(work)
+            except DatabaseUnavailable:
+                refused += 1
             taken.append(time.perf_counter() - began)
 
     await asyncio.gather(*(writes() for _ in range(writers)))
-    return taken
+    return Appends(taken, refused)
 
 
 Append = Callable[[Connection], None]
