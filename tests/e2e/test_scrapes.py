@@ -49,6 +49,7 @@ class TestAStory:
         await slack.sees(ALICE, "Unknown: the tokens of payments")
         await slack.presses(ALICE, unknown, CONFIRM)
         await slack.called("chat.postMessage", 2)
+        await slack.called("response_url", 14)  # the answer to the stale press is the last
         await slack.sees(ALICE, "That is not the name of a group")
         await slack.sees(MALLORY, "not on the allowlist")
         await slack.sees(BOB, "Only the person who asked")
