@@ -170,14 +170,16 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
 
 
 def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Courier, history: History) -> None:
-    """Register every listener; the one for buttons that nobody knows comes last."""
+    """Register every listener."""
 
     def now() -> datetime:
         return datetime.now(UTC)
 
+    listeners = Listeners(rotations, courier, work, slack.reply_to)
+    listeners.listen(slack.app)
     HistoryListeners(history, work, web=slack.web, reply_to=slack.reply_to, now=now).listen(slack.app)
     HomeListeners(history, rotations, courier, work, web=slack.web, now=now).listen(slack.app)
-    Listeners(rotations, courier, work, slack.reply_to).listen(slack.app)
+    listeners.listen_to_strangers(slack.app)
 
 
 def _turso(settings: Settings, metrics: Metrics) -> TursoClient:

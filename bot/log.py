@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, TextIO
@@ -25,10 +26,11 @@ class _Redacting:
     """Redacts an event, as the last processor before rendering."""
 
     def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
+        self._key = lru_cache(redactor.text)  # the same few in every line
+        self._item = redactor.item
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {self._redactor.text(key): self._redactor.item(key, value) for key, value in event.items()}
+        return {self._key(key): self._item(key, value) for key, value in event.items()}
 
 
 def configure(
@@ -142,14 +144,18 @@ def _quieten(level: int) -> None:
 
 
 def _is_fit_to_print(record: logging.LogRecord) -> bool:
-    """Drop what chatty libraries say below a warning, under whatever name.
+    """Drop what chatty libraries say below a warning."""
+    return record.levelno >= logging.WARNING or not _is_chatty(record.name, record.pathname)
+
+
+@lru_cache(maxsize=1024)
+def _is_chatty(name: str, pathname: str) -> bool:
+    """Recognize a chatty library under whatever name.
 
     slack-bolt 1.30 names loggers after the app's file and copies the root's level into each.
     """
-    if record.levelno >= logging.WARNING:
-        return True
-    named = any(record.name == name or record.name.startswith(f"{name}.") for name in _CHATTY)
-    return not named and not {"slack_bolt", "slack_sdk"} & set(PurePath(record.pathname).parts)
+    named = any(name == each or name.startswith(f"{each}.") for each in _CHATTY)
+    return named or bool({"slack_bolt", "slack_sdk"} & set(PurePath(pathname).parts))
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

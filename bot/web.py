@@ -51,7 +51,15 @@ async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
     """Serve the site while the context is open; yields the port. Raises `OSError` if it cannot be bound."""
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     server = _Server(
-        uvicorn.Config(site, log_config=None, access_log=False, lifespan="off", server_header=False, http="httptools")
+        uvicorn.Config(
+            site,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            http="httptools",
+            proxy_headers=False,  # nobody here asks where a request came from
+        )
     )
     running = asyncio.ensure_future(server.serve([listener]))
     try:

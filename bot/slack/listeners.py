@@ -43,10 +43,13 @@ class Listeners:
         self._reply_to = reply_to
 
     def listen(self, app: AsyncApp) -> None:
-        """Register with Bolt."""
+        """Register with Bolt, which asks listeners in their order: these are the busiest."""
         app.command("/turso-rotate")(self.on_command)
         app.action(messages.CONFIRM)(self.on_confirm)
         app.action(messages.CANCEL)(self.on_cancel)
+
+    def listen_to_strangers(self, app: AsyncApp) -> None:
+        """Register for the buttons that nobody else registered for."""
         app.action(re.compile(".*"))(self.on_stranger)
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:

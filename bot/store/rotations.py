@@ -67,7 +67,7 @@ _OVERDUE = (
 _OPEN = (
     insert(rotations)
     .values(requested_at=database_now(), expires_at=database_later("in_seconds"), state=str(State.REQUESTED))
-    .returning(rotations)
+    .returning(_columns.requested_at, _columns.expires_at)  # the rest is known, and reading it back costs more
 )
 _CHANGE = update(rotations).where(
     _columns.organization == bindparam("of_organization"),
@@ -122,9 +122,20 @@ class SqlRotations:
 
         def work(connection: Connection) -> tuple[Rotation, Rotation | None]:
             last = connection.execute(_LAST, group).first()
-            row = connection.execute(_OPEN, columns).one()
+            requested_at, expires_at = connection.execute(_OPEN, columns).one()
             record(connection, self._seal, draft.event)
-            return rotation_of(row), None if last is None else rotation_of(last)
+            opened = Rotation(
+                id=draft.id,
+                organization=self._organization,
+                group=columns["group"],
+                requester=draft.event.actor,
+                channel_id=draft.channel_id,
+                reason=draft.reason,
+                state=State.REQUESTED,
+                requested_at=requested_at,
+                expires_at=expires_at,
+            )
+            return opened, None if last is None else rotation_of(last)
 
         return await self._database.write(work)
 
