@@ -22,6 +22,7 @@ from bot.models import Actor, ChannelId, Organization, Role
 from bot.observed import ObservedDatabase, ObservedHistory, ObservedRotations, Telemetry
 from bot.reading import History
 from bot.rotations import Rotations
+from bot.running import Bot
 from bot.slack.bolt import Identity, build_app, identify
 from bot.slack.courier import Courier
 from bot.slack.endpoint import Endpoint
@@ -29,13 +30,13 @@ from bot.slack.hometab import HomeListeners
 from bot.slack.listeners import Listeners
 from bot.slack.reading import HistoryListeners
 from bot.slack.replies import Reply
-from bot.slack.sockets import Sockets, open_sockets
+from bot.slack.sockets import open_sockets
 from bot.steps import Rules
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.backlog import SqlBacklog
-from bot.store.database import Database, open_database
+from bot.store.database import open_database
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
@@ -52,33 +53,6 @@ _SLACK_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
-class Bot:
-    """The running bot: what comes in through Slack is handed to the use cases, and what is left behind is swept up."""
-
-    def __init__(self, database: Database, sweeper: Sweeper, telemetry: Telemetry) -> None:
-        metrics = telemetry.metrics
-        self.work = Work(within=telemetry.tracing.span, refused=metrics.refused)
-        self.sweeper = sweeper
-        self.sockets: Sockets | None = None
-        self._database = database
-        metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.work))
-
-    async def problems(self) -> list[str]:
-        """Say what keeps the bot from working."""
-        found = []
-        try:
-            await schema.check(self._database)
-        except DatabaseError as error:
-            found.append(str(error))
-        if self.sockets is not None and not await self.sockets.connected():
-            found.append("The connection to Slack is lost.")
-        return found
-
-    def _is_ready(self) -> bool:
-        """Say the same from what was seen last, without asking anybody."""
-        return self.sweeper.well and (self.sockets is None or self.sockets.well)
-
-
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is in flight, within a limit.
 
@@ -91,7 +65,7 @@ async def serve(settings: Settings) -> None:
     async with opened(settings) as bot:
         await stop.wait()
         log.info("stopping", in_flight=len(bot.work))
-        left = await bot.work.finish(SHUTDOWN_SECONDS)
+        left = await bot.finish(SHUTDOWN_SECONDS)
         log.info("stopped", abandoned=left)
 
 
@@ -130,7 +104,7 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
             metrics=metrics,
         )
         sweeper = Sweeper(rotations, courier, SqlBacklog(database, organization), metrics)
-        bot = Bot(database, sweeper, telemetry)
+        bot = Bot(rotations, sweeper, database, telemetry)
         stack.push_async_callback(_log_head, trail, "audit trail at stop")
         stack.push_async_callback(bot.work.finish, 0)
         read = SqlHistory(database, organization)

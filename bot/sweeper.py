@@ -44,7 +44,8 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Settle what is overdue, and count what waits. Raises `DatabaseError`."""
-        self._settled += await self._rotations.tidy()
+        async for rotation in self._rotations.tidy():
+            self._settled.append(rotation)
         self._metrics.tidied()
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._metrics.waits(await self._counts.read())

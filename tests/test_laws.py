@@ -1,93 +1,22 @@
 """The laws about the order of things, with the real stores and the real client in one process."""
 
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from bot.audit import Filter
 from bot.errors import AlreadyDecided, DatabaseError
-from bot.models import Actor, ChannelId, GroupName, Place, Request, Rotation, State, TeamId, UserId
-from bot.rotations import Rotations
+from bot.models import Actor, Request, State, TeamId, UserId
 from bot.sandbox.faults import Hangs
-from bot.sandbox.turso import LocalTurso
-from bot.steps import Claimed, Rules
-from bot.store.database import open_database
-from bot.store.migrations import migrate
-from bot.turso import TursoClient
-from tests.store.conftest import ACME, ALICE, Store
-
-HERE = Place(ChannelId("C0INCIDENT"))
-PAYMENTS = GroupName("payments")
-
-
-@dataclass
-class World:
-    """The use cases between a real store and a local Turso."""
-
-    store: Store
-    turso: LocalTurso
-    rotations: Rotations
-
-    async def claimed(self) -> Claimed:
-        """Let Alice ask and confirm."""
-        asked = await self.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
-        return await self.rotations.confirm(ALICE, HERE, asked.rotation.id)
-
-    async def state(self, rotation: Rotation) -> State:
-        found = await self.store.rotations.get(rotation.id)
-        assert found is not None
-        return found.state
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the database's lock, as another process may."""
-        other = sqlite3.connect(str(self.store.url.database), isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.close()
+from tests.store.conftest import ALICE
+from tests.world import HERE, PAYMENTS, World, opened
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    url = make_url(f"sqlite:///{tmp_path / 'test.db'}")
-    migrate(url)
-    database = open_database(url)
-    store = Store(url, database)
-    await store.grant()
-    ids = (f"id{number:04}" for number in count())
-    async with (
-        LocalTurso() as turso,
-        TursoClient(
-            organization=ACME,
-            base_url=turso.url,
-            api_token="local-turso-token",
-            group_tokens={},
-            timeout=2,
-            version="test",
-        ) as client,
-    ):
-        rules = Rules(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None)
-        yield World(
-            store,
-            turso,
-            Rotations(
-                rules,
-                grants=store.grants,
-                store=store.rotations,
-                trail=store.trail,
-                turso=client,
-                new_id=lambda: next(ids),
-            ),
-        )
-    await database.close()
+    async with opened(tmp_path) as everything:
+        yield everything
 
 
 async def test_law_1_the_start_is_on_record_before_anything_reaches_turso(world: World) -> None:
@@ -110,9 +39,10 @@ async def test_f11_an_outcome_that_cannot_be_written_is_kept_and_written_later(w
     claimed = await world.claimed()
     with world.locked():
         for_now = await world.rotations.carry_out(claimed)
-    await world.rotations.tidy()
+    settled = [rotation async for rotation in world.rotations.tidy()]
 
     assert for_now.state is State.UNKNOWN
+    assert [rotation.state for rotation in settled] == [State.SUCCEEDED]
     assert await world.state(claimed.rotation) is State.SUCCEEDED
     assert world.turso.calls_to_rotate() == 1
     assert await world.store.actions(claimed.rotation) == [

@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.audit import rfc3339
 from bot.errors import DatabaseError
 from bot.metrics import Metrics
-from bot.models import SYSTEM, Action, Actor, ChannelId, Errand, Event, Head, Rotation
+from bot.models import SYSTEM, Action, Actor, ChannelId, Errand, Event, Head, Rotation, State
 from bot.ports import Letter, Outbox, RotationStore, Trail
 from bot.slack import messages, outcomes
 from bot.slack.replies import FAILURES, Reply
@@ -20,7 +20,7 @@ TAKEN_SECONDS = 60.0
 _ATTEMPT_SECONDS = 25.0  # a rotation has two errands, taken together
 _LONGEST_PAUSE_SECONDS = 600.0
 _LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
-_NEVER = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "invalid_arguments"})
+_NO_WAY_IN = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
 
 log = structlog.get_logger(__name__)
 
@@ -48,18 +48,25 @@ class Courier:
         self._metrics = metrics
         self._silent_until = 0.0  # on the loop's clock: Slack asked to be left alone
 
-    async def tell(self, rotation: Rotation, reply: Reply | None = None) -> None:
+    async def tell(self, rotation: Rotation, reply: Reply | None = None) -> bool:
         """Run the errands of a rotation that has just ended, over the reply at hand if there is one.
 
-        Without the database the card is settled all the same, and the errands stay for later.
+        Without the database the card is settled all the same, and the errands stay for later. Says whether the
+        requester was among those to be told.
         """
         reply = reply or self._reply_to(rotation.requester, rotation.channel_id)
         try:
-            for letter in await self._outbox.take_for(rotation.id, TAKEN_SECONDS):
+            letters = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
+            if letters and rotation.state is State.UNKNOWN:
+                # The one end that is not the last: the truth may have come on record since, with these errands.
+                rotation = await self._rotations.get(rotation.id) or rotation
+            for letter in letters:
                 await self._run(letter, rotation, reply)
         except DatabaseError as error:
             log.warning("errands are left for later", rotation=rotation.id, why=str(error))
             await reply.settle(outcomes.outcome(rotation))
+            return True
+        return any(letter.errand is Errand.CARD for letter in letters)
 
     async def run_due(self) -> None:
         """Run every errand that is due; another replica, or this one before, did not get it done."""
@@ -78,7 +85,7 @@ class Courier:
             return
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                await (self._settle(rotation, reply) if is_card else self._announce(rotation, reply))
+                await (self._settle(rotation, reply) if is_card else self._announce(letter, rotation, reply))
         except FAILURES as error:
             await self._failed(letter, rotation, error)
         except Exception as error:
@@ -111,7 +118,7 @@ class Courier:
     async def _settle(rotation: Rotation, reply: Reply) -> None:
         await reply.deliver(outcomes.outcome(rotation), replace_original=True)
 
-    async def _announce(self, rotation: Rotation, reply: Reply) -> None:
+    async def _announce(self, letter: Letter, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
         if channel.startswith("D"):
             return  # a direct message has nobody else to tell
@@ -119,12 +126,14 @@ class Courier:
         try:
             await self._web.chat_postMessage(channel=channel, **message.payload())
         except SlackApiError as error:
-            if error.response.get("error") not in _NEVER:
+            if error.response.get("error") not in _NO_WAY_IN:
                 raise
-            log.warning("cannot announce in channel", channel=channel, rotation=rotation.id)
             # The `response_url` of the press still reaches the channel it was typed in.
-            if channel != rotation.channel_id or not await reply.show_channel(message):
-                await reply.deliver(messages.not_announced(channel), replace_original=False)
+            if channel == rotation.channel_id and await reply.show_channel(message):
+                return
+            if letter.attempts == 1:
+                await reply.say(messages.not_announced(channel))
+            raise
 
     async def _head(self) -> Head | None:
         """Read how far the trail reaches; an announcement does without rather than wait."""

@@ -1,5 +1,6 @@
 """Translate what Slack delivers into use cases, and their results into replies."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -31,6 +32,8 @@ from bot.work import Work
 ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
 
 Handler = Callable[[Pressed, Reply], Awaitable[None]]
+
+_SHOWING_SECONDS = 3.0
 
 
 class Listeners:
@@ -91,12 +94,12 @@ class Listeners:
         self._work.start(self._handle(handle, press, reply), "click")
 
     async def _handle(self, handle: Handler, press: Pressed, reply: Reply) -> None:
-        async with explained(partial(_tell, reply)):
+        async with explained(partial(self._tell, reply)):
             await handle(press, reply)
 
     async def _command(self, command: Typed) -> None:
         reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
-        async with explained(partial(_tell, reply)):
+        async with explained(partial(self._tell, reply)):
             await reply.say(await self._answer(command))
 
     async def _answer(self, command: Typed) -> Message:
@@ -117,19 +120,20 @@ class Listeners:
         claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
         showing = self._work.hold(reply.settle(messages.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
-        await showing  # or "rotating…" might overtake the outcome
+        # Or "rotating…" might overtake the outcome; but a Slack that does not answer may not withhold it.
+        await asyncio.wait({showing}, timeout=_SHOWING_SECONDS)
+        showing.cancel()
         await self._courier.tell(rotation, reply)
 
     async def _cancel(self, press: Pressed, reply: Reply) -> None:
         rotation = await self._rotations.cancel(press.actor, press.place, press.rotation_id)
         await self._courier.tell(rotation, reply)
 
-
-async def _tell(reply: Reply, error: BotError) -> None:
-    if isinstance(error, AlreadyDecided) and error.rotation.state is not State.ROTATING:
-        await reply.settle(outcomes.outcome(error.rotation))
-    else:
-        await reply.say(_words(error, reply.reader))
+    async def _tell(self, reply: Reply, error: BotError) -> None:
+        if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
+            await reply.say(_words(error, reply.reader))
+        elif not await self._courier.tell(error.rotation, reply):  # else the press came before the news of the end
+            await reply.settle(outcomes.outcome(error.rotation))
 
 
 def _words(error: BotError, reader: Actor) -> Message:

@@ -98,8 +98,11 @@ def in_progress(rotation: Rotation, reader: Actor) -> Message:
 
 
 def not_announced(channel: ChannelId) -> Message:
-    """Tell the requester that the channel could not be told."""
-    return said(f":mute: I could not announce this in <#{channel}>: invite me there, or tell people yourself.")
+    """Tell the requester that the channel could not be told yet."""
+    return said(
+        f":mute: I could not announce this in <#{channel}>. Invite me there, and I will within minutes: "
+        "I try again for a day. Until then, tell people yourself."
+    )
 
 
 def refused(error: BotError, actor: Actor, group: GroupName | None) -> Message:
@@ -150,7 +153,10 @@ def _databases(confirmation: Confirmation) -> Block:
 def _last(last: Rotation | None) -> str:
     if last is None or last.started_at is None:
         return "This bot has not rotated this group before."
-    note = " (outcome unknown)" if last.state is State.UNKNOWN else ""
+    if last.state is State.ROTATING:
+        return f":hourglass_flowing_sand: *Being rotated right now* by {who(last.requester)}, {when(last.started_at)}."
+    judged = "" if last.resolved_as is None else f", judged {last.resolved_as}"
+    note = f" (outcome unknown{judged})" if last.state is State.UNKNOWN else ""
     return f"Last rotated {when(last.started_at)} by {who(last.requester)}{note}."
 
 

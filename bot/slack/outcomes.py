@@ -104,7 +104,7 @@ def _unknown(rotation: Rotation) -> Message:
         (
             header(f"Unknown: the tokens of {rotation.group} may be rotated"),
             section(
-                "The request went out, and no complete answer came back. The old tokens may be dead or alive; "
+                "The request may have gone out, and no clear answer is on record. The old tokens may be dead or alive; "
                 "the bot will *not* try again by itself, as a second rotation ends the tokens minted after the first."
             ),
             *_explanation(rotation),

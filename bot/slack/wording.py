@@ -29,7 +29,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.STARTED: "Confirmed: the call to Turso began",
     Action.SUCCEEDED: "Turso confirmed: the tokens are rotated",
     Action.FAILED: "It failed: nothing was changed",
-    Action.UNKNOWN: "No complete answer: it may have happened or not",
+    Action.UNKNOWN: "No clear answer: it may have happened or not",
     Action.RESOLVED: "Judged what became of it",
     Action.GRANTED: "Put somebody on the allowlist",
     Action.REVOKED: "Took somebody off the allowlist",

@@ -44,6 +44,9 @@ _TAKE_FOR = _TAKEN.where(
 _THIS = (outbox.c.id == bindparam("of_letter"), outbox.c.attempts == bindparam("of_attempt"))
 _PUT_OFF = update(outbox).where(*_THIS).values(due_at=database_later("in_seconds"))
 _STRIKE = delete(outbox).where(*_THIS)
+_OUTDATED = delete(outbox).where(
+    outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.errand == bindparam("of_errand")
+)
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
 
 
@@ -52,6 +55,13 @@ def post(connection: Connection, rotation_id: RotationId, errands: Iterable[Erra
     for errand in errands:
         letter = {"rotation_id": rotation_id, "errand": str(errand), "in_seconds": HEAD_START_SECONDS}
         connection.execute(_POST, letter)
+
+
+def post_anew(connection: Connection, rotation_id: RotationId, errands: Iterable[Errand]) -> None:
+    """Leave errands in place of the same ones that nobody got done: what they would have told is no longer so."""
+    for errand in errands:
+        connection.execute(_OUTDATED, {"of_rotation": rotation_id, "of_errand": str(errand)})
+        post(connection, rotation_id, (errand,))
 
 
 class SqlOutbox:

@@ -28,7 +28,7 @@ from bot.models import (
 from bot.ports import Draft
 from bot.store.audit import record
 from bot.store.database import Database, Work
-from bot.store.outbox import post
+from bot.store.outbox import post, post_anew
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
 
@@ -175,7 +175,7 @@ class SqlRotations:
             row = connection.execute(_MOVE if claim is None else _MOVE_CLAIMED, columns).first()
             if row is None:
                 return None
-            post(connection, rotation_id, _errands(to))
+            (post_anew if expected is State.UNKNOWN else post)(connection, rotation_id, _errands(to))
             record(connection, self._seal, event)
             return rotation_of(row)
 
@@ -191,7 +191,7 @@ class SqlRotations:
                 return None
             facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_RESOLVE, {**chosen, "resolved_as": str(judged), "detail": facts}).one()
-            post(connection, rotation_id, (Errand.ANNOUNCEMENT,))
+            post_anew(connection, rotation_id, (Errand.ANNOUNCEMENT,))
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
             return rotation_of(row)

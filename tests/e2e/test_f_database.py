@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ class TestPostgres:
         await slack.presses(ALICE, card, CONFIRM)
         await turso.reached()
         await line.cuts()
-        await slack.sees(ALICE, "Unknown: the tokens of payments", "The answer is kept and will be reported")
+        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
         meanwhile, buttons = announced(slack), card.buttons
         await line.resumes()
         await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
@@ -124,6 +125,24 @@ class TestPostgres:
         assert meanwhile == []
         assert buttons == []
         assert len(announced(slack)) == 1
+        assert turso.calls_to_rotate() == 1
+        assert await trail() == STORY
+
+    async def test_f11_a_bot_that_is_stopped_meanwhile_waits_for_the_database(
+        self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, line: Proxy, trail: Trail
+    ) -> None:
+        turso.trouble(Fault(delay=1))
+        card = await asks(slack, ALICE, "payments")
+        await slack.presses(ALICE, card, CONFIRM)
+        await turso.reached()
+        await line.cuts()
+        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
+        await bot.signals(signal.SIGTERM)
+        await bot.logs("stopping")
+        await line.resumes()
+        code = await bot.ended()
+
+        assert code == 0
         assert turso.calls_to_rotate() == 1
         assert await trail() == STORY
 
@@ -141,7 +160,7 @@ class TestPostgres:
         await slack.presses(ALICE, card, CONFIRM)
         await turso.reached()
         await line.cuts()
-        await slack.sees(ALICE, "Unknown: the tokens of payments", "The answer is kept")
+        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept")
         await bot.kills()
         await line.resumes()
         await bot.start()

@@ -1,0 +1,87 @@
+"""The use cases with the real stores and the real client, in one process."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from bot.models import ChannelId, GroupName, Place, Request, Rotation, State, TeamId
+from bot.rotations import Rotations
+from bot.sandbox.turso import LocalTurso
+from bot.steps import Claimed, Rules
+from bot.store.database import open_database
+from bot.store.migrations import migrate
+from bot.turso import TursoClient
+from tests.store.conftest import ACME, ALICE, Store
+
+HERE = Place(ChannelId("C0INCIDENT"))
+PAYMENTS = GroupName("payments")
+
+
+@dataclass
+class World:
+    """The use cases between a real store and a local Turso."""
+
+    store: Store
+    turso: LocalTurso
+    rotations: Rotations
+
+    async def claimed(self) -> Claimed:
+        """Let Alice ask and confirm."""
+        asked = await self.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+        return await self.rotations.confirm(ALICE, HERE, asked.rotation.id)
+
+    async def state(self, rotation: Rotation) -> State:
+        found = await self.store.rotations.get(rotation.id)
+        assert found is not None
+        return found.state
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the database's lock, as another process may."""
+        other = sqlite3.connect(str(self.store.url.database), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.close()
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[World]:
+    """Open a world in which Alice may rotate everything."""
+    url = make_url(f"sqlite:///{folder / 'test.db'}")
+    migrate(url)
+    database = open_database(url)
+    store = Store(url, database)
+    await store.grant()
+    ids = (f"id{number:04}" for number in count())
+    async with (
+        LocalTurso() as turso,
+        TursoClient(
+            organization=ACME,
+            base_url=turso.url,
+            api_token="local-turso-token",
+            group_tokens={},
+            timeout=2,
+            version="test",
+        ) as client,
+    ):
+        rules = Rules(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None)
+        yield World(
+            store,
+            turso,
+            Rotations(
+                rules,
+                grants=store.grants,
+                store=store.rotations,
+                trail=store.trail,
+                turso=client,
+                new_id=lambda: next(ids),
+            ),
+        )
+    await database.close()
