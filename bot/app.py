@@ -32,7 +32,7 @@ from bot.slack.reading import HistoryListeners
 from bot.slack.replies import Reply
 from bot.slack.sockets import open_sockets
 from bot.steps import Rules
-from bot.store import schema
+from bot.store import schema, seals
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.backlog import SqlBacklog
@@ -78,6 +78,8 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
         await schema.check(database)
+        if not await seals.check(database, settings.seal()):
+            log.warning("check-up", found=seals.ANOTHER_KEY)
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)

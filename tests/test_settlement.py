@@ -31,9 +31,9 @@ async def test_one_request_that_cannot_be_settled_holds_up_no_other(world: World
         f"WHEN OLD.id = '{stuck.id}' BEGIN SELECT RAISE(ABORT, 'stuck'); END",
     )
     settled = []
-    with pytest.raises(IntegrityError, match="stuck"):  # noqa: PT012 - what came before the failure counts
+    with pytest.raises(IntegrityError, match="stuck"):  # noqa: PT012 - what came before it counts
         async for rotation in world.rotations.tidy():
-            settled.append(rotation)
+            settled.append(rotation)  # noqa: PERF401 - the same
 
     assert [rotation.id for rotation in settled] == [rotation.id for rotation in others]
     assert [await world.state(rotation) for rotation in (stuck, *others)] == [

@@ -48,7 +48,7 @@ def add(  # noqa: PLR0913 - one for each option
         held = await allowlist.held_by(actor)
         return grant, [each.pattern for each in held if each.role is Role.ROTATE]
 
-    grant, patterns = with_database(settings, work)
+    grant, patterns = with_database(settings, work, writes=True)
     typer.echo(f"{user} {allowance(grant.role, grant.pattern)} {_until(grant)}.", err=True)
     if grant.role is Role.AUDIT and patterns:
         typer.echo(f"By another grant {user} may still rotate {', '.join(patterns)}.", err=True)
@@ -64,7 +64,10 @@ def remove(
 ) -> None:
     """Revoke a user's grants, all of them unless told which; the rows stay, marked as revoked."""
     settings, actor = _prepare(user, team)
-    for grant in with_database(settings, lambda database: _list(database, settings).remove(actor, group, role)):
+    revoked = with_database(
+        settings, lambda database: _list(database, settings).remove(actor, group, role), writes=True
+    )
+    for grant in revoked:
         what = f"rotate {grant.pattern}" if grant.role is Role.ROTATE else "read everything"
         typer.echo(f"{user} may no longer {what}.", err=True)
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import typer
+
 from bot import log
 from bot.config import DatabaseSettings, load
-from bot.store import schema
+from bot.store import schema, seals
 from bot.store.database import Database, open_database
 
 T = TypeVar("T")
@@ -19,13 +21,18 @@ def configured() -> DatabaseSettings:
     return settings
 
 
-def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]]) -> T:
-    """Run one use of the database. Raises `DatabaseError`."""
+def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]], *, writes: bool = False) -> T:
+    """Run one use of the database; one that writes has to carry the trail's seal.
+
+    Raises `DatabaseError`, or `SettingsError` where `AUDIT_KEY` is missing.
+    """
 
     async def run() -> T:
         database = open_database(settings.database_url)
         try:
             await schema.check(database)
+            if writes and not await seals.check(database, settings.seal()):
+                typer.echo(f"turso-rotate: {seals.ANOTHER_KEY}", err=True)
             return await use(database)
         finally:
             await database.close()

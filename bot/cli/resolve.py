@@ -32,6 +32,7 @@ def resolve(
         lambda database: Judge(SqlRotations(database, settings.seal(), organization), operator()).resolve(
             RotationId(rotation), judgement, note
         ),
+        writes=True,
     )
     typer.echo(
         f"Rotation {judged.id} of {judged.group} is judged to have {judgement}. "

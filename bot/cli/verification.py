@@ -103,7 +103,8 @@ def _words(report: Report, terms: Terms, unguarded: set[str]) -> Iterator[str]:
     else:
         yield "There is no row, and so nothing to verify."
     if unguarded:
-        yield f"The database no longer protects its history: {', '.join(sorted(unguarded))} is missing or disabled."
+        names = ", ".join(sorted(unguarded))
+        yield f"The database no longer protects its history: {names} is missing, disabled or changed."
 
 
 def _unsound(finding: Finding, report: Report) -> Iterator[str]:

@@ -7,14 +7,14 @@ from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, Unreadable, failure, ok, skipped, warning
 from bot.doctor.slack import ANNOUNCING
 
-_NONE = "No AUDIT_CHANNEL is set: outcomes are announced nowhere."
+_NONE = "No AUDIT_CHANNEL is set: outcomes are announced where the command was typed."
 
 
 async def reachable(facts: Facts) -> list[Finding]:
     """See whether the bot can write in the channel."""
     channel = facts.settings.audit_channel
     if channel is None:
-        return [skipped(Check.CHANNEL, _NONE, "Set AUDIT_CHANNEL to a channel's id, if announcements are wanted.")]
+        return [skipped(Check.CHANNEL, _NONE, "Set AUDIT_CHANNEL to a channel's id, to have all of them in one place.")]
     await facts.auth()
     answer = await facts.slack.ask("conversations.info", channel=channel)
     if answer.error == "channel_not_found":

@@ -43,7 +43,7 @@ async def guards(facts: Facts) -> list[Finding]:
         return [ok(Check.GUARDS, "The triggers that protect history are in place.")]
     names = ", ".join(sorted(standing.unguarded))
     mend = "Find out who removed them; turso-rotate audit verify; put them back as docs/doctor.md says."
-    return [failure(Check.GUARDS, f"Triggers that protect history are missing or disabled: {names}.", mend)]
+    return [failure(Check.GUARDS, f"Triggers that protect history are missing, disabled or changed: {names}.", mend)]
 
 
 async def audit_key(facts: Facts) -> list[Finding]:

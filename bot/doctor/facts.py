@@ -117,7 +117,8 @@ async def opened(settings: Settings, replicas: int) -> AsyncIterator[Facts]:
     agent = {"User-Agent": f"turso-rotate/{__version__} doctor"}
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session,
-        httpx.AsyncClient(timeout=seconds, headers=agent) as http,
+        # As the bot itself, past any proxy that the environment names.
+        httpx.AsyncClient(timeout=seconds, headers=agent, trust_env=False) as http,
     ):
         slack, turso, once = SlackQuestions(settings, session), TursoQuestions(settings, http), Once()
         database = open_database(settings.database_url)

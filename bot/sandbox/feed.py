@@ -101,6 +101,7 @@ async def within(seconds: float, waiting: Awaitable[T], complaint: Callable[[], 
 
     """
     try:
-        return await asyncio.wait_for(waiting, seconds)
+        async with asyncio.timeout(seconds):  # `wait_for` of Python 3.11 may swallow a cancellation
+            return await waiting
     except TimeoutError:
         raise AssertionError(f"not within {seconds:g} s: {complaint()}") from None

@@ -182,8 +182,8 @@ def test_what_serve_can_see_by_itself(changes: dict[str, str], scopes: set[str] 
 
 async def test_serve_says_at_its_start_what_should_be_seen_to(doctor: Doctor, slack: LocalSlack) -> None:
     slack.workspace.scopes.append("files:read")
-    async with BotProcess(doctor.folder, {**doctor.settings, "PORT": "0", "AUDIT_KEY": ""}) as bot:
+    async with BotProcess(doctor.folder, {**doctor.settings, "PORT": "0"}) as bot:
         lines = [line for line in bot.lines if '"check-up"' in line]
 
-    assert ["audit.key" in lines[0], "files:read" in lines[1], len(lines)] == [True, True, 2]
+    assert ["files:read" in line for line in lines] == [True]
     assert all('"level": "warning"' in line and "mend" in line for line in lines)

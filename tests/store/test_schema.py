@@ -15,6 +15,28 @@ from bot.store.tables import metadata
 from tests.store import shell
 from tests.store.conftest import Store, load_url
 
+_DROPPED, _NOTHING = "DROP TRIGGER audit_events_no_", "BEGIN SELECT 1; END"
+_PASSES = (
+    "CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$",
+    "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION passes()",
+    "ALTER TABLE audit_events ENABLE ALWAYS TRIGGER audit_events_no_update",
+)
+EMPTIED = {
+    "sqlite": (
+        f"{_DROPPED}update",
+        f"CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events {_NOTHING}",
+    ),
+    "postgresql": (f"{_DROPPED}update ON audit_events", *_PASSES),
+}
+_ELSEWHERE = "CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON outbox"
+MOVED = {
+    "sqlite": (f"{_DROPPED}delete", f"{_ELSEWHERE} {_NOTHING}"),
+    "postgresql": (
+        f"{_DROPPED}delete ON audit_events",
+        f"{_ELSEWHERE} FOR EACH ROW EXECUTE FUNCTION turso_rotate_refuse('no')",
+    ),
+}
+
 
 @pytest.fixture
 def url(database_url: str) -> URL:
@@ -36,13 +58,33 @@ async def test_the_migrated_tables_are_the_modelled_ones_to_the_last_condition(s
 
 
 async def test_every_guard_is_there_and_no_other(store: Store) -> None:
-    dialect = store.url.get_backend_name()
+    found = await store.database.read(schema.guards)
 
-    found = await store.database.read(lambda connection: set(connection.execute(schema._TRIGGERS[dialect]).scalars()))
-
-    own = {name for name in found if not name.startswith("RI_ConstraintTrigger")}
-    assert own == schema.GUARDS[dialect]
+    assert found == schema.GUARDS[store.url.get_backend_name()]
     await schema.check(store.database)
+
+
+async def test_law_6_a_guard_that_does_nothing_counts_as_missing(store: Store) -> None:
+    shell.run(store.url, *EMPTIED[store.url.get_backend_name()])
+
+    with pytest.raises(SchemaMismatch, match="audit_events_no_update"):
+        await schema.check(store.database)
+
+
+async def test_law_6_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
+    shell.run(store.url, *MOVED[store.url.get_backend_name()])
+
+    with pytest.raises(SchemaMismatch, match="audit_events_no_delete"):
+        await schema.check(store.database)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_law_6_guards_that_refuse_no_more_count_as_missing(store: Store) -> None:
+    empty = "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    shell.run(store.url, f"{empty} $$BEGIN RETURN NEW; END$$")
+
+    with pytest.raises(SchemaMismatch, match=r"allowlist_no_delete, .*audit_events_no_update"):
+        await schema.check(store.database)
 
 
 async def test_law_6_any_missing_guard_is_named(store: Store) -> None:

@@ -212,7 +212,7 @@ class TestUpgrade:
 
         assert down == before
         assert guards_down == guards
-        assert guarded == guards_of(url) == schema.GUARDS[url.get_backend_name()]
+        assert guarded == guards_of(url) == set(schema.GUARDS[url.get_backend_name()])
         assert rows_of(url) == sealed_once
         with pytest.raises(IntegrityError, match="append-only"):
             shell.run(url, "DELETE FROM audit_events WHERE seq = 5")
