@@ -265,7 +265,7 @@ async def test_the_result_for_scripts_and_a_key_that_shows_nowhere(trail: dict[s
     assert [code for code, _, _ in runs] == [0, 1, 1]
     assert sound == {
         "sound": True, "finding": None, "rows": 5, "first": 1, "follows": f"0:{'0' * 64}", "head": f"5:{head}",
-        "keyed": True, "unkeyed_until": 0, "anchors": [], "unguarded": [],
+        "keyed": True, "unkeyed_until": 0, "anchors": [], "unguarded": [], "mismatches": [],
     }  # fmt: skip
     assert (cut["sound"], cut["finding"]["row"], cut["finding"]["fault"]) == (False, 6, "cut off")
     assert (other["finding"]["row"], other["finding"]["fault"], other["rows"]) == (1, "wrong key", 0)

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -18,6 +19,8 @@ from bot.exports import read
 from bot.store.chain import open_trail
 from bot.verification import Report, Terms, anchor
 from bot.verification import verify as walk
+
+_SHOWN = 10
 
 
 class Format(StrEnum):
@@ -44,25 +47,36 @@ def verify(
 ) -> None:
     """Check that no row was changed, removed, added or moved since it was written.
 
-    Exits 1 at the first row that is not as it was written, and says what is wrong with it.
+    Exits 1 at the first row that is not as it was written, and says what is wrong with it; also where rotations or
+    grants in the database are not what the rows say.
     """
     settings = configured()
     noted = tuple(anchor(text) for text in anchors or ())
     terms = Terms(settings.seal(), noted, unkeyed_until or 0, partial=file is not None)
     if terms.unkeyed_until and not terms.seal.keyed:
         raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
-    report, unguarded = _of_database(settings, terms) if file is None else (_of_file(file, terms), set())
+    report, around = _of_database(settings, terms) if file is None else (_of_file(file, terms), _Around())
     if form is Format.JSON:
-        typer.echo(json.dumps(_facts(report, terms, unguarded), indent=2))
+        typer.echo(json.dumps(_facts(report, terms, around), indent=2))
     else:
-        typer.echo("\n".join(_words(report, terms, unguarded)))
-    if report.finding or unguarded:
+        typer.echo("\n".join(_words(report, terms, around)))
+    if report.finding or around != _Around():
         raise typer.Exit(1)
 
 
-def _of_database(settings: DatabaseSettings, terms: Terms) -> tuple[Report, set[str]]:
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is wrong around the trail, in the database that holds it."""
+
+    unguarded: Sequence[str] = ()
+    mismatches: Sequence[str] = ()
+
+
+def _of_database(settings: DatabaseSettings, terms: Terms) -> tuple[Report, _Around]:
     with open_trail(settings.database_url) as reading, progress(reading.last()) as tell:
-        return walk(reading.rows(), terms, tell), reading.unguarded()
+        report = walk(reading.rows(), terms, tell)
+        mismatches = [] if report.finding else reading.mismatches()  # a trail that was changed is no witness
+        return report, _Around(tuple(sorted(reading.unguarded())), tuple(mismatches))
 
 
 def _of_file(file: Path, terms: Terms) -> Report:
@@ -79,7 +93,7 @@ def _opened(file: Path) -> TextIO:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _facts(report: Report, terms: Terms, unguarded: set[str]) -> dict[str, object]:
+def _facts(report: Report, terms: Terms, around: _Around) -> dict[str, object]:
     finding = report.finding
     return {
         "sound": finding is None,
@@ -91,20 +105,26 @@ def _facts(report: Report, terms: Terms, unguarded: set[str]) -> dict[str, objec
         "keyed": terms.seal.keyed,
         "unkeyed_until": report.unkeyed_until,
         "anchors": [str(head) for head in terms.anchors],
-        "unguarded": sorted(unguarded),
+        "unguarded": around.unguarded,
+        "mismatches": around.mismatches,
     }
 
 
-def _words(report: Report, terms: Terms, unguarded: set[str]) -> Iterator[str]:
+def _words(report: Report, terms: Terms, around: _Around) -> Iterator[str]:
     if report.finding is not None:
         yield from _unsound(report.finding, report)
     elif report.rows:
         yield from _sound(report, terms)
     else:
         yield "There is no row, and so nothing to verify."
-    if unguarded:
-        names = ", ".join(sorted(unguarded))
+    if around.unguarded:
+        names = ", ".join(around.unguarded)
         yield f"The database no longer protects its history: {names} is missing, disabled or changed."
+    if around.mismatches:
+        yield "What the bot acts on and shows is not what the trail has:"
+        yield from (f"- {each}" for each in around.mismatches[:_SHOWN])
+    if len(around.mismatches) > _SHOWN:
+        yield f"… and {len(around.mismatches) - _SHOWN} more: --format json lists a hundred."
 
 
 def _unsound(finding: Finding, report: Report) -> Iterator[str]:

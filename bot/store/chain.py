@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from bot.chain import Row
-from bot.store import schema
+from bot.store import books, schema
 from bot.store.snapshot import explained, open_snapshot
 from bot.store.tables import audit_events
 
@@ -63,6 +63,11 @@ class Reading:
         """Name the triggers that no longer guard history."""
         with explained():
             return schema.unguarded(self._connection)
+
+    def mismatches(self) -> list[str]:
+        """Say which rotations and grants stand otherwise than the trail has it, up to a limit; it must be sound."""
+        with explained():
+            return list(islice(books.mismatches(self._connection), books.MOST))
 
 
 @contextmanager

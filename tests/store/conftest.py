@@ -1,7 +1,7 @@
 """A migrated database of each kind, and the stores over it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -84,9 +84,9 @@ class Store:
         return [str(recorded.event.action) for recorded in await self.trail.story(rotation.id)]
 
 
-def event_about(rotation: Rotation, action: Action) -> Event:
+def event_about(rotation: Rotation, action: Action, detail: Mapping[str, object] | None = None) -> Event:
     """Describe something Alice did to a rotation."""
-    return Event(action, ALICE, ACME, rotation.group, rotation.id)
+    return Event(action, ALICE, ACME, rotation.group, rotation.id, detail or {})
 
 
 def load_url(database_url: str) -> URL:
