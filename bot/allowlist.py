@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
 from bot.errors import UsageError
-from bot.models import Action, Actor, Event, Grant, GroupName, Organization, Role
+from bot.models import GROUP_NAME, Action, Actor, Event, Grant, GroupName, Organization, Role
 from bot.ports import Held, NewGrant
 from bot.text import storable
 
@@ -15,7 +15,6 @@ EVERYTHING = "*"
 _USER = re.compile(r"[UW][A-Z0-9]{2,30}")
 _TEAM = re.compile(r"T[A-Z0-9]{2,30}")
 _PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]{1,128}")
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NOTE_LIMIT = 200
 
 
@@ -98,7 +97,7 @@ class Allowlist:
 
         Without `until` it is the moment `since`, without both it is now. Raises `UsageError` on what is no group.
         """
-        if not _GROUP.fullmatch(group):
+        if not GROUP_NAME.fullmatch(group):
             raise UsageError("Name one group, as Turso calls it; a pattern is none.")
         held = await self._book.all(revoked=True)
         first = since or held.now

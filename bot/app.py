@@ -32,11 +32,11 @@ from bot.slack.reading import HistoryListeners
 from bot.slack.replies import Reply
 from bot.slack.sockets import open_sockets
 from bot.steps import Rules
-from bot.store import schema, seals
+from bot.store import checkup, schema, seals
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.backlog import SqlBacklog
-from bot.store.database import open_database
+from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
@@ -114,6 +114,7 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         _listen(slack, bot.work, rotations, courier, history)
         await sweeper.try_sweep()
         await _announce_start(grants, slack.identity, organization)
+        await _log_others(database, organization)
         _log_remarks(settings, slack.identity)
         await _log_head(trail, "audit trail at start")
         await _open_doors(stack, settings, slack.app, bot, metrics)
@@ -186,6 +187,12 @@ async def _announce_start(grants: SqlGrants, identity: Identity, organization: O
     held = await grants.all()
     if not any(grant.role is Role.ROTATE and grant.in_force(held.now) for grant in held.grants):
         log.warning("no grant in force: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+
+
+async def _log_others(database: Database, organization: Organization) -> None:
+    """Say that the database is not this organization's alone, as grants hold for all of them."""
+    if others := [each for each in await checkup.organizations(database) if each != organization]:
+        log.warning("history of another organization is here: grants hold for each", others=others)
 
 
 def _log_remarks(settings: Settings, identity: Identity) -> None:

@@ -24,11 +24,11 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.chain import Seal
 from bot.errors import SettingsError
+from bot.models import GROUP_NAME
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
 # SQLite gets the driver without asyncio: in one writer thread it is four times faster than aiosqlite.
@@ -130,7 +130,7 @@ def _refuse_no_file(url: URL) -> None:
         raise ValueError("must name a file: an audit trail in memory is no audit trail")
 
 
-Name = Annotated[str, _matching(_GROUP, "holds a name that cannot be a Turso group")]
+Name = Annotated[str, _matching(GROUP_NAME, "holds a name that cannot be a Turso group")]
 Token = Annotated[SecretStr, _token()]
 
 

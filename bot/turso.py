@@ -13,10 +13,9 @@ from urllib.parse import quote
 import httpx
 
 from bot.exchange import Observe, clients, exchange, read
-from bot.models import GroupLook, GroupName, Outcome, State
+from bot.models import GROUP_NAME, GroupLook, GroupName, Outcome, State
 from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
 _FRESH_SECONDS = 5.0
 _KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
@@ -180,7 +179,7 @@ class TursoClient:
     async def _listed(self, token: str, until: float) -> tuple[GroupName, ...] | None:
         rows = (await self._page("groups", token, until)).rows("groups")
         names = [str(row.get("name", "")) for row in rows or ()]
-        return None if rows is None else tuple(GroupName(name) for name in names if _NAME.fullmatch(name))
+        return None if rows is None else tuple(GroupName(name) for name in names if GROUP_NAME.fullmatch(name))
 
     async def _page(self, path: str, token: str, until: float) -> _Page:
         """Read once for all who ask at the same time; what could be read stays good for a moment."""
@@ -216,7 +215,7 @@ class TursoClient:
 
 def _checked(group: GroupName) -> GroupName:
     """Raise where the parser should have: `../x` must never come this far."""
-    if _NAME.fullmatch(group) is None:
+    if GROUP_NAME.fullmatch(group) is None:
         raise ValueError("not the name of a group")
     return group
 

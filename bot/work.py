@@ -43,7 +43,14 @@ class Work:
         raise error
 
     def start(self, coroutine: Coroutine[Any, Any, object], kind: Kind = "other") -> None:
-        """Run the coroutine in a task of its own; it must explain its own failures."""
+        """Run the coroutine in a task of its own; it must explain its own failures.
+
+        Far above the limit not even a refusal is said any more: saying it is work too.
+        """
+        if len(self._tasks) >= 2 * self._limit:
+            coroutine.close()
+            self._refused(Refusal.OVERLOADED)
+            return
         task = self.hold(self._inside(coroutine, kind))
         task.add_done_callback(_look_at)
         task.add_done_callback(lambda _: coroutine.close())  # cancelled before it began, it would warn

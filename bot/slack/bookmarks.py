@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from bot.errors import UsageError
 from bot.history import Ending, Key
-from bot.models import GroupName, UserId
+from bot.models import GROUP_NAME, GroupName, UserId
 from bot.slack.blocks import VALUE_LIMIT
-from bot.slack.commands import GROUP
 from bot.slack.queries import PERSON, Wanted, is_period
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ def _written(key: Key | None) -> list[str] | None:
 def _bookmark(parts: dict[str, Any]) -> Bookmark:
     outcome = parts.get("outcome")
     wanted = Wanted(
-        group=_as(GroupName, GROUP.fullmatch, parts.get("group")),
+        group=_as(GroupName, GROUP_NAME.fullmatch, parts.get("group")),
         person=_as(UserId, PERSON.fullmatch, parts.get("person")),
         outcome=None if outcome is None else Ending(outcome),
         period=_as(str, is_period, parts.get("period")),

@@ -1,15 +1,11 @@
 """Read what somebody typed behind the command; pure."""
 
-import re
-
 from bot.errors import UsageError
-from bot.models import GroupName, Request
+from bot.models import GROUP_NAME, GroupName, Request
 from bot.text import storable
 
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""
-
-GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def parse(text: str) -> Request | None:
@@ -20,7 +16,7 @@ def parse(text: str) -> Request | None:
     group, _, reason = storable(text).strip().partition(" ")
     if group in {"", "help", "--help", "-h", "?"}:
         return None
-    if not GROUP.fullmatch(group):
+    if not GROUP_NAME.fullmatch(group):
         raise UsageError(
             "That is not the name of a group: letters, digits, dashes and underscores, 64 at most, "
             "starting with a letter or digit."

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from bot.errors import BotError, Refused
 from bot.history import Ending, Home
-from bot.models import Grant, GroupName, Role, Rotation
+from bot.models import GROUP_NAME, Grant, GroupName, Role, Rotation
 from bot.slack import bookmarks
 from bot.slack.blocks import (
     Block,
@@ -28,7 +28,6 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.bookmarks import Bookmark
-from bot.slack.commands import GROUP
 from bot.slack.pages import requests, top, turns
 from bot.slack.queries import Wanted
 
@@ -111,7 +110,7 @@ def _filters(wanted: Wanted, groups: Sequence[GroupName]) -> Iterator[Block]:
 
 
 def _group_menu(wanted: Wanted, groups: Sequence[GroupName]) -> tuple[list[Block], Block]:
-    names: dict[str, str] = {name: name for name in groups[:_GROUPS] if GROUP.fullmatch(name)}
+    names: dict[str, str] = {name: name for name in groups[:_GROUPS] if GROUP_NAME.fullmatch(name)}
     return _choice("Any group", names, wanted.group)
 
 

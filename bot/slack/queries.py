@@ -14,8 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from bot.errors import UsageError
 from bot.history import Ending, Query
-from bot.models import GroupName, UserId
-from bot.slack.commands import GROUP
+from bot.models import GROUP_NAME, GroupName, UserId
 from bot.text import storable
 
 HELP = frozenset({"help", "--help", "-h", "?"})
@@ -120,7 +119,7 @@ def _read(word: str, reader: UserId) -> Wanted | None:
     if _PLAIN_ID.fullmatch(word):
         return Wanted(person=UserId(word))
     group = word.removeprefix("group:")
-    return Wanted(group=GroupName(group)) if GROUP.fullmatch(group) else None
+    return Wanted(group=GroupName(group)) if GROUP_NAME.fullmatch(group) else None
 
 
 def _together(wanted: Wanted, one: Wanted) -> Wanted:

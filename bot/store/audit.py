@@ -18,9 +18,8 @@ from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
 from bot.store.tables import audit_events
 
 # Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
-_newest = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
-_HEAD = _newest
-_last = _newest.subquery("last")
+_HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
+_last = _HEAD.subquery("last")
 _TURN = {
     "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now")).select_from(
         select(literal_column("1")).subquery("here").outerjoin(_last, true())
@@ -31,7 +30,7 @@ _TURN = {
     ),
 }
 _INSERT = insert(audit_events)
-_STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
+STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 
 
 def record(connection: Connection, seal: Seal, event: Event) -> None:
@@ -124,5 +123,5 @@ class SqlTrail:
         """Read the events of one rotation in their order."""
         chosen = {"of_rotation": rotation_id}
         return await self._database.read(
-            lambda connection: [recorded_of(row) for row in connection.execute(_STORY, chosen)]
+            lambda connection: [recorded_of(row) for row in connection.execute(STORY, chosen)]
         )

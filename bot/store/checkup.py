@@ -15,9 +15,10 @@ from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
-from bot.store.tables import audit_events
+from bot.store.tables import audit_events, rotations
 
 _NOW = select(database_now())
+_ORGANIZATIONS = select(func.min(rotations.c.organization), func.max(rotations.c.organization))
 _LAST_ASKED = select(func.max(audit_events.c.at)).where(
     audit_events.c.user_id == bindparam("of_user"),
     audit_events.c.team_id == bindparam("of_team"),
@@ -63,6 +64,12 @@ async def newest_rows(database: Database, count: int) -> Sequence[Row]:
         return [Row(**{**row, "at": rfc3339(row["at"])}) for row in reversed(rows)]
 
     return await database.read(work)
+
+
+async def organizations(database: Database) -> Sequence[str]:
+    """Name one or two organizations of whose rotations the database holds history. Raises `DatabaseError`."""
+    first, last = await database.read(lambda connection: tuple(connection.execute(_ORGANIZATIONS).one()))
+    return sorted({first, last} - {None})
 
 
 async def grants(database: Database, seal: Seal) -> tuple[Held, Mapping[Actor, datetime]]:

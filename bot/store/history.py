@@ -10,12 +10,12 @@ from bot.history import Asked, Ending, Found, Key, Search, Story, Way
 from bot.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
 from bot.policy import Sight
 from bot.store import pages
-from bot.store.audit import recorded_of
+from bot.store.audit import STORY, recorded_of
 from bot.store.database import Database
 from bot.store.pages import Shape
 from bot.store.rotations import rotation_of
 from bot.store.sqltypes import EARLIEST, LATEST, database_now
-from bot.store.tables import audit_events, rotations
+from bot.store.tables import rotations
 
 MOST_GROUPS = 200
 """Along how many groups a page is searched."""
@@ -31,9 +31,6 @@ _GLOB = frozenset("*?[")
 
 _OURS = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
 _ONE = _OURS.where(rotations.c.id == bindparam("of_rotation"))
-_EVENTS = (
-    select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
-)
 _PENDING = (
     _OURS.where(rotations.c.team_id == bindparam("of_team"), rotations.c.user_id == bindparam("of_user"))
     .where(rotations.c.state == str(State.REQUESTED), rotations.c.expires_at > database_now())
@@ -58,7 +55,7 @@ class SqlHistory:
         chosen = {"of_organization": self._organization, "of_rotation": rotation_id}
 
         def work(connection: Connection) -> Story | None:
-            events = [recorded_of(row) for row in connection.execute(_EVENTS, chosen)]
+            events = [recorded_of(row) for row in connection.execute(STORY, chosen)]
             row = connection.execute(_ONE, chosen).first()
             return None if row is None else Story(rotation_of(row), events)
 

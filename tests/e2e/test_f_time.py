@@ -19,11 +19,17 @@ CONFIRM = "rotation:confirm"
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 WRONG_CLOCK = """
 import datetime, time
+import psycopg  # its C code wants the real class
 
 _right, _real = time.time, datetime.datetime
 
 
-class _Wrong(_real):
+class _Any(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, _real)
+
+
+class _Wrong(_real, metaclass=_Any):
     @classmethod
     def now(cls, tz=None):
         return cls.fromtimestamp(time.time(), tz)
@@ -94,6 +100,48 @@ async def test_f17_a_replica_whose_clock_is_wrong_asks_the_databases(
     assert abs(_age(stamp) + seconds) < 60  # or the clock was right, and this shows nothing
     assert turso.calls_to_rotate() == 1
     assert await trail() == STORY
+
+
+class TestTwoReplicas:
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    @pytest.mark.parametrize("seconds", [300, -300], ids=["fast", "slow"])
+    async def test_f17_a_replica_whose_clock_is_wrong_gives_up_no_call_of_another(
+        self, seconds: int, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK.format(seconds=seconds))
+        path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+        turso.trouble(Fault(delay=4))
+        patient = settings | {"TURSO_TIMEOUT": "10"}
+        async with BotProcess(tmp_path, patient) as right:
+            await connect(slack, right, settings)
+            card = await asks(slack, ALICE, "payments")
+            await slack.presses(ALICE, card, CONFIRM)
+            await turso.reached()
+            async with BotProcess(tmp_path, patient | path) as wrong:
+                stamp = (await wrong.logs("serving"))["at"]  # it has swept once by then, and sweeps on each second
+                await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
+
+        assert abs(_age(stamp) + seconds) < 60
+        assert turso.calls_to_rotate() == 1
+        assert await trail() == STORY
+
+    async def test_f17_a_slow_replica_takes_no_press_on_a_card_that_is_over(
+        self, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK.format(seconds=-300))
+        path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+        async with BotProcess(tmp_path, settings | path | {"CONFIRM_TTL": "1"}) as bot:
+            await connect(slack, bot, settings)
+            card = await asks(slack, ALICE, "payments")
+            await bot.logs("request expired")
+            await slack.presses(ALICE, card, CONFIRM)
+            await slack.sees(ALICE, "The request to rotate `payments` expired")
+
+        assert turso.calls_to_rotate() == 0
+        assert await trail() == ["rotation.requested", "rotation.expired"]
 
 
 async def test_f22_a_response_url_that_grew_too_old_during_the_call(

@@ -53,6 +53,20 @@ async def test_each_step_is_one_event_that_names_the_rotation(
     assert "key leaked" not in bot.output
 
 
+async def test_history_of_another_organization_is_pointed_out_at_the_start(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str]
+) -> None:
+    await asks(slack, ALICE, "payments")
+    alone = "another organization" in bot.output
+    await bot.kills()
+    bot._settings = settings | {"TURSO_ORGANIZATION": "acme-staging"}
+    await bot.start()
+    warned = await bot.logs("history of another organization is here: grants hold for each")
+
+    assert not alone
+    assert (warned["level"], warned["others"]) == ("warning", ["acme"])
+
+
 class TestOnATerminal:
     @pytest.fixture
     def mode(self) -> str:
