@@ -50,18 +50,22 @@ _OUTDATED = delete(outbox).where(
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
 
 
-def post(connection: Connection, rotation_id: RotationId, errands: Iterable[Errand]) -> None:
-    """Leave errands in the transaction at hand."""
+def post(
+    connection: Connection, rotation_id: RotationId, errands: Iterable[Errand], head_start: float = HEAD_START_SECONDS
+) -> None:
+    """Leave errands in the transaction at hand; `head_start` (seconds) is for the writer, who is about to run them."""
     for errand in errands:
-        letter = {"rotation_id": rotation_id, "errand": str(errand), "in_seconds": HEAD_START_SECONDS}
+        letter = {"rotation_id": rotation_id, "errand": str(errand), "in_seconds": head_start}
         connection.execute(_POST, letter)
 
 
-def post_anew(connection: Connection, rotation_id: RotationId, errands: Iterable[Errand]) -> None:
+def post_anew(
+    connection: Connection, rotation_id: RotationId, errands: Iterable[Errand], head_start: float = HEAD_START_SECONDS
+) -> None:
     """Leave errands in place of the same ones that nobody got done: what they would have told is no longer so."""
     for errand in errands:
         connection.execute(_OUTDATED, {"of_rotation": rotation_id, "of_errand": str(errand)})
-        post(connection, rotation_id, (errand,))
+        post(connection, rotation_id, (errand,), head_start)
 
 
 class SqlOutbox:

@@ -191,7 +191,8 @@ class SqlRotations:
                 return None
             facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_RESOLVE, {**chosen, "resolved_as": str(judged), "detail": facts}).one()
-            post_anew(connection, rotation_id, (Errand.ANNOUNCEMENT,))
+            # No head start: whoever judges on a terminal tells nobody.
+            post_anew(connection, rotation_id, (Errand.ANNOUNCEMENT,), 0)
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
             return rotation_of(row)

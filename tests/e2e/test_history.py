@@ -263,7 +263,7 @@ async def test_a_judgement_is_announced_and_shown_as_one(
     await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated")
     note = "the old tokens are refused"
     code, _, _ = await run(settings, tmp_path, "audit", "resolve", id_on(card), "--as", "succeeded", "--note", note)
-    announced = await slack.sees(None, "judged that the rotation of `payments`", channel="C0AUDIT", timeout=30)
+    announced = await slack.sees(None, "judged that the rotation of `payments`", channel="C0AUDIT", timeout=8)
     page = await reads(slack, BOB, "unknown", "*unknown*, judged *succeeded*")
     await slack.presses(BOB, page, DETAILS)
     modal = await slack.sees_view(BOB, "Judged what became of it")
