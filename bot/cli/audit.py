@@ -43,6 +43,9 @@ def list_events(  # noqa: PLR0913 - one for each option
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
+    before: Annotated[
+        int | None, typer.Option(min=1, metavar="SEQ", help="Only events older than this one: the page after it.")
+    ] = None,
     form: As = Format.TABLE,
 ) -> None:
     """List events, newest first. Times are UTC."""
@@ -55,9 +58,18 @@ def list_events(  # noqa: PLR0913 - one for each option
         until=after,
     )
     settings = configured()
-    _print(
-        with_database(settings, lambda database: SqlTrail(database, settings.seal()).page(wanted, limit=limit)), form
-    )
+
+    async def page(database: Database) -> Sequence[Recorded]:
+        trail = SqlTrail(database, settings.seal())
+        last = None if before is None else await trail.row(before)
+        if before is not None and last is None:
+            raise UsageError(f"There is no event {before}.")
+        return await trail.page(wanted, limit=limit, before=last)
+
+    events = with_database(settings, page)
+    _print(events, form)
+    if len(events) == limit and form is Format.TABLE:
+        typer.echo(f"Older events, if there are any: --before {events[-1].seq}", err=True)
 
 
 @app.command("show")

@@ -30,6 +30,7 @@ _TURN = {
     ),
 }
 _INSERT = insert(audit_events)
+_ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
 STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 
 
@@ -117,6 +118,12 @@ class SqlTrail:
         }
         return await self._database.read(
             lambda connection: [recorded_of(row) for row in connection.execute(query, values)]
+        )
+
+    async def row(self, seq: int) -> Recorded | None:
+        """Read the event with this number."""
+        return await self._database.read(
+            lambda connection: next(map(recorded_of, connection.execute(_ROW, {"of_seq": seq})), None)
         )
 
     async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
