@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bot.errors import SettingsError
+
 Problems = Callable[[], Awaitable[list[str]]]
 """Says what keeps the bot from working; an empty list means ready."""
 Numbers = Callable[[str], tuple[bytes, str]]
@@ -48,8 +50,8 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the site while the context is open; yields the port. Raises `OSError` if it cannot be bound."""
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    """Serve the site while the context is open; yields the port. Raises `SettingsError` if it cannot be bound."""
+    listener = _listener(host, port)
     server = _Server(
         uvicorn.Config(
             site,
@@ -68,3 +70,13 @@ async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
         server.should_exit = True
         await running
         listener.close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except UnicodeError:
+        why = "that is not the name of a host"
+    except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]  # Python adds the address in its own notation
+    raise SettingsError(f"HOST and PORT: nothing can listen at {host}, port {port}: {why}.")
