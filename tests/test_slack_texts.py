@@ -16,6 +16,7 @@ from bot.errors import (
     GroupBusy,
     NoSuchGroup,
     NotKnown,
+    Refusal,
     Refused,
     UsageError,
 )
@@ -200,7 +201,7 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
         messages.usage(None),
         messages.usage(()),
         messages.usage([GroupName("g" * 64)] * 500),
-        messages.refused(Refused("You are not on the allowlist for payments."), ALICE, GroupName("payments")),
+        *(messages.refused(Refused("No.", refusal), ALICE, GroupName("g" * 64)) for refusal in Refusal),
         messages.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
         messages.in_progress(rotation(State.ROTATING), ALICE),
         messages.explained(DatabaseUnavailable("The database does not answer.")),
@@ -212,6 +213,25 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
 )
 def test_every_answer_holds_slacks_limits(message: Message) -> None:
     assert inert(message)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Refusal.NOT_ALLOWED, "allow it: `turso-rotate allow add U0ALICE01 --team T012AB3CD --group payments`"),
+        (Refusal.NO_TOKEN, "Whoever runs this bot can set one for this group in `TURSO_GROUP_TOKENS`."),
+        (Refusal.OWN_DATABASE, "Whoever runs this bot can move its database out of the group."),
+        (Refusal.OWN_DATABASE, "`turso group tokens invalidate payments`, and then give the bot new access"),
+        (Refusal.OTHER_WORKSPACE, "Ask somebody of the workspace that runs this bot."),
+        (Refusal.OTHER, "Whoever runs this bot can tell you more."),
+    ],
+)
+def test_a_refused_command_says_whom_to_ask(refusal: Refusal, words: str) -> None:
+    refused = messages.refused(Refused("No.", refusal), ALICE, GroupName("payments"))
+
+    assert refused.text.startswith(":no_entry: No. Nothing was done; the attempt is recorded.\n")
+    assert words in refused.text
+    assert messages.refused(Refused("No.", refusal), ALICE, None).text.endswith("is recorded.")
 
 
 @pytest.mark.parametrize(

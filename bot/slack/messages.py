@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.errors import BotError, NoSuchGroup
+from bot.errors import BotError, NoSuchGroup, Refusal
 from bot.models import Actor, ChannelId, GroupName, Rotation, State
 from bot.slack.blocks import (
     Block,
@@ -107,11 +107,8 @@ def not_announced(channel: ChannelId) -> Message:
 
 def refused(error: BotError, actor: Actor, group: GroupName | None) -> Message:
     """Say no, and whom to ask."""
-    lines = [f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."]
-    if group is not None and "allowlist" in str(error):
-        command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
-        lines.append(f"Whoever runs this bot can allow it: {code(command)}")
-    return said("\n".join(lines))
+    no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
+    return said(no if group is None else f"{no}\n{_whom_to_ask(error.refusal, actor, group)}")
 
 
 def no_such_group(error: NoSuchGroup) -> Message:
@@ -138,6 +135,25 @@ def bug(reference: str) -> Message:
         f":boom: Something went wrong that should not. Its reference is {code(reference)} in the bot's log. "
         "Look at the history of the group before you try again."
     )
+
+
+def _whom_to_ask(refusal: Refusal, actor: Actor, group: GroupName) -> str:
+    match refusal:
+        case Refusal.NOT_ALLOWED:
+            command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
+            return f"Whoever runs this bot can allow it: {code(command)}"
+        case Refusal.NO_TOKEN:
+            return f"Whoever runs this bot can set one for this group in {code('TURSO_GROUP_TOKENS')}."
+        case Refusal.OWN_DATABASE:
+            command = code(f"turso group tokens invalidate {group}")
+            return (
+                "Whoever runs this bot can move its database out of the group. If that cannot wait, they can rotate "
+                f"with {command}, and then give the bot new access to its database."
+            )
+        case Refusal.OTHER_WORKSPACE:
+            return "Ask somebody of the workspace that runs this bot."
+        case _:
+            return "Whoever runs this bot can tell you more."
 
 
 def _databases(confirmation: Confirmation) -> Block:

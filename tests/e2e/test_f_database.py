@@ -231,8 +231,9 @@ class TestPostgres:
         own = {"databases": [{"Name": "audit", "Hostname": "127.0.0.1", "group": "payments"}]}
         turso.trouble(Answers(200, json.dumps(own).encode()), on=On.READS)
         await slack.types(ALICE, "/turso-rotate payments")
-        await slack.sees(ALICE, "keeps its own audit trail in payments", "the attempt is recorded")
+        told = await slack.sees(ALICE, "keeps its own audit trail in payments", "the attempt is recorded")
 
+        assert "Whoever runs this bot can move its database out of the group." in told.plain
         assert turso.calls_to_rotate() == 0
         assert await trail() == ["rotation.denied"]
 

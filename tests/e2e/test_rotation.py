@@ -42,6 +42,20 @@ async def test_a_stranger_is_refused_and_remembered(
     assert await trail() == ["rotation.denied"]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"TURSO_API_TOKEN": "", "TURSO_GROUP_TOKENS": '{"default": "local-turso-token"}'}], ids=["default"]
+)
+async def test_a_group_without_a_token_is_refused_and_somebody_named_who_can_mend_it(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    await slack.types(ALICE, "/turso-rotate payments")
+    reply = await slack.sees(ALICE, "The bot holds no Turso API token for payments.", "the attempt is recorded")
+
+    assert "Whoever runs this bot can set one for this group in TURSO_GROUP_TOKENS." in reply.plain.replace("`", "")
+    assert turso.requests == []
+    assert await trail() == ["rotation.denied"]
+
+
 async def test_cancel_settles_the_card(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
     await slack.types(ALICE, "/turso-rotate payments")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?")
