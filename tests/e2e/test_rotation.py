@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.faults import Fault, Hangs
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.turso import LocalTurso, On
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect, id_on
 from tests.process import BotProcess, run
 
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
@@ -18,6 +18,7 @@ CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
     typed = await slack.types(ALICE, "/turso-rotate payments key leaked in CI log")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases", "ledger")
+    rotation = id_on(card)
     await slack.presses(ALICE, card, CONFIRM)
     done = await slack.sees(ALICE, "Done: the tokens of payments are rotated", "turso group tokens create payments")
     told = await slack.sees(None, "@alice rotated the tokens of", channel="C0AUDIT")
@@ -26,7 +27,8 @@ async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, b
     assert card.ephemeral_to == ALICE.user_id
     assert done is card
     assert done.buttons == []
-    assert "key leaked in CI log" in told.plain
+    for words in ("@alice rotated the tokens of `payments` in `acme`", "Reason: key leaked in CI log", rotation):
+        assert words in told.plain
     assert turso.calls_to_rotate("payments") == 1
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
@@ -161,7 +163,7 @@ async def test_the_story_of_a_rotation_can_be_shown(
     card = await slack.sees(ALICE, "Rotate the tokens of payments?")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "Done")
-    rotation = card.plain.rpartition("Rotation `")[2].partition("`")[0]
+    rotation = id_on(card)
     code, out, _ = await run(settings, tmp_path, "audit", "show", rotation, "--format", "json")
 
     story = json.loads(out)
