@@ -1,0 +1,57 @@
+"""Help names the groups that whoever asks may rotate."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.slack import LocalSlack
+from bot.sandbox.turso import LocalTurso
+from tests.e2e.conftest import ALICE, MALLORY
+from tests.process import BotProcess, run
+
+USAGE = "/turso-rotate <group> [reason]"
+
+
+@pytest.fixture
+def mode() -> str:
+    return "socket"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.mark.parametrize("text", ["", " help"])
+async def test_help_lists_the_groups_this_person_may_rotate(
+    text: str, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path
+) -> None:
+    grant = ("allow", "add", MALLORY.user_id, "--team", MALLORY.team_id, "--group", "pay*")
+    granted, _, _ = await run(settings, tmp_path, *grant)
+    await slack.types(MALLORY, f"/turso-rotate{text}")
+    some = await slack.sees(MALLORY, USAGE, "You may rotate")
+    await slack.types(ALICE, f"/turso-rotate{text}")
+    all_of_them = await slack.sees(ALICE, USAGE, "You may rotate")
+
+    assert granted == 0
+    assert "You may rotate `payments`." in some.plain
+    assert "`default`" in all_of_them.plain
+    assert "`payments`" in all_of_them.plain
+    assert (some.ephemeral_to, all_of_them.ephemeral_to) == (MALLORY.user_id, ALICE.user_id)
+    assert turso.calls_to_rotate() == 0
+
+
+async def test_help_tells_a_stranger_of_no_group(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    await slack.types(MALLORY, "/turso-rotate help")
+    told = await slack.sees(MALLORY, USAGE, "You are not on the allowlist for any group.")
+
+    assert "`default`" not in told.plain
+    assert turso.requests == []
+
+
+async def test_help_says_so_when_turso_cannot_be_asked(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    await turso.unreachable()
+    typed = await slack.types(ALICE, "/turso-rotate help")
+    await slack.sees(ALICE, USAGE, "Which groups you may rotate could not be looked up at Turso right now.")
+
+    assert (typed.status, typed.seconds < 1) == (200, True)
