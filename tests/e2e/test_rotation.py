@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Fault, Hangs
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.slack import LocalSlack, Person
 from bot.sandbox.turso import LocalTurso, On
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, connect, id_on
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, asks, connect, id_on
 from tests.process import BotProcess, run
 
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
+VISITOR = Person("U0V1S1T06", "visitor", is_guest=True)
+"""A guest whom the bot's own workspace has invited."""
 
 
 async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
@@ -87,6 +89,34 @@ async def test_f19_nobody_else_can_press(
     assert card.buttons == [CONFIRM, CANCEL]
     assert turso.calls_to_rotate() == 0
     assert await trail() == ["rotation.requested", *["rotation.denied"] * 4]
+
+
+async def test_f19_a_command_from_another_workspace_is_refused_and_remembered(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    typed = await slack.types(GUEST, "/turso-rotate payments let me in")
+    reply = await slack.sees(GUEST, "This bot serves another workspace.", "the attempt is recorded")
+
+    assert typed.status == 200
+    assert reply.ephemeral_to == GUEST.user_id
+    assert turso.requests == []
+    assert await trail() == ["rotation.denied"]
+
+
+async def test_f19_a_guest_of_the_workspace_needs_a_grant_like_everybody(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    await slack.types(VISITOR, "/turso-rotate payments")
+    await slack.sees(VISITOR, "You are not on the allowlist for payments.", "the attempt is recorded")
+    card = await asks(slack, ALICE, "payments")
+    for action in (CONFIRM, CANCEL):
+        since = len(slack.messages)
+        await slack.presses(VISITOR, card, action)
+        await slack.sees(VISITOR, "Only the person who asked", "the attempt is recorded", since=since)
+
+    assert card.buttons == [CONFIRM, CANCEL]
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.denied", "rotation.requested", "rotation.denied", "rotation.denied"]
 
 
 async def test_an_unknown_group_is_rejected_with_a_suggestion(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
