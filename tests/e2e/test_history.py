@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -242,16 +243,22 @@ async def test_an_auditor_reads_everything_and_rotates_nothing(
     assert refusals(await rows()) == []
 
 
-async def test_the_head_of_the_trail_is_announced_and_on_the_home_tab(
+async def test_the_head_of_the_trail_is_announced_logged_and_on_the_home_tab(
     slack: LocalSlack, bot: BotProcess, rows: Rows
 ) -> None:
+    before = await rows()
+    started = await bot.logs("audit trail at start")
     await rotates(slack, ALICE, "payments")
     announced = await slack.sees(None, "rotated the tokens of", channel="C0AUDIT")
     home = await opens(slack, ALICE, "Audit trail")
-    heads = [f"Audit trail `{each.seq}:{each.hash}`" for each in await rows()]
+    await bot.signals(signal.SIGTERM)
+    stopped = await bot.logs("audit trail at stop")
+    first, last = (f"{newest.seq}:{newest.hash}" for newest in (before[-1], (await rows())[-1]))
 
-    assert heads[-1] in announced.plain
-    assert heads[-1] in home.plain
+    assert first != last
+    assert (started["head"], stopped["head"]) == (first, last)
+    assert f"Audit trail `{last}`" in announced.plain
+    assert f"Audit trail `{last}`" in home.plain
 
 
 async def test_a_judgement_is_announced_and_shown_as_one(
