@@ -16,7 +16,7 @@ from bot.chain import UNKEYED
 from bot.models import Action, Actor, Event, Organization, Recorded, Role, TeamId, UserId
 from bot.ports import NewGrant
 from bot.sandbox.deliveries import signature
-from bot.sandbox.faults import Answers
+from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.slack import LocalSlack, Message, Person, View
 from bot.sandbox.turso import LocalTurso
 from bot.store.allowlist import SqlGrants
@@ -114,6 +114,21 @@ async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, 
 def turns(page: Message | View) -> list[str]:
     """List the ways on from a page."""
     return [button for button in page.buttons if button in {OLDER, NEWER}]
+
+
+async def test_a_page_shows_how_long_each_rotation_took(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    turso.trouble(Fault(delay=1), times=1)
+    await rotates(slack, ALICE, "payments")
+    page = await reads(slack, BOB, "", "succeeded")
+    home = await opens(slack, BOB, "succeeded")
+    slow, at_home = (re.findall(r"· @\S+ · after (\d+\.\d) s", each.plain) for each in (page, home))
+    await asks(slack, ALICE, "payments")
+    waiting = await reads(slack, BOB, "requested", "requested")
+
+    assert len(slow) == 1
+    assert slow == at_home
+    assert 1 <= float(slow[0]) < 10
+    assert "after" not in waiting.plain
 
 
 async def test_details_tell_the_story_row_by_row(slack: LocalSlack, bot: BotProcess, rows: Rows) -> None:
