@@ -3,13 +3,14 @@
 import asyncio
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiohttp import ClientSession
 
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.slack import LocalSlack
+from bot.sandbox.sockets import Reason
 from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, announced, asks
 from tests.process import BotProcess, run
@@ -107,37 +108,47 @@ async def test_f23_slack_down_during_the_call(
     assert turso.calls_to_rotate() == 1
 
 
-async def test_f24_a_lost_socket_comes_back(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
-    async def works(group: str) -> None:
-        since = len(slack.messages)
-        typed = await slack.types(ALICE, f"/turso-rotate {group}")
-        await slack.sees(ALICE, f"no group called `{group}`", since=since)
-        assert typed.status == 200
+async def works(slack: LocalSlack, group: str) -> None:
+    """See that the bot gets what people type, and answers it."""
+    since = len(slack.messages)
+    typed = await slack.types(ALICE, f"/turso-rotate {group}")
+    await slack.sees(ALICE, f"no group called `{group}`", since=since)
+    assert typed.status == 200
 
-    await works("first")
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+async def test_f24_a_socket_that_slack_ends_for_any_reason_comes_back(
+    reason: Reason, slack: LocalSlack, turso: LocalTurso, bot: BotProcess
+) -> None:
+    await works(slack, "first")
     opened = len(await slack.called("apps.connections.open"))
-    await slack.disconnects("refresh_requested")
+    await slack.disconnects(reason)
     await slack.called("apps.connections.open", opened + 1, timeout=10)
     await slack.connected(timeout=10)
-    await works("after-a-refresh")
+    await works(slack, "afterwards")
 
+    assert turso.calls_to_rotate() == 0
+
+
+async def test_f24_a_lost_socket_comes_back(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    await works(slack, "first")
     slack.drops_connections()
     await slack.connected(0)
     await slack.connected(timeout=10)
-    await works("after-a-drop")
+    await works(slack, "after-a-drop")
 
     slack.refuses_sockets(2)  # their tickets are used up
     slack.drops_connections()
     await slack.connected(0)
     await slack.connected(timeout=15)
-    await works("after-refusals")
+    await works(slack, "after-refusals")
 
     await slack.unreachable()
     await bot.logs("connection to Slack lost")
     await asyncio.sleep(2)  # the outage itself
     await slack.reachable()
     await slack.connected(timeout=10)
-    await works("after-an-outage")
+    await works(slack, "after-an-outage")
 
 
 @pytest.mark.parametrize(

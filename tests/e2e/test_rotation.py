@@ -2,19 +2,28 @@
 
 import json
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Fault, Hangs
+from bot.sandbox.faults import Hangs
 from bot.sandbox.slack import LocalSlack, Person
 from bot.sandbox.turso import LocalTurso, On
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, asks, connect, id_on
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess, run
 
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
+GROUPS = {"payments": ("ledger", "invoices"), "default": (), "search": ()}
+STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 VISITOR = Person("U0V1S1T06", "visitor", is_guest=True)
 """A guest whom the bot's own workspace has invited."""
+
+
+@pytest.fixture
+async def turso() -> AsyncIterator[LocalTurso]:
+    async with LocalTurso(groups=GROUPS) as organization:
+        yield organization
 
 
 async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
@@ -168,22 +177,34 @@ async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
 
 
+@pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "20"}], ids=["patient"])
 async def test_f25_a_stopped_bot_finishes_what_is_in_flight(
-    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
 ) -> None:
-    turso.trouble(Fault(delay=1))
-    await slack.types(ALICE, "/turso-rotate payments")
-    card = await slack.sees(ALICE, "Rotate the tokens of payments?")
-    await slack.presses(ALICE, card, CONFIRM)
-    await turso.reached()
+    turso.trouble(Hangs())
+    waiting = await asks(slack, BOB, "payments")
+    cards = {group: await asks(slack, ALICE, group) for group in GROUPS}
+    rotations = [id_on(card) for card in cards.values()]
+    for card in cards.values():
+        await slack.presses(ALICE, card, CONFIRM)
+    await turso.reached(3)
     await bot.signals(signal.SIGTERM)
     await bot.logs("stopping")
     await slack.types(BOB, "/turso-rotate default")
-    await slack.sees(BOB, "I am being restarted")
+    told = await slack.sees(BOB, "I am being restarted")
+    await slack.presses(BOB, waiting, CONFIRM)
+    await slack.sees(BOB, "I am being restarted", "try again in a minute", since=told.position + 1)
+    turso.heals()
+    code = await bot.ended()
+    for group in GROUPS:
+        await slack.sees(ALICE, f"Done: the tokens of {group} are rotated")
+    story = await stories()
 
-    assert await bot.ended() == 0
-    await slack.sees(ALICE, "Done: the tokens of payments are rotated")
-    assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+    assert code == 0
+    assert [story.pop(rotation) for rotation in rotations] == [STORY] * 3
+    assert list(story.items()) == [(id_on(waiting), ["rotation.requested"])]
+    assert waiting.buttons == [CONFIRM, CANCEL]
+    assert turso.calls_to_rotate() == 3
 
 
 async def test_the_story_of_a_rotation_can_be_shown(
