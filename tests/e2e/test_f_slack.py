@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from aiohttp import ClientSession
+from sqlalchemy import make_url
 
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.slack import LocalSlack
@@ -176,9 +177,21 @@ class TestSecrets:
     def mode(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def database_url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path / 'test.db'}"
+        url = make_url(str(request.getfixturevalue("postgres_url")))
+        return url.set(password="local-database-password").render_as_string(hide_password=False)
+
     @pytest.fixture
     def changes(self) -> dict[str, str]:
-        return {"LOG_LEVEL": "debug"}
+        return {
+            "LOG_LEVEL": "debug",
+            "AUDIT_KEY": "local-audit-key-that-is-long-enough",
+            "TURSO_GROUP_TOKENS": '{"default": "local-default-token"}',
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-api-key=local-collector-key",
+        }
 
     async def test_f30_a_busy_story_prints_no_secret(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str]
@@ -199,16 +212,21 @@ class TestSecrets:
         deliveries.append(await slack.opens_home(ALICE))
         slack.drops_connections()
         await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=20)
+        await slack.connected(0 if slack.request_url else 1)
+        other = await asks(slack, ALICE, "default")  # Turso does not know the token of this group
+        deliveries.append(await slack.presses(ALICE, other, CONFIRM))
+        await slack.sees(ALICE, "Failed: the tokens of default", timeout=10)
         await bot.kills()
         capabilities = {
             each for delivery in deliveries for each in (delivery.response_url, delivery.trigger_id) if each
         }
         opaque = {each.rpartition("/")[2] for each in capabilities}
-        secret = {value for name, value in settings.items() if name.endswith(("TOKEN", "SECRET"))}
+        secret = {value for name, value in settings.items() if name.endswith(("TOKEN", "SECRET", "KEY"))}
+        secret |= {"local-default-token", "local-collector-key", "local-database-password"}
 
-        assert len(secret) == 3
+        assert len(secret) == 4 + 3
         assert len(opaque) >= 10
-        assert '"level": "debug"' in bot.output or '"level": "info"' in bot.output
+        assert '"level": "debug"' in bot.output
         for each in (*secret, *capabilities, *opaque, "local-verification-token"):
             assert each not in bot.output
         assert "ticket=" not in bot.output.replace("ticket=[redacted]", "")
