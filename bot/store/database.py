@@ -76,7 +76,7 @@ _SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
     (
         SchemaMismatch,
         "The database's tables are not as they were made.",
-        ("no such table", "no such column", "undefinedtable", "undefinedcolumn"),
+        ("no such table", "no such column", "undefinedtable", "undefinedcolumn", "already exists"),
     ),
 )
 _DRIVER = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, sqlite3.Error, OSError)
