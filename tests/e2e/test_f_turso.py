@@ -22,12 +22,13 @@ from bot.sandbox.faults import (
 )
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.turso import LocalTurso
-from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, id_on
+from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
 from tests.process import BotProcess
 
 CONFIRM = "rotation:confirm"
 NO, YES, WHO_KNOWS = "Failed: the tokens of", "Done: the tokens of", "Unknown: the tokens of"
 STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation.unknown"}
+MEGABYTE = 1_000_000
 LATER = b'{"error": "slow down"}'
 STORIES: dict[str, tuple[Fault, str, str]] = {
     "f3-hang": (Hangs(), WHO_KNOWS, "did not answer within 2 s"),
@@ -119,6 +120,39 @@ async def test_f8_what_never_left_is_a_failure(
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
 
 
+@pytest.mark.parametrize("way", ["name", "tls"])
+async def test_f8_no_name_and_no_tls_is_a_failure_too(
+    way: str, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    url = {"name": "http://nowhere.invalid", "tls": turso.url.replace("http://", "https://")}[way]
+    async with BotProcess(tmp_path, settings | {"TURSO_API_URL": url}) as bot:
+        await connect(slack, bot, settings)
+        card = await asks(slack, ALICE, "payments")
+        asked = card.plain
+        await slack.presses(ALICE, card, CONFIRM)
+        await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "nothing was sent")
+
+    assert "Turso could not be asked whether this group exists." in asked
+    assert "Traceback" not in bot.output
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_f37_a_bomb_costs_no_memory(status: int, slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    for group in ("default", "payments"):  # warm
+        await slack.presses(ALICE, await asks(slack, ALICE, group), CONFIRM)
+        await slack.sees(ALICE, f"Done: the tokens of {group} are rotated")
+    before = resident(bot)
+    turso.trouble(Bombs(status=status))
+    for number in range(5):
+        await slack.presses(ALICE, await asks(slack, ALICE, f"group-{number:03}"), CONFIRM)
+        await slack.sees(ALICE, f"the tokens of group-{number:03} ")
+
+    assert resident(bot) - before < 20 * MEGABYTE
+    assert turso.calls_to_rotate() == 2 + 5
+
+
 @pytest.mark.parametrize("status", [400, 500])
 async def test_f9_a_hostile_error_is_cut_and_inert(
     status: int, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path
@@ -173,6 +207,12 @@ async def test_f26_a_slow_turso_holds_nobody_else_up(
     assert {tuple(told[id_on(card)]) for card in cards.values()} == {
         ("rotation.requested", "rotation.started", "rotation.succeeded")
     }
+
+
+def resident(bot: BotProcess) -> int:
+    """Read the most memory that the process ever held, in bytes."""
+    status = Path(f"/proc/{bot.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def files(folder: Path) -> bytes:
