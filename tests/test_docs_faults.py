@@ -1,23 +1,53 @@
-"""The table of faults in the docs is whole, and every test that it names exists."""
+"""The tables of faults in the docs are whole, and `make faults` runs every test that they name."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TESTS = "\n".join(path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py")))
-ROWS = re.findall(r"^\| F(\d+) \| .+ \| `(\w+)` \|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+FAULTS, _, SEEN = (ROOT / "docs" / "faults.md").read_text().partition("## Seen in real bots")
+ROWS = re.findall(r"^\| F(\d+) \| .+ \| ([^|]+) \|$", FAULTS, re.MULTILINE)
+MISTAKES = re.findall(r"^\| (.+) \| .+ \| (`\w+`) \|$", SEEN, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def run_by_make() -> set[str]:
+    """Name the tests that `make faults` runs, as pytest itself finds them."""
+    recipe = re.search(
+        r"^faults:.*\n\t\$\(RUN\)/python (-m pytest .+) \$\(ARGS\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert recipe is not None
+    command = [sys.executable, *recipe[1].split(), "--collect-only", "--quiet"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"::(test_\w+)", found))
+
+
+def named(cells: list[str]) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`(test_\w+)`", cell)}
 
 
 def test_every_fault_has_its_row_in_order() -> None:
     assert [int(number) for number, _ in ROWS] == list(range(1, 39))
+    assert all(named([cell]) for _, cell in ROWS)
 
 
-def test_every_test_named_is_there_and_carries_the_fault() -> None:
-    missing = [name for _, name in ROWS if f"def {name}(" not in TESTS]
+def test_every_mistake_seen_in_real_bots_has_its_row() -> None:
+    assert len({mistake for mistake, _ in MISTAKES}) == 10
+    assert len(named([cell for _, cell in MISTAKES])) == 10
+
+
+def test_every_test_named_is_run_by_make_faults(run_by_make: set[str]) -> None:
+    assert named([cell for _, cell in ROWS + MISTAKES]) - run_by_make == set()
+
+
+def test_every_fault_is_carried_by_a_test() -> None:
     carried = {
         int(number) for name in re.findall(r"def (test_\w*)\(", TESTS) for number in re.findall(r"f(\d+)_", name)
     }
     carried |= {int(number) for number in re.findall(r'"f(\d+)-', TESTS)}
 
-    assert missing == []
     assert carried >= set(range(1, 39))
