@@ -10,10 +10,11 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import instead
-from tests.bench.commands import Load, acknowledge, click, load, percentile, post
+from tests.bench.commands import Load, acknowledge, click, load, post
 from tests.bench.history import filled, first_pages
 from tests.bench.processes import bare, bot
-from tests.bench.report import MISSED, machine, ratio, row, title
+from tests.bench.report import MISSED, machine, percentile, ratio, row, title
+from tests.bench.slow import slow_turso
 from tests.bench.verify import appending, memory, verification
 from tests.postgres import PostgresServer, binaries
 
@@ -132,6 +133,7 @@ async def main(*, quick: bool) -> None:
             await whole_work("SQLite", lambda number: f"{sqlite}work-{number}", each, echo, mark)
             await whole_work("PostgreSQL, fsync on", lambda _: server.create_database(), each, echo, mark)
             await clicks(f"{sqlite}clicks", times // 3)
+            await slow_turso(f"{sqlite}slow")
             await history("SQLite", lambda number: f"{sqlite}history-{number}", rows)
             await history("PostgreSQL", lambda _: server.create_database(), rows)
             for name, url in (("SQLite", f"{sqlite}chain"), ("PostgreSQL", server.create_database())):

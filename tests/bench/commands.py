@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import quantiles
 
 import httpx
 import psutil
@@ -34,9 +34,18 @@ class Load:
     """Answers other than expected, such as that the database does not answer."""
 
 
-def percentile(times: Sequence[float], percent: int) -> float:
-    """Read one percentile."""
-    return quantiles(times, n=100, method="inclusive")[percent - 1]
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect no garbage here meanwhile.
+
+    A tenth of a second in which this process hears no answer would be charged to the measured one.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def acknowledge(running: Running, times: int, *, answered: bool) -> list[float]:
@@ -72,12 +81,10 @@ async def load(running: Running, parallel: int, each: int, text: str, expected: 
             answers.append(time.perf_counter() - began)
 
     typing = psutil.Process()
-    gc.collect()
-    gc.disable()  # a tenth of a second in which this process hears no answer would be charged to the other one
-    theirs, ours, began = running.cpu, spent(typing), time.perf_counter()
-    await asyncio.gather(*(types(person) for person in PEOPLE[:parallel]))
-    took, times = time.perf_counter() - began, parallel * each
-    gc.enable()
+    with uncollected():
+        theirs, ours, began = running.cpu, spent(typing), time.perf_counter()
+        await asyncio.gather(*(types(person) for person in PEOPLE[:parallel]))
+        took, times = time.perf_counter() - began, parallel * each
     costs = (running.cpu - theirs) / times, (spent(typing) - ours) / times
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

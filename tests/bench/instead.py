@@ -13,8 +13,8 @@ import psutil
 
 from bot.sandbox.deliveries import Delivery, Parcel
 from bot.sandbox.slack import LocalSlack, Person
-from tests.bench.commands import percentile
 from tests.bench.processes import PEOPLE
+from tests.bench.report import percentile
 from tests.process import environment
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,11 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -16,7 +17,7 @@ from bot.allowlist import Allowlist
 from bot.chain import UNKEYED
 from bot.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.turso import DEFAULT_GROUPS, LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate
@@ -24,6 +25,7 @@ from tests.process import BotProcess, environment, settings_for
 from tests.store.conftest import load_url
 
 PEOPLE = tuple(Person(f"U0BENCH{number:02}", f"person{number}") for number in range(64))
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,16 @@ def spent(process: psutil.Process) -> float:
 
 
 @asynccontextmanager
-async def bot(mode: str, database_url: str) -> AsyncIterator[Running]:
-    """Run the real bot, with all people allowed everything."""
+async def bot(
+    mode: str, database_url: str, *, groups: Sequence[str] = (), changes: Mapping[str, str] = NOTHING
+) -> AsyncIterator[Running]:
+    """Run the real bot, with all people allowed everything; `groups` are there beside the usual ones."""
     await _prepare(database_url)
+    known = {**DEFAULT_GROUPS, **dict.fromkeys(groups, ())}
     with tempfile.TemporaryDirectory() as folder:
-        async with LocalSlack(people=PEOPLE) as slack, LocalTurso() as turso:
+        async with LocalSlack(people=PEOPLE) as slack, LocalTurso(groups=known) as turso:
             began = time.perf_counter()
-            settings = settings_for(slack, turso, database_url, mode=mode)
+            settings = {**settings_for(slack, turso, database_url, mode=mode), **changes}
             async with BotProcess(Path(folder), settings) as process:
                 started = time.perf_counter() - began
                 await _connect(slack, mode, process.port)

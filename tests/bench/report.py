@@ -4,9 +4,16 @@ import os
 import platform
 import sqlite3
 import time
+from collections.abc import Sequence
+from statistics import median, quantiles
 
 _BEGAN = time.monotonic()
 MISSED: list[str] = []
+
+
+def percentile(seconds: Sequence[float], percent: int) -> float:
+    """Read one percentile."""
+    return quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
 def title(text: str) -> None:
@@ -29,6 +36,14 @@ def ratio(name: str, ours: float, theirs: float, limit: float | None = None) -> 
         row(name, value)
     else:
         row(name, value, f"at most {limit:g}", met=ours / theirs <= limit)
+
+
+def times(name: str, seconds: Sequence[float], limit: float | None = None) -> None:
+    """Show median, 99th percentile and worst of some times in seconds; the limit is the percentile's."""
+    p99 = percentile(seconds, 99)
+    value = ", ".join(f"{each * 1e3:.1f}" for each in (median(seconds), p99, max(seconds)))
+    wanted = "" if limit is None else f"at most {limit * 1e3:g} ms"
+    row(f"{name}: median, p99, worst", f"{value} ms", wanted, met=limit is None or p99 <= limit)
 
 
 def machine() -> None:

@@ -24,9 +24,8 @@ from bot.store.migrations import migrate, transaction
 from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events
 from bot.verification import Terms, verify
-from tests.bench.commands import percentile
 from tests.bench.fill import events, fill, sealed
-from tests.bench.report import row, title
+from tests.bench.report import percentile, row, title
 from tests.process import environment
 from tests.store.conftest import load_url
 
