@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from tests.bench import instead
 from tests.bench.commands import Load, acknowledge, click, load, post
+from tests.bench.endurance import endurance
 from tests.bench.history import filled, first_pages
 from tests.bench.processes import bare, bot
 from tests.bench.report import MISSED, machine, percentile, ratio, row, title
@@ -20,6 +22,27 @@ from tests.postgres import PostgresServer, binaries
 
 ERRBOT_RATE = 280.0
 """Bare echoes a second through errbot where a bare Bolt app answered 2 000: the mark where errbot cannot be had."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    times: int
+    """Of what is measured one at a time."""
+    each: int
+    """Commands of each of 16 people in parallel."""
+    rounds: int
+    """Starts."""
+    rows: int
+    """Of history."""
+    commands: int
+    """Before memory is looked at; 0: it is not."""
+
+
+QUICK = Size(times=60, each=20, rounds=1, rows=100_000, commands=0)
+USUAL = Size(times=200, each=50, rounds=3, rows=1_000_000, commands=20_000)
+LONG = replace(USUAL, commands=100_000)
 _CARD = "Rotate the tokens of payments?"
 
 
@@ -117,16 +140,16 @@ async def history(name: str, fresh: Callable[[int], str], rows: int) -> None:
             ratio(wanted, large, small, 2)
 
 
-async def main(*, quick: bool) -> None:
+async def main(size: Size) -> None:
     """Run everything."""
-    times, each, rows, rounds = (60, 20, 100_000, 1) if quick else (200, 50, 1_000_000, 3)
+    times, each, rows = size.times, size.each, size.rows
     machine()
     server = PostgresServer(binaries(), fsync=True)  # those who rotate may lose power
     try:
         server.start()
         with tempfile.TemporaryDirectory() as folder:
             sqlite = f"sqlite:///{Path(folder)}/"
-            await starts(f"{sqlite}starts-", rounds)
+            await starts(f"{sqlite}starts-", size.rounds)
             await acks(f"{sqlite}acks-", times)
             echo = await echoes(each)
             mark = await frameworks()
@@ -134,6 +157,8 @@ async def main(*, quick: bool) -> None:
             await whole_work("PostgreSQL, fsync on", lambda _: server.create_database(), each, echo, mark)
             await clicks(f"{sqlite}clicks", times // 3)
             await slow_turso(f"{sqlite}slow")
+            if size.commands:
+                await endurance(f"{sqlite}endurance", size.commands)
             await history("SQLite", lambda number: f"{sqlite}history-{number}", rows)
             await history("PostgreSQL", lambda _: server.create_database(), rows)
             for name, url in (("SQLite", f"{sqlite}chain"), ("PostgreSQL", server.create_database())):
@@ -147,7 +172,9 @@ async def main(*, quick: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of several")
-    asyncio.run(main(quick=parser.parse_args().quick))
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, help="see that it works")
+    sizes.add_argument("--long", dest="size", action="store_const", const=LONG, help="an hour, and some gigabytes")
+    asyncio.run(main(parser.parse_args().size or USUAL))
     title("Missed: " + (", ".join(MISSED) or "nothing"))
     sys.exit(1 if MISSED else 0)
