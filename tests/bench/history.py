@@ -18,6 +18,7 @@ from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
 from tests.bench.fill import START
+from tests.bench.report import ratio, title
 from tests.bench.requests import Past, requests
 from tests.store.conftest import load_url
 
@@ -74,6 +75,16 @@ FILTERS = {
 }
 
 Look = Callable[[], Awaitable[object]]
+FEW = 10_000
+
+
+async def history(name: str, fresh: Callable[[], str], rows: int) -> None:
+    """Compare first pages at 10^4 rows and at many."""
+    async with filled(fresh(), FEW) as few, filled(fresh(), rows) as many:
+        pages = await first_pages(few, many)
+    title(f"First page of history on {name}, {rows:,} rows against {FEW:,} (medians)")
+    for wanted, (small, large) in pages.items():
+        ratio(wanted, large, small, 2)
 
 
 def looks(database: Database) -> dict[str, Look]:
