@@ -10,9 +10,10 @@ from tests.bench.appends import appending
 from tests.bench.databases import Lends, fits, postgresql, sqlite
 from tests.bench.endurance import endurance
 from tests.bench.history import history
-from tests.bench.live import acks, clicks, echoes, frameworks, starts, whole_work
+from tests.bench.live import acks, clicks, echoes, frameworks, whole_work
 from tests.bench.report import MISSED, machine, title
 from tests.bench.slow import slow_turso
+from tests.bench.startup import starts
 from tests.bench.verify import chain
 from tests.postgres import PostgresServer, binaries
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-from statistics import median
 
 from tests.bench import instead
 from tests.bench.commands import Load, acknowledge, click, load, post
@@ -14,20 +13,6 @@ ERRBOT_RATE = 280.0
 """Bare echoes a second through errbot where a bare Bolt app answered 2 000: the mark where errbot cannot be had."""
 
 _CARD = "Rotate the tokens of payments?"
-
-
-async def starts(fresh: Fresh, times: int) -> None:
-    """Compare how long a start takes, and the memory at rest."""
-    seen: dict[str, list[tuple[float, float]]] = {"bot": [], "bare": []}
-    for _ in range(times):
-        async with bot("http", fresh()) as running:
-            seen["bot"].append((running.started, running.megabytes))
-        async with bare("http") as running:
-            seen["bare"].append((running.started, running.megabytes))
-    title("Start of the process until it serves, against a default Bolt app (medians)")
-    ours, theirs = ([median(values) for values in zip(*each, strict=True)] for each in seen.values())
-    ratio("the bot / the bare app", ours[0], theirs[0])
-    row("resident at rest", f"{ours[1]:.0f} MB / {theirs[1]:.0f} MB = {ours[1] / theirs[1]:.2f}")
 
 
 async def acks(fresh: Fresh, times: int) -> None:
