@@ -18,20 +18,31 @@ _CARD = "Rotate the tokens of payments?"
 async def acks(fresh: Fresh, times: int) -> None:
     """Compare acknowledgements one at a time with a default Bolt app's."""
     title("Acknowledgement, one command at a time, against a default Bolt app")
-    for mode in ("http", "socket"):
-        async with bare(mode) as running:
-            theirs = await acknowledge(running, times, answered=False)
+    for mode, theirs in (("http", "http"), ("http", "sync"), ("socket", "socket")):
+        async with bare(theirs) as running:
+            their_acks = await acknowledge(running, times, answered=False)
         async with bot(mode, fresh()) as running:
-            ours = await acknowledge(running, times, answered=True)
-        ratio(f"{mode}, median", percentile(ours, 50), percentile(theirs, 50), 0.1)
-        ratio(f"{mode}, 99th percentile", percentile(ours, 99), percentile(theirs, 99))
+            our_acks = await acknowledge(running, times, answered=True)
+        name = f"{mode} / {theirs}, " if mode != theirs else f"{mode}, "
+        ratio(f"{name}median", percentile(our_acks, 50), percentile(their_acks, 50), 0.1)
+        ratio(f"{name}99th percentile", percentile(our_acks, 99), percentile(their_acks, 99))
 
 
 async def echoes(each: int) -> dict[int, Load]:
     """Measure the bare app at an echo: acknowledged, then said again through the response_url."""
     async with bare("http") as running:
         await load(running, 16, 5, "echo", "echo")
-        return {parallel: await load(running, parallel, each, "echo", "echo") for parallel in (16, 64)}
+        seen = {parallel: await load(running, parallel, each, "echo", "echo") for parallel in (16, 64)}
+    async with bare("sync") as running:
+        await load(running, 16, 5, "echo", "echo")
+        sync = await load(running, 16, each, "echo", "echo")
+    title("A bare app's echoes, 16 in parallel, with asyncio / without")
+    row("echoes", f"{seen[16].rate:.0f}/s / {sync.rate:.0f}/s = {seen[16].rate / sync.rate:.2f}")
+    for percent in (50, 99):
+        ratio(
+            f"acknowledgement, percentile {percent}", percentile(seen[16].acks, percent), percentile(sync.acks, percent)
+        )
+    return seen
 
 
 async def frameworks() -> float:

@@ -74,12 +74,13 @@ async def bot(
 
 @asynccontextmanager
 async def bare(mode: str) -> AsyncIterator[Running]:
-    """Run the bare Bolt app."""
+    """Run the bare Bolt app, in Socket Mode, over HTTP, or over HTTP without asyncio ("sync")."""
     async with LocalSlack(people=PEOPLE) as slack, LocalTurso() as turso:
         port = _free_port()
         began = time.perf_counter()
+        script = ["tests.bench.bare_sync"] if mode == "sync" else ["tests.bench.bare", mode]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.bare", mode, slack.api_url, str(port), env=environment({})
+            sys.executable, "-m", *script, slack.api_url, str(port), env=environment({})
         )
         try:
             await _connect(slack, mode, port)
