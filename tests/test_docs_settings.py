@@ -1,17 +1,16 @@
-"""The settings tables that people read, against the settings that the code reads."""
+"""The settings table that people read, against the settings that the code reads."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 from sqlalchemy.engine import URL
 
 from bot.config import DatabaseSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 HEADER = "| name | default | meaning |"
-PAGES = [page for page in ("docs/configuration.md", "README.md") if HEADER in (ROOT / page).read_text()]
+PAGE = ROOT / "docs" / "configuration.md"
 ROW = re.compile(r"^\| (`[A-Z_`, ]+`) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -37,13 +36,15 @@ def shown(default: object) -> str:
     return "\N{EN DASH}" if default in (None, {}) else str(default)
 
 
-def test_there_is_a_table() -> None:
-    assert "docs/configuration.md" in PAGES
+def test_one_page_has_the_table_and_the_readme_links_to_it() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+    assert [page for page in pages if HEADER in page.read_text()] == [PAGE]
+    assert "(docs/configuration.md)" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_setting_is_in_the_table_with_its_default(page: str) -> None:
-    rows = table((ROOT / page).read_text())
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    rows = table(PAGE.read_text())
 
     assert {name: default for name, (default, _) in rows.items()} == defaults()
     assert all(meaning.strip() for _, meaning in rows.values())
