@@ -15,11 +15,12 @@ Anything that is not a `BotError` is a bug: it is shown as a reference number th
     ├── Closing                  the bot is shutting down and takes no new work
     ├── Overloaded               more work is under way than the bot accepts
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
-    ├── TursoUnreadable          a courtesy look at Turso failed
     └── DatabaseError
         ├── DatabaseUnavailable  the database did not answer in time, or not at all
         ├── DatabaseReadOnly     the database refused to write: disk full, no right, read-only file
         └── SchemaMismatch       the schema is older or newer than this version of the bot
+
+What only reading the history or judging an unknown can fail with stands in their modules, below one of these.
 """
 
 from dataclasses import dataclass
@@ -141,10 +142,6 @@ class Overloaded(BotError):
 
 class SlackUnusable(BotError):
     """Slack does not accept the bot's tokens."""
-
-
-class TursoUnreadable(BotError):
-    """A courtesy look at Turso failed; it stops nothing."""
 
 
 class DatabaseError(BotError):

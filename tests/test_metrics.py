@@ -44,7 +44,7 @@ def test_no_number_adds_a_series(status: int | None) -> None:
 
 def test_every_failure_that_people_are_told_has_a_reason_of_its_own() -> None:
     told = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BotError)]
-    at_start = {"SettingsError", "SlackUnusable", "TursoUnreadable", "BotError"}
+    at_start = {"SettingsError", "SlackUnusable", "BotError"}
 
     assert {kind.__name__ for kind in told if kind.refusal is Refusal.OTHER} - {"Refused"} <= at_start
     assert errors.Refused("no").refusal is Refusal.NOT_ALLOWED
