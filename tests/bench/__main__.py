@@ -5,13 +5,14 @@ import asyncio
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from tests.bench.appends import appending
 from tests.bench.databases import Lends, fits, postgresql, sqlite
 from tests.bench.endurance import endurance
 from tests.bench.history import history
 from tests.bench.live import acks, clicks, echoes, frameworks, whole_work
-from tests.bench.report import MISSED, machine, title
+from tests.bench.report import MISSED, keep, machine, title
 from tests.bench.slow import slow_turso
 from tests.bench.startup import starts
 from tests.bench.verify import chain
@@ -91,6 +92,10 @@ if __name__ == "__main__":
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, help="see that it works")
     sizes.add_argument("--long", dest="size", action="store_const", const=LONG, help="an hour, and some gigabytes")
-    asyncio.run(main(parser.parse_args().size or USUAL))
-    title("Missed: " + (", ".join(MISSED) or "nothing"))
+    parser.add_argument("--output", type=Path, metavar="FILE", help="keep the lines, as JSON lines")
+    asked = parser.parse_args()
+    asyncio.run(main(asked.size or USUAL))
+    title("Missed: " + ("; ".join(MISSED) or "nothing"))
+    if asked.output:
+        keep(asked.output)
     sys.exit(1 if MISSED else 0)

@@ -1,14 +1,18 @@
 """The report: ratios, which travel, beside figures, which do not."""
 
+import json
 import os
 import platform
 import sqlite3
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median, quantiles
 
 _BEGAN = time.monotonic()
 MISSED: list[str] = []
+_lines: list[dict[str, str | bool]] = []
+_titles = [""]
 
 
 def percentile(seconds: Sequence[float], percent: int) -> float:
@@ -18,6 +22,7 @@ def percentile(seconds: Sequence[float], percent: int) -> float:
 
 def title(text: str) -> None:
     """Begin a table."""
+    _titles.append(text)
     print(f"\n{text}  [{time.monotonic() - _BEGAN:.0f} s]", flush=True)
 
 
@@ -25,8 +30,9 @@ def row(name: str, value: str, wanted: str = "", *, met: bool = True) -> None:
     """Print a line, and remember what was missed."""
     verdict = "" if not wanted else "ok" if met else "MISSED"
     print(f"  {name:<40} {value:>44}   {wanted:<24} {verdict}".rstrip(), flush=True)
+    _lines.append({"table": _titles[-1], "name": name, "value": value, "wanted": wanted, "met": met})
     if not met:
-        MISSED.append(name)
+        MISSED.append(f"{name} ({_titles[-1]})")
 
 
 def ratio(name: str, ours: float, theirs: float, limit: float | None = None) -> None:
@@ -49,4 +55,11 @@ def times(name: str, seconds: Sequence[float], limit: float | None = None) -> No
 def machine() -> None:
     """Say where this ran, and how busy that was with something else."""
     system = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}"
-    print(f"{os.cpu_count()} processors, load before the run {os.getloadavg()[0]:.1f}; {system}")
+    print(
+        f"{os.cpu_count()} processors, load before the run {os.getloadavg()[0]:.1f}; {system}, PostgreSQL with fsync on"
+    )
+
+
+def keep(path: Path) -> None:
+    """Write every line that was printed, as JSON lines."""
+    path.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in _lines))
