@@ -85,6 +85,10 @@ async def history(name: str, fresh: Callable[[], str], rows: int) -> None:
     title(f"First page of history on {name}, {rows:,} rows against {FEW:,} (medians)")
     for wanted, (small, large) in pages.items():
         ratio(wanted, large, small, 2)
+    small, large = max(pages.values(), key=lambda page: page[1] / page[0])
+    ratio("the worst ratio of all", large, small)
+    small, large = max(pages.values(), key=lambda page: page[1])
+    ratio("the slowest page", large, small)
 
 
 def looks(database: Database) -> dict[str, Look]:
