@@ -5,20 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from bot.allowlist import Allowlist
+from bot.chain import UNKEYED
+from bot.store.allowlist import SqlGrants
+from bot.store.database import open_database
 from bot.store.migrations import migrate
 from tests.process import run
-from tests.store.conftest import load_url
+from tests.store.conftest import ACME, ALICE, OPERATOR, load_url
 
 ADD = ("allow", "add", "U024BE7LH", "--team", "T012AB3CD", "--group")
 
 
 @pytest.fixture
-async def trail(database_url: str, tmp_path: Path) -> dict[str, str]:
-    migrate(load_url(database_url))
-    settings = {"DATABASE_URL": database_url}
+async def trail(database_url: str) -> dict[str, str]:
+    url = load_url(database_url)
+    migrate(url)
+    database = open_database(url)
+    allowlist = Allowlist(SqlGrants(database, UNKEYED), OPERATOR, ACME)
     for number in range(1, 6):
-        await run(settings, tmp_path, *ADD, f"group-{number}")
-    return settings
+        await allowlist.add(ALICE, f"group-{number}")
+    await database.close()
+    return {"DATABASE_URL": database_url}
 
 
 async def test_pages_follow_each_other_by_the_last_number(trail: dict[str, str], tmp_path: Path) -> None:

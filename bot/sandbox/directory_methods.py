@@ -82,10 +82,11 @@ class DirectoryMethods:
         kind = {"is_channel": not direct, "is_im": direct, "is_member": inside, "is_archived": False}
         shared = {"is_shared": False, "is_ext_shared": False, "is_org_shared": False}
         name = {} if direct else {"name": self._workspace.channels[channel]}
+        about = {"topic": {"value": ""}, "purpose": {"value": ""}}
         traits = self._workspace.traits.get(channel, {})
         if traits.get("is_private"):
             self._permits_private(inside=inside)
-        return {"ok": True, "channel": {"id": channel, **name, **kind, **shared, **traits}}
+        return {"ok": True, "channel": {"id": channel, **name, **about, **kind, **shared, **traits}}
 
     def conversations_members(self, arguments: Arguments) -> Answer:
         """List who is in a channel, on one page."""
@@ -107,13 +108,14 @@ class DirectoryMethods:
         return channel
 
     def _user(self, person: Person) -> dict[str, Any]:
+        email = {"email": f"{person.name}@example.com"} if "users:read.email" in self._workspace.scopes else {}
         return {
             "id": person.user_id,
             "team_id": person.team_id,
             "name": person.name,
             "real_name": person.name,
             "deleted": person.deactivated,
-            "profile": {"real_name": person.name, "display_name": person.name},
+            "profile": {"real_name": person.name, "display_name": person.name, **email},
             "is_bot": False,
             "is_restricted": person.is_guest,
             "is_ultra_restricted": False,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, se
 from sqlalchemy.exc import IntegrityError
 
 from bot.chain import Seal
-from bot.errors import GroupBusy
+from bot.errors import DatabaseUnavailable, GroupBusy
 from bot.models import (
     MOVES,
     Action,
@@ -216,7 +216,7 @@ class SqlRotations:
                 if running is not None:
                     raise GroupBusy(running) from error
                 # It ended while we asked which one it was: the way is free.
-        return await self._database.write(work)
+        raise DatabaseUnavailable("This group is taken and freed faster than it can be asked for. Try again.")
 
     async def _first(self, query: Select[Any], **chosen: str | None) -> Rotation | None:
         parameters = {"of_organization": self._organization, **chosen}

@@ -13,6 +13,7 @@ import psutil
 
 from bot.sandbox.deliveries import Delivery, Parcel
 from bot.sandbox.slack import LocalSlack, Person
+from bot.sandbox.workspace import BOT_USER
 from tests.bench.processes import PEOPLE
 from tests.bench.report import percentile
 from tests.process import environment
@@ -22,6 +23,8 @@ FRAMEWORKS = {
     "errbot_echo": ("errbot==6.2.1", "errbot-backend-slackv3==0.3.2"),
     "slack_machine_echo": ("slack-machine==0.40.1",),
 }
+ERRBOT_ASKS = ("users:read", "users:read.email", "channels:read", "team:read")
+"""Scopes of what it asks Slack about people and channels around every message."""
 Says = Callable[[Person, str], Awaitable[Delivery]]
 
 
@@ -61,8 +64,10 @@ async def errbot() -> Echoed:
         payload = {"type": "event_callback", "event": event, "team_id": person.team_id, "event_id": f"Ev{stamp}"}
         return await slack._delivers(Parcel("events_api", payload), None)
 
-    async with LocalSlack(people=PEOPLE) as slack, _running("errbot_echo", slack) as process:
-        return await _measured(slack, process, says)
+    async with LocalSlack(people=(*PEOPLE, Person(BOT_USER, "echo"))) as slack:  # it asks about itself, too
+        slack.workspace.scopes += ERRBOT_ASKS
+        async with _running("errbot_echo", slack) as process:
+            return await _measured(slack, process, says)
 
 
 def _venv(name: str) -> Path:
