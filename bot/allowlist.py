@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
 from bot.errors import UsageError
-from bot.models import GROUP_NAME, Action, Actor, Event, Grant, GroupName, Organization, Role
+from bot.models import Action, Actor, Event, Grant, GroupName, Organization, Role
 from bot.ports import Held, NewGrant
-from bot.text import storable
+from bot.text import GROUP_NAME, storable
 
 EVERYTHING = "*"
 """The pattern of an auditor's grant."""

@@ -35,11 +35,8 @@ from bot.steps import Rules
 from bot.store import checkup, schema, seals
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
-from bot.store.backlog import SqlBacklog
 from bot.store.database import Database, open_database
-from bot.store.history import SqlHistory
-from bot.store.outbox import SqlOutbox
-from bot.store.rotations import SqlRotations
+from bot.store.stores import Stores
 from bot.sweeper import Sweeper
 from bot.tracing import tracing
 from bot.turso import TursoClient
@@ -83,42 +80,49 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
-        seal = settings.seal()
-        store = SqlRotations(database, seal, organization)
-        grants = SqlGrants(database, seal)
-        trail = SqlTrail(database, seal)
-        rotations = ObservedRotations(
-            telemetry,
-            _rules(settings, slack.identity),
-            grants=grants,
-            store=store,
-            trail=trail,
-            turso=turso,
-            new_id=_new_id,
-        )
-        courier = Courier(
-            SqlOutbox(database, seal, organization),
-            store,
-            trail,
-            web=slack.web,
-            reply_to=slack.reply_to,
-            audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
-            metrics=metrics,
-        )
-        sweeper = Sweeper(rotations, courier, SqlBacklog(database, organization), metrics)
+        stores = Stores.over(database, settings.seal(), organization)
+        rotations = _rotations(settings, slack.identity, stores, turso, telemetry)
+        courier = _courier(settings, slack, stores, metrics)
+        sweeper = Sweeper(rotations, courier, stores.backlog, metrics)
         bot = Bot(rotations, sweeper, database, telemetry)
-        stack.push_async_callback(_log_head, trail, "audit trail at stop")
+        stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.work.finish, 0)
-        read = SqlHistory(database, organization)
-        history = ObservedHistory(telemetry, slack.identity.team_id, organization, grants, read, trail)
+        team = slack.identity.team_id
+        history = ObservedHistory(telemetry, team, organization, stores.grants, stores.history, stores.trail)
         _listen(slack, bot.work, rotations, courier, history)
         await sweeper.try_sweep()
-        await _announce_start(grants, slack.identity, organization)
+        await _announce_start(stores.grants, slack.identity, organization)
         await _log_others(database, organization)
         _log_remarks(settings, slack.identity)
-        await _log_head(trail, "audit trail at start")
+        await _log_head(stores.trail, "audit trail at start")
         await _open_doors(stack, settings, slack.app, bot, metrics)
         yield bot
+
+
+def _rotations(
+    settings: Settings, identity: Identity, stores: Stores, turso: TursoClient, telemetry: Telemetry
+) -> ObservedRotations:
+    return ObservedRotations(
+        telemetry,
+        _rules(settings, identity),
+        grants=stores.grants,
+        store=stores.rotations,
+        trail=stores.trail,
+        turso=turso,
+        new_id=_new_id,
+    )
+
+
+def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Courier:
+    return Courier(
+        stores.outbox,
+        stores.rotations,
+        stores.trail,
+        web=slack.web,
+        reply_to=slack.reply_to,
+        audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
+        metrics=metrics,
+    )
 
 
 async def _telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetry:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.chain import Seal
 from bot.errors import SettingsError
-from bot.models import GROUP_NAME
+from bot.text import GROUP_NAME
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]

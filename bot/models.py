@@ -1,6 +1,5 @@
 """The words of the domain as frozen values, with the legal moves of a rotation."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +14,6 @@ Organization = NewType("Organization", str)
 GroupName = NewType("GroupName", str)
 RotationId = NewType("RotationId", str)
 GrantId = NewType("GrantId", int)
-
-GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""What may be the name of a group, all of it: anything else typed is hostile until proven otherwise."""
 
 
 class State(StrEnum):

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 
 from bot.exchange import Observe, clients, exchange, read
-from bot.models import GROUP_NAME, GroupLook, GroupName, Outcome, State
+from bot.models import GroupLook, GroupName, Outcome, State
+from bot.text import GROUP_NAME
 from bot.verdicts import Answer, cleaned, judge, never_sent, unanswered
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024

@@ -9,7 +9,7 @@ from bot.cli.operator import operator
 from bot.errors import SettingsError
 from bot.judgement import Judge, Judgement
 from bot.models import Organization, RotationId
-from bot.store.rotations import SqlRotations
+from bot.store.judgements import SqlJudgements
 
 
 def resolve(
@@ -29,7 +29,7 @@ def resolve(
     organization = Organization(settings.turso_organization)
     judged = with_database(
         settings,
-        lambda database: Judge(SqlRotations(database, settings.seal(), organization), operator()).resolve(
+        lambda database: Judge(SqlJudgements(database, settings.seal(), organization), operator()).resolve(
             RotationId(rotation), judgement, note
         ),
         writes=True,

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from bot.errors import UsageError
 from bot.history import Ending, Key
-from bot.models import GROUP_NAME, GroupName, UserId
+from bot.models import GroupName, UserId
 from bot.slack.blocks import VALUE_LIMIT
 from bot.slack.queries import PERSON, Wanted, is_period
+from bot.text import GROUP_NAME
 
 T = TypeVar("T")
 

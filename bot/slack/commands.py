@@ -1,8 +1,8 @@
 """Read what somebody typed behind the command; pure."""
 
 from bot.errors import UsageError
-from bot.models import GROUP_NAME, GroupName, Request
-from bot.text import storable
+from bot.models import GroupName, Request
+from bot.text import GROUP_NAME, storable
 
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from bot.errors import BotError, Refused
 from bot.history import Ending, Home
-from bot.models import GROUP_NAME, Grant, GroupName, Role, Rotation
+from bot.models import Grant, GroupName, Role, Rotation
 from bot.slack import bookmarks
 from bot.slack.blocks import (
     Block,
@@ -30,6 +30,7 @@ from bot.slack.blocks import (
 from bot.slack.bookmarks import Bookmark
 from bot.slack.pages import requests, top, turns
 from bot.slack.queries import Wanted
+from bot.text import GROUP_NAME
 
 GROUP_MENU, PERSON_MENU = "home:group", "home:person"
 OUTCOME_MENU, PERIOD_MENU = "home:outcome", "home:period"

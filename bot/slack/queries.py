@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from bot.errors import UsageError
 from bot.history import Ending, Query
-from bot.models import GROUP_NAME, GroupName, UserId
-from bot.text import storable
+from bot.models import GroupName, UserId
+from bot.text import GROUP_NAME, storable
 
 HELP = frozenset({"help", "--help", "-h", "?"})
 PERSON = re.compile(r"[UW][A-Z0-9]{2,30}")

@@ -1,7 +1,6 @@
 """Rotations in SQL: every move is one conditional UPDATE, and commits together with its audit event."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, text, update
@@ -82,12 +81,6 @@ _CLAIM = (
 # A late truth ends what a person judged while the outcome was unknown; the trail keeps both.
 _MOVE = _CHANGE.values(ended_at=database_now(), lease_until=None, resolved_as=None).returning(rotations)
 _MOVE_CLAIMED = _MOVE.where(_columns.claim == bindparam("of_claim"))
-_UNKNOWN = (
-    _GET.where(_columns.state == State.UNKNOWN)
-    .where(_columns.resolved_as.is_distinct_from(bindparam("judged")))
-    .with_for_update()
-)
-_RESOLVE = _CHANGE.returning(rotations)
 # On PostgreSQL the lock keeps the grant from being revoked until the transaction ends.
 _STILL_HOLDS = (
     select(allowlist.c.id)
@@ -177,24 +170,6 @@ class SqlRotations:
                 return None
             (post_anew if expected is State.UNKNOWN else post)(connection, rotation_id, _errands(to))
             record(connection, self._seal, event)
-            return rotation_of(row)
-
-        return await self._database.write(work)
-
-    async def resolve(self, rotation_id: RotationId, judged: State, event: Event) -> Rotation | None:
-        """Keep what a person judges an unknown to have been, and leave word for the channel; the state stays."""
-        chosen = self._change(rotation_id, State.UNKNOWN)
-
-        def work(connection: Connection) -> Rotation | None:
-            before = connection.execute(_UNKNOWN, {**chosen, "judged": str(judged)}).first()
-            if before is None:
-                return None
-            facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
-            row = connection.execute(_RESOLVE, {**chosen, "resolved_as": str(judged), "detail": facts}).one()
-            # No head start: whoever judges on a terminal tells nobody.
-            post_anew(connection, rotation_id, (Errand.ANNOUNCEMENT,), 0)
-            instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
-            record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
             return rotation_of(row)
 
         return await self._database.write(work)

@@ -27,6 +27,7 @@ from bot.ports import Draft, NewGrant
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
+from bot.store.judgements import SqlJudgements
 from bot.store.migrations import migrate
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
@@ -45,6 +46,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.rotations = SqlRotations(self.database, UNKEYED, ACME)
+        self.judgements = SqlJudgements(self.database, UNKEYED, ACME)
         self.grants = SqlGrants(self.database, UNKEYED)
         self.trail = SqlTrail(self.database, UNKEYED)
         self.outbox = SqlOutbox(self.database, UNKEYED, ACME)

@@ -41,7 +41,7 @@ class Book:
         self.judged = await self.ends("judged", State.UNKNOWN)
         for judgement in (State.FAILED, State.SUCCEEDED):
             event = event_about(self.judged, Action.RESOLVED, {"as": str(judgement), "note": "seen"})
-            await self.store.rotations.resolve(self.judged.id, judgement, event)
+            await self.store.judgements.resolve(self.judged.id, judgement, event)
         await self.store.claim(await self.store.request("rotating"), (await self.store.grants.all()).grants[0].id)
 
     async def ends(self, group: str, end: State) -> Rotation:

@@ -16,7 +16,7 @@ ROOT = Actor.on_terminal("root")
 
 @pytest.fixture
 def judge(store: Store) -> Judge:
-    return Judge(store.rotations, ROOT)
+    return Judge(store.judgements, ROOT)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_only_an_unknown_is_judged(store: Store, judge: Judge, state: Stat
         await judge.resolve(rotation.id, SUCCEEDED, "I was there")
     decided = replace(event_about(rotation, Action.RESOLVED), detail={"note": "I was faster"})
 
-    assert await store.rotations.resolve(rotation.id, State.SUCCEEDED, decided) is None
+    assert await store.judgements.resolve(rotation.id, State.SUCCEEDED, decided) is None
     assert (await store.rotations.get(rotation.id), await store.actions(rotation)) == before
 
 
