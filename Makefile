@@ -20,15 +20,12 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --quiet --inexact
 	@touch $@
 
-# One process more than there are processors: many tests wait for others, or for time to pass.
-WORKERS = $(shell $(RUN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
-
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
-	$(RUN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto $(ARGS)
 
 # Those whose stories happen in processes of their own, killed at the end, would report less than they ran.
 coverage: $(READY) ## Show which lines and branches the tests in one process leave out
-	$(RUN)/python -m pytest --numprocesses $(WORKERS) --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
 	$(RUN)/python -m pytest tests/e2e -k test_f $(ARGS)
