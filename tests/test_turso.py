@@ -321,10 +321,10 @@ async def test_f8_a_tls_handshake_without_an_end_sends_nothing() -> None:
             pass
 
     async with served(keeps_silent, "https") as url:
-        outcome = await rotated(url, timeout=0.3)
+        outcome = await rotated(url, timeout=2)  # of which two attempts to connect leave a tenth
 
     assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
-    assert outcome.seconds < 0.3
+    assert outcome.seconds < 2
 
 
 async def test_f8_a_connection_that_is_never_accepted_sends_nothing() -> None:
