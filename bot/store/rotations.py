@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, text, true, update
 
 from bot.chain import Seal
-from bot.errors import DatabaseUnavailable, GroupBusy
+from bot.errors import GroupBusy
 from bot.models import (
     MOVES,
     Action,
@@ -26,7 +26,7 @@ from bot.models import (
 )
 from bot.ports import Draft
 from bot.store.audit import record
-from bot.store.database import Database, Work
+from bot.store.database import Database
 from bot.store.outbox import post, post_anew
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
@@ -34,7 +34,7 @@ from bot.store.tables import allowlist, rotations
 _STATE_OF = {Action.of(state): state for state in State}
 _REACHED_TURSO = (State.ROTATING, State.SUCCEEDED, State.UNKNOWN)
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
-_TRIES = 3
+_GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
 
 
 # Statements are built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
@@ -68,13 +68,16 @@ _OPEN = (
     .values(requested_at=database_now(), expires_at=database_later("in_seconds"), state=str(State.REQUESTED))
     .returning(_columns.requested_at, _columns.expires_at)  # the rest is known, and reading it back costs more
 )
-_CHANGE = update(rotations).where(
+_EXPECTED = (
     _columns.organization == bindparam("of_organization"),
     _columns.id == bindparam("of_id"),
     _columns.state == bindparam("expected"),
 )
+_REQUESTED = (*_EXPECTED, _columns.expires_at > database_now())
+_CHANGE = update(rotations).where(*_EXPECTED)
 _CLAIM = (
-    _CHANGE.where(_columns.expires_at > database_now())
+    update(rotations)
+    .where(*_REQUESTED)
     .values(state=str(State.ROTATING), started_at=database_now(), lease_until=database_later("in_seconds"))
     .returning(rotations)
 )
@@ -82,12 +85,16 @@ _CLAIM = (
 _MOVE = _CHANGE.values(ended_at=database_now(), lease_until=None, resolved_as=None).returning(rotations)
 _MOVE_CLAIMED = _MOVE.where(_columns.claim == bindparam("of_claim"))
 # On PostgreSQL the lock keeps the grant from being revoked until the transaction ends.
-_STILL_HOLDS = (
+_MAY_START = (
     select(allowlist.c.id)
+    .join(rotations, true())
     .where(allowlist.c.id == bindparam("of_grant"), allowlist.c.revoked_at.is_(None))
     .where(or_(allowlist.c.until.is_(None), allowlist.c.until > database_now()))
-    .with_for_update(read=True)
+    .where(*_REQUESTED)
+    .with_for_update(read=True, of=allowlist)
 )
+# Without it, two could start at once, or one could end while another asks who holds the group.
+_TAKE_TURN = select(func.pg_advisory_xact_lock(_GROUPS, bindparam("of_crc")))
 
 
 class SqlRotations:
@@ -134,24 +141,32 @@ class SqlRotations:
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation of this organization."""
-        return await self._first(_GET, of_id=rotation_id)
+        chosen = {"of_organization": self._organization, "of_id": rotation_id}
+        row = await self._database.read(lambda connection: connection.execute(_GET, chosen).first())
+        return None if row is None else rotation_of(row)
 
     async def claim(
         self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
     ) -> Rotation | None:
-        """Move `requested → rotating`, decided by the database alone; `lease` is in seconds."""
-        columns = {**self._change(rotation_id, State.REQUESTED), "claim": claim, "in_seconds": lease}
+        """Move `requested → rotating`, decided by the database alone; `lease` is in seconds. Raises `GroupBusy`."""
+        request = self._change(rotation_id, State.REQUESTED)
+        group = {"of_organization": self._organization, "of_group": event.group}
 
         def work(connection: Connection) -> Rotation | None:
-            if connection.execute(_STILL_HOLDS, {"of_grant": grant}).first() is None:
+            if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+                connection.execute(_TAKE_TURN, {"of_crc": _signed_crc(f"{self._organization}/{event.group}")})
+            if connection.execute(_MAY_START, {**request, "of_grant": grant}).first() is None:
                 return None
-            row = connection.execute(_CLAIM, columns).first()
+            running = connection.execute(_RUNNING, group).first()
+            if running is not None:
+                raise GroupBusy(rotation_of(running))
+            row = connection.execute(_CLAIM, {**request, "claim": claim, "in_seconds": lease}).first()
             if row is None:
                 return None
             record(connection, self._seal, event)
             return rotation_of(row)
 
-        return await self._alone(work, event)
+        return await self._database.write(work)
 
     async def move(
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
@@ -181,29 +196,13 @@ class SqlRotations:
             lambda connection: [rotation_of(row) for row in connection.execute(_OVERDUE, chosen)]
         )
 
-    async def _alone(self, work: Work[Rotation | None], event: Event) -> Rotation | None:
-        """Start a rotation unless one of the same group is under way. Raises `GroupBusy`."""
-        for _ in range(_TRIES):
-            try:
-                return await self._database.write(work)
-            except IntegrityError as error:
-                running = await self._first(_RUNNING, of_group=event.group)
-                if running is not None:
-                    raise GroupBusy(running) from error
-                # It ended while we asked which one it was: the way is free.
-        raise DatabaseUnavailable("This group is taken and freed faster than it can be asked for. Try again.")
-
-    async def _first(self, query: Select[Any], **chosen: str | None) -> Rotation | None:
-        parameters = {"of_organization": self._organization, **chosen}
-
-        def work(connection: Connection) -> Rotation | None:
-            row = connection.execute(query, parameters).first()
-            return None if row is None else rotation_of(row)
-
-        return await self._database.read(work)
-
     def _change(self, rotation_id: RotationId, expected: State) -> dict[str, Any]:
         return {"of_organization": self._organization, "of_id": rotation_id, "expected": str(expected)}
+
+
+def _signed_crc(name: str) -> int:
+    """Name a lock: two groups of one number would only take turns."""
+    return crc32(name.encode()) - 2**31
 
 
 def _errands(to: State) -> tuple[Errand, ...]:

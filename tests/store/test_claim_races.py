@@ -1,17 +1,13 @@
 """Who may make the call is decided by the database, whatever happens at the same time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.chain import UNKEYED
 from bot.errors import Duplicate, GroupBusy
 from bot.models import Action, Event, GrantId, Rotation, State
 from bot.ports import NewGrant
-from bot.store.database import Database, T, Work
-from bot.store.rotations import SqlRotations
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
 
@@ -73,44 +69,12 @@ async def test_starts_and_ends_of_one_group_race_without_a_bare_error(store: Sto
     assert sum(done) == trail.count("rotation.started") == trail.count("rotation.failed") >= 1
 
 
-async def test_a_group_that_became_free_while_we_asked_who_holds_it_is_taken(store: Store) -> None:
-    grant, first, second = await store.grant(), await store.request(), await store.request()
-    await store.claim(first, grant)
-
-    async def end_first() -> None:
-        await store.move(first, State.ROTATING, State.SUCCEEDED)
-
-    hasty = SqlRotations(_Meanwhile(store.database, end_first), UNKEYED, ACME)
-    event = event_about(second, Action.STARTED)
-    claimed = await hasty.claim(second.id, grant=grant, claim="c2", lease=60, event=event)
-
-    assert claimed is not None
-    assert await shell.trail_of(store.database) == [
-        "allowlist.granted", "rotation.requested", "rotation.requested",
-        "rotation.started", "rotation.succeeded", "rotation.started",
-    ]  # fmt: skip
-
-
 async def test_events_of_many_writers_are_numbered_in_the_order_of_their_times(store: Store) -> None:
     await asyncio.gather(*(store.trail.append(Event(Action.DENIED, ALICE, ACME)) for _ in range(50)))
 
     found = await shell.rows(store.database, "SELECT seq, at FROM audit_events ORDER BY seq")
     assert [seq for seq, _ in found] == list(range(1, 51))
     assert [at for _, at in found] == sorted(str(at) if isinstance(at, str) else at for _, at in found)  # type: ignore[type-var]
-
-
-class _Meanwhile:
-    """A database in which something happens just before it is read."""
-
-    def __init__(self, database: Database, happens: Callable[[], Awaitable[None]]) -> None:
-        self._database = database
-        self._happens = happens
-        self.write = database.write
-        self.close = database.close
-
-    async def read(self, work: Work[T]) -> T:
-        await self._happens()
-        return await self._database.read(work)
 
 
 async def _start_and_end(store: Store, grant: GrantId) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from bot.errors import GroupBusy
 from bot.models import MOVES, Action, Errand, Event, Rotation, State
@@ -32,6 +33,14 @@ async def test_f21_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
 
     assert busy.value.rotation.id == first.id
     assert claimed is not None
+
+
+async def test_f21_the_database_itself_refuses_a_second_rotation_of_a_group(store: Store) -> None:
+    await _put(store, await store.request(), State.ROTATING)
+
+    with pytest.raises(IntegrityError):
+        await _put(store, await store.request(), State.ROTATING)
+    await _put(store, await store.request("other"), State.ROTATING)
 
 
 async def test_f18_a_revoked_grant_claims_nothing(store: Store) -> None:
