@@ -66,11 +66,12 @@ class UsageError(BotError):
 
 
 class Refused(BotError):
-    """The rules say no."""
+    """The rules say no; `group` is what was asked for, where saying whom to ask needs its name."""
 
-    def __init__(self, words: str, refusal: Refusal = Refusal.NOT_ALLOWED) -> None:
+    def __init__(self, words: str, refusal: Refusal = Refusal.NOT_ALLOWED, group: GroupName | None = None) -> None:
         super().__init__(words)
         self.refusal = refusal
+        self.group = group
 
 
 @dataclass

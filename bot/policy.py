@@ -49,7 +49,7 @@ class Policy:
         if actor.team_id != self.team_id:
             return Refused(OTHER_WORKSPACE, Refusal.OTHER_WORKSPACE)
         if self.grant_for(actor, group) is None:
-            return Refused(f"You are not on the allowlist for {group}.")
+            return Refused(f"You are not on the allowlist for {group}.", group=group)
         return None
 
     def refuses_press(self, actor: Actor, rotation: Rotation) -> Refused | None:
@@ -94,8 +94,8 @@ def refuses_lockout(look: GroupLook, database_host: str | None, group: GroupName
         return None
     if database_host in look.hostnames:
         words = f"The bot keeps its own audit trail in {group}: rotating it would cut the bot off from its record."
-        return Refused(words, Refusal.OWN_DATABASE)
+        return Refused(words, Refusal.OWN_DATABASE, group)
     if look.databases is None and database_host.endswith(".turso.io"):
         words = f"The bot's own database may live in {group}, and Turso could not be asked whether it does."
-        return Refused(words, Refusal.OWN_DATABASE)
+        return Refused(words, Refusal.OWN_DATABASE, group)
     return None

@@ -83,7 +83,8 @@ class Rotations:
         if refused := policy.refuses_request(actor, group):
             await self._refuse(event, refused)
         if not self._turso.has_token(group):
-            await self._refuse(event, Refused(f"The bot holds no Turso API token for {group}.", Refusal.NO_TOKEN))
+            words = f"The bot holds no Turso API token for {group}."
+            await self._refuse(event, Refused(words, Refusal.NO_TOKEN, group))
         look = await self._turso.look(group)
         if look.exists is False:
             await self._trail.append(_with(event, Action.REJECTED, why="Turso knows no such group."))

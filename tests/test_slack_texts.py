@@ -201,7 +201,7 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
         messages.usage(None),
         messages.usage(()),
         messages.usage([GroupName("g" * 64)] * 500),
-        *(messages.refused(Refused("No.", refusal), ALICE, GroupName("g" * 64)) for refusal in Refusal),
+        *(messages.refused(Refused("No.", refusal, GroupName("g" * 64)), ALICE) for refusal in Refusal),
         messages.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
         messages.in_progress(rotation(State.ROTATING), ALICE),
         messages.explained(DatabaseUnavailable("The database does not answer.")),
@@ -223,15 +223,15 @@ def test_every_answer_holds_slacks_limits(message: Message) -> None:
         (Refusal.OWN_DATABASE, "Whoever runs this bot can move its database out of the group."),
         (Refusal.OWN_DATABASE, "`turso group tokens invalidate payments`, and then give the bot new access"),
         (Refusal.OTHER_WORKSPACE, "Ask somebody of the workspace that runs this bot."),
+        (Refusal.NOT_YOURS, "Whoever may rotate it can ask anew: `/turso-rotate &lt;group&gt;`"),
         (Refusal.OTHER, "Whoever runs this bot can tell you more."),
     ],
 )
-def test_a_refused_command_says_whom_to_ask(refusal: Refusal, words: str) -> None:
-    refused = messages.refused(Refused("No.", refusal), ALICE, GroupName("payments"))
+def test_a_refusal_says_whom_to_ask(refusal: Refusal, words: str) -> None:
+    refused = messages.refused(Refused("No.", refusal, GroupName("payments")), ALICE)
 
     assert refused.text.startswith(":no_entry: No. Nothing was done; the attempt is recorded.\n")
     assert words in refused.text
-    assert messages.refused(Refused("No.", refusal), ALICE, None).text.endswith("is recorded.")
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,7 @@ class Listeners:
             raise
         if request is None:
             return messages.usage(await self._rotations.rotatable(actor))
-        try:
-            return messages.card(await self._rotations.request(actor, place, request))
-        except Refused as refusal:
-            return messages.refused(refusal, actor, request.group)
+        return messages.card(await self._rotations.request(actor, place, request))
 
     async def _confirm(self, press: Pressed, reply: Reply) -> None:
         claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
@@ -143,7 +140,7 @@ def _words(error: BotError, reader: Actor) -> Message:
         case NoSuchGroup():
             return messages.no_such_group(error)
         case Refused():
-            return messages.refused(error, reader, None)
+            return messages.refused(error, reader)
         case UsageError():
             return messages.confused(error)
         case Unforeseen():

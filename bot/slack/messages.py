@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.errors import BotError, NoSuchGroup, Refusal
+from bot.errors import BotError, NoSuchGroup, Refusal, Refused
 from bot.models import Actor, ChannelId, GroupName, Rotation, State
 from bot.slack.blocks import (
     Block,
@@ -105,10 +105,10 @@ def not_announced(channel: ChannelId) -> Message:
     )
 
 
-def refused(error: BotError, actor: Actor, group: GroupName | None) -> Message:
+def refused(error: Refused, actor: Actor) -> Message:
     """Say no, and whom to ask."""
     no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
-    return said(no if group is None else f"{no}\n{_whom_to_ask(error.refusal, actor, group)}")
+    return said(f"{no}\n{_whom_to_ask(error, actor)}")
 
 
 def no_such_group(error: NoSuchGroup) -> Message:
@@ -137,8 +137,9 @@ def bug(reference: str) -> Message:
     )
 
 
-def _whom_to_ask(refusal: Refusal, actor: Actor, group: GroupName) -> str:
-    match refusal:
+def _whom_to_ask(error: Refused, actor: Actor) -> str:
+    group = error.group or "<group>"
+    match error.refusal:
         case Refusal.NOT_ALLOWED:
             command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
             return f"Whoever runs this bot can allow it: {code(command)}"
@@ -152,6 +153,8 @@ def _whom_to_ask(refusal: Refusal, actor: Actor, group: GroupName) -> str:
             )
         case Refusal.OTHER_WORKSPACE:
             return "Ask somebody of the workspace that runs this bot."
+        case Refusal.NOT_YOURS:
+            return f"Whoever may rotate it can ask anew: {code('/turso-rotate <group>')}"
         case _:
             return "Whoever runs this bot can tell you more."
 

@@ -128,7 +128,7 @@ async def test_f33_an_empty_allowlist_allows_nobody(
         await bot.logs("no grant in force: nobody may rotate")
         await slack.connected()
         await slack.types(ALICE, "/turso-rotate payments")
-        await slack.sees(ALICE, "You are not on the allowlist for payments")
+        await slack.sees(ALICE, "You are not on the allowlist for payments", "turso-rotate allow add U0ALICE01")
         await slack.types(ALICE, "/turso-rotate help")
         await slack.sees(ALICE, "not on the allowlist for any group")
         await slack.types(ALICE, "/turso-rotate *")
