@@ -20,13 +20,16 @@ Anything that is not a `BotError` is a bug: it is shown as a reference number th
         ├── DatabaseReadOnly     the database refused to write: disk full, no right, read-only file
         └── SchemaMismatch       the schema is older or newer than this version of the bot
 
+`Interrupted` is no failure: it is how a cancelled task hands on what it knows.
+
 What only reading the history or judging an unknown can fail with stands in their modules, below one of these.
 """
 
+from asyncio import CancelledError
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.models import GroupName, Rotation
+from bot.models import GroupName, Outcome, Rotation
 
 
 class Refusal(StrEnum):
@@ -161,3 +164,11 @@ class DatabaseReadOnly(DatabaseError):
 
 class SchemaMismatch(DatabaseError):
     """The schema is older or newer than this version of the bot."""
+
+
+class Interrupted(CancelledError):
+    """The task was cancelled in the call to Turso; `outcome` is what is known of the call all the same."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome

@@ -188,5 +188,8 @@ class Turso(Protocol):
         ...
 
     async def rotate(self, group: GroupName) -> Outcome:
-        """Invalidate the tokens of the group, at most once, and say what became of it."""
+        """Invalidate the tokens of the group, at most once, and say what became of it.
+
+        When the task is cancelled meanwhile, raises an `Interrupted` that says what is known.
+        """
         ...

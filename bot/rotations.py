@@ -8,6 +8,7 @@ from bot.errors import (
     AlreadyDecided,
     DatabaseUnavailable,
     GroupBusy,
+    Interrupted,
     NoSuchGroup,
     NotKnown,
     Refusal,
@@ -34,7 +35,7 @@ from bot.steps import Claimed, Confirmation, Rules
 LEASE_MARGIN_SECONDS = 5.0
 """How much longer than the call's deadline a claim holds: time to write the outcome."""
 
-_STOPPED = Outcome(State.UNKNOWN, "The bot was stopped during the call: the rotation may have happened.")
+_BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
 _RESTLESS = "This request changes faster than it can be decided. Look again, and try again."
 _TRIES = 3
 
@@ -127,8 +128,9 @@ class Rotations:
         """
         try:
             outcome = await self._turso.rotate(claimed.rotation.group)
-        except BaseException:
-            await asyncio.shield(self._settlement.record(claimed, _STOPPED))
+        except BaseException as error:
+            known = error.outcome if isinstance(error, Interrupted) else _BROKEN
+            await asyncio.shield(self._settlement.record(claimed, known))
             raise
         return await asyncio.shield(self._settlement.record(claimed, outcome))
 

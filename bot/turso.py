@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from bot.errors import Interrupted
 from bot.exchange import Observe, clients, exchange, read
 from bot.models import GroupLook, GroupName, Outcome, State
 from bot.text import GROUP_NAME
@@ -96,18 +97,21 @@ class TursoClient:
         return bool(self._token(group))
 
     async def rotate(self, group: GroupName) -> Outcome:
-        """Invalidate the tokens of the group, at most once, and say what became of it."""
+        """Invalidate the tokens of the group, at most once, and say what became of it. Raises `Interrupted`."""
         attempt = _Attempt()
         request = self._request("POST", f"groups/{_checked(group)}/auth/rotate", self._token(group), attempt)
         if not self.has_token(group):
             return Outcome(State.FAILED, f"The bot holds no Turso API token for {group}: nothing was sent.")
         began = asyncio.get_running_loop().time()
-        error = await self._call(request, attempt)
-        if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
-            outcome = judge(group, attempt.answer, self._secrets)
-        else:
-            outcome = unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
-        return replace(outcome, seconds=asyncio.get_running_loop().time() - began)
+
+        def outcome(error: BaseException | None) -> Outcome:
+            seconds = asyncio.get_running_loop().time() - began
+            return replace(self._outcome(group, attempt, error), seconds=seconds)
+
+        try:
+            return outcome(await self._call(request, attempt))
+        except asyncio.CancelledError as error:
+            raise Interrupted(outcome(error)) from error
 
     async def look(self, group: GroupName) -> GroupLook:
         """Look at the group; a courtesy, whose parts may be missing."""
@@ -138,6 +142,11 @@ class TursoClient:
         if request.url.raw_path != self._base.raw_path.rstrip(b"/") + f"{self._organization}{path}".encode():
             raise ValueError("this name would lead to another path at Turso")
         return request
+
+    def _outcome(self, group: GroupName, attempt: _Attempt, error: BaseException | None) -> Outcome:
+        if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
+            return judge(group, attempt.answer, self._secrets)
+        return unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
 
     async def _call(self, request: httpx.Request, attempt: _Attempt) -> Exception | None:
         """Post until Turso answers something else than "later", or the deadline is over."""

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import unicodedata
+from asyncio import CancelledError
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -70,12 +71,16 @@ def judge(group: GroupName, answer: Answer, secrets: Collection[str] = ()) -> Ou
 
 def never_sent(error: BaseException | None, host: str) -> Outcome:
     """Say that the request did not leave."""
+    if isinstance(error, CancelledError):
+        return Outcome(State.FAILED, "The bot was stopped before the call: nothing was sent.")
     return Outcome(State.FAILED, f"{_obstacle(error, host)}: nothing was sent, and it is safe to try again.")
 
 
 def unanswered(error: BaseException | None, seconds: float) -> Outcome:
     """Say that the request may have left, and that no complete answer came back within its deadline."""
     match error:
+        case CancelledError():
+            why = "The bot was stopped during the call"
         case TimeoutError() | httpx.TimeoutException():
             why = f"Turso did not answer within {seconds:g} s"
         case httpx.RemoteProtocolError() if not re.search("disconnected|closed", str(error)):

@@ -1,5 +1,6 @@
 """The laws about the order of things, with the real stores and the real client in one process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,6 +72,21 @@ async def test_law_3_a_call_without_an_answer_is_unknown(world: World) -> None:
 
     assert ended.state is State.UNKNOWN
     assert world.turso.calls_to_rotate() == 1
+
+
+async def test_law_3_a_call_that_is_broken_off_is_unknown(world: World) -> None:
+    world.turso.trouble(Hangs())
+    claimed = await world.claimed()
+    calling = asyncio.create_task(world.rotations.carry_out(claimed))
+    await world.turso.reached()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+    ended = await world.store.rotations.get(claimed.rotation.id)
+    assert ended is not None
+    assert ended.state is State.UNKNOWN
+    assert ended.detail["explanation"] == "The bot was stopped during the call: the rotation may have happened."
 
 
 async def test_law_2_a_rotation_is_confirmed_once(world: World) -> None:

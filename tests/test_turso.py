@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.errors import Interrupted
 from bot.models import GroupLook, GroupName, Outcome, State
 from bot.ports import Turso
 from bot.sandbox.faults import (
@@ -477,15 +478,49 @@ async def test_f37_a_bomb_is_not_unpacked(turso: LocalTurso, status: int, state:
     assert peak < 10_000_000
 
 
-async def test_a_rotation_that_is_cancelled_says_nothing_and_is_not_repeated(turso: LocalTurso) -> None:
+async def interrupted(asked: TursoClient, when: Awaitable[object]) -> Outcome:
+    """Cancel a rotation at a moment, and return what is known of it."""
+    calling = asyncio.create_task(asked.rotate(PAYMENTS))
+    await when
+    calling.cancel()
+    with pytest.raises(Interrupted) as stopped:
+        await calling
+    return stopped.value.outcome
+
+
+async def test_f25_a_rotation_that_is_cancelled_in_the_call_is_unknown_and_not_repeated(turso: LocalTurso) -> None:
     turso.trouble(Hangs())
     async with client(turso.url) as asked:
-        calling = asyncio.create_task(asked.rotate(PAYMENTS))
-        await turso.reached()
-        calling.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await calling
+        outcome = await interrupted(asked, turso.reached())
 
+    assert told(outcome) == (
+        State.UNKNOWN,
+        "The bot was stopped during the call: the rotation may have happened.",
+        None,
+    )
+    assert turso.calls_to_rotate() == 1
+
+
+async def test_f25_a_rotation_that_is_cancelled_while_it_connects_was_not_sent() -> None:
+    connected = asyncio.Event()
+
+    async def keeps_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+
+    async with served(keeps_silent, "https") as url, client(url) as asked:
+        outcome = await interrupted(asked, connected.wait())
+
+    assert told(outcome) == (State.FAILED, "The bot was stopped before the call: nothing was sent.", None)
+
+
+async def test_f25_a_rotation_that_is_cancelled_while_turso_wants_it_to_wait_was_refused(turso: LocalTurso) -> None:
+    answered = asyncio.Event()
+    turso.trouble(Answers(429, headers={"Retry-After": "3"}))
+    async with client(turso.url, observe=lambda *_: answered.set()) as asked:
+        outcome = await interrupted(asked, answered.wait())
+
+    assert told(outcome) == (State.FAILED, "Turso takes no more requests for 3 seconds. Nothing was changed.", 429)
     assert turso.calls_to_rotate() == 1
 
 
