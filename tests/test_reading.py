@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from bot.audit import Filter
 from bot.errors import Duplicate, NotKnown, Refused
@@ -18,6 +20,7 @@ from bot.reading import History
 from bot.store.database import open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate
+from bot.store.sqltypes import database_now
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, load_url
 
 TEAM = ALICE.team_id
@@ -45,11 +48,20 @@ class World(Store):
         rotation_id = RotationId(f"{actor.user_id}{group}".lower())
         event = Event(Action.REQUESTED, actor, ACME, GroupName(group), rotation_id)
         await self.rotations.open(Draft(rotation_id, event, HERE.channel_id, reason, 300))
+        await self.ticks()
         return rotation_id
 
     async def is_refused(self, actor: Actor, group: GroupName | None, action: Action = Action.DENIED) -> None:
         """Record a refused command."""
         await self.trail.append(Event(action, actor, ACME, group, detail={"why": "No."}))
+        await self.ticks()
+
+    async def ticks(self) -> None:
+        """Let the database's clock go on: SQLite's has milliseconds, and what happens in one comes in no order."""
+        now = partial(self.database.read, lambda connection: connection.execute(select(database_now())).scalar_one())
+        then = await now()
+        while await now() == then:
+            pass
 
     async def happens(self) -> None:
         """Let people ask for rotations, and be refused."""
