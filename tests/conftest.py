@@ -16,9 +16,20 @@ _LOOPBACK = ("127.", "::1", "localhost")
 _SERVER = pytest.StashKey[PostgresServer]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Refuse every connection that would leave this machine."""
+    config.addinivalue_line("markers", "modes(*names): how Slack reaches the bot, if not each way (http, socket)")
+    config.addinivalue_line("markers", "databases(*names): on which databases, if not on each (sqlite, postgresql)")
     sys.addaudithook(_stay_here)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test as often as its marks say, or those of its class or module."""
+    for mark, fixture in (("modes", "mode"), ("databases", "database_url")):
+        wanted = metafunc.definition.get_closest_marker(mark)
+        if wanted is not None and fixture in metafunc.fixturenames:
+            metafunc.definition.add_marker(pytest.mark.parametrize(fixture, wanted.args, indirect=True))
 
 
 def _stay_here(event: str, arguments: tuple[object, ...]) -> None:

@@ -22,15 +22,12 @@ from tests.e2e.conftest import ALICE, Trail, announced, asks, connect, load_url
 from tests.process import BotProcess
 from tests.store import shell
 
+pytestmark = pytest.mark.modes("http")
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 GROUPS = [f"group-{number:02}" for number in range(20)]
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 MINUTE, HOUR = 60, 3600
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
 
 
 @pytest.fixture
@@ -136,11 +133,8 @@ class TestAHangingSlack:
         assert "not told yet" not in bot.output
 
 
+@pytest.mark.databases("postgresql")
 class TestTwoReplicas:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     async def test_they_never_tell_the_same_at_a_time(
         self, slack: LocalSlack, bot: BotProcess, settings: dict[str, str], url: URL, tmp_path: Path
     ) -> None:

@@ -9,15 +9,7 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, Trail
 from tests.process import BotProcess, run
 
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
 
 
 async def test_law_4_an_auditor_alone_means_that_nobody_may_rotate(

@@ -23,15 +23,12 @@ from tests.process import BotProcess, environment, run
 from tests.roles import BOT, ROOT
 from tests.store.shell import run as run_sql
 
+pytestmark = pytest.mark.modes("socket")
+
 PAGE = (ROOT / "docs/backup.md").read_text()
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
 Step = Callable[[], object]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.containerfile import stages
 from tests.e2e.conftest import ALICE, asks
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 # Python loads this by itself at its start. SQLite opens its files without Python, and so unseen.
 _WATCH = """
 import os, sys
@@ -25,16 +27,6 @@ def watch(event, arguments):
         os.write(2, f"WRITES {event} {arguments}\\n".encode())
 sys.addaudithook(watch)
 """
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 class TestFilesystem:

@@ -15,18 +15,10 @@ from bot.sandbox.slack import LocalSlack
 from tests.e2e.scraping import Seen, scrape, shown
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 DOCS = Path(__file__).parents[2] / "docs"
 SCRAPED = {"instance", "job"}
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 async def test_what_is_written_about_metrics_is_what_is_exposed(slack: LocalSlack, bot: BotProcess) -> None:

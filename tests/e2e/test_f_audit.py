@@ -16,6 +16,8 @@ from tests.store import shell
 from tests.store.attack import attack
 from tests.store.test_tampering import swapped
 
+pytestmark = pytest.mark.modes("http")
+
 CONFIRM = "rotation:confirm"
 EVERYWHERE = (
     "UPDATE audit_events SET user_id = 'U0N0B0DY'",
@@ -30,11 +32,6 @@ BY_KIND = {
     "sqlite": ("INSERT OR REPLACE INTO audit_events SELECT * FROM audit_events WHERE seq = 3",),
 }
 ROWS = "SELECT * FROM audit_events ORDER BY seq"
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
 
 
 @pytest.fixture

@@ -22,14 +22,11 @@ from tests.postgres import PostgresServer
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.modes("socket")
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 GROUPS = [f"group-{number:02}" for number in range(20)]
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
 
 
 @pytest.fixture
@@ -39,11 +36,8 @@ async def turso() -> AsyncIterator[LocalTurso]:
         yield organization
 
 
+@pytest.mark.databases("postgresql")
 class TestPostgres:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     @pytest.fixture
     async def line(self, postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
         """Stand between the bot and its database."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import psutil
@@ -17,20 +16,12 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, Trail, asks
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 SECRET = "local-signing-secret"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 MARK = "knock-knock-9f2c"
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

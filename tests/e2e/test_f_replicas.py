@@ -15,19 +15,11 @@ from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, conn
 from tests.process import BotProcess
 from tests.proxy import Proxy
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 GROUPS = [f"group-{number:02}" for number in range(50)]
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture
@@ -37,15 +29,9 @@ async def turso() -> AsyncIterator[LocalTurso]:
         yield organization
 
 
+@pytest.mark.modes("http")
+@pytest.mark.databases("postgresql")
 class TestTwoReplicas:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "http"
-
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     async def test_f14_two_processes_that_both_get_every_click_call_once(
         self,
         slack: LocalSlack,

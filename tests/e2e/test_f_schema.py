@@ -12,10 +12,7 @@ from tests.e2e.conftest import load_url
 from tests.process import BotProcess, run, settings_for
 from tests.store import shell
 
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
+pytestmark = pytest.mark.modes("http")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What went wrong in real bots of this kind, and must not go wrong in this one."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,10 @@ from tests.e2e.conftest import ALICE, Stories, Trail, asks, connect, id_on, load
 from tests.process import BotProcess
 from tests.store import shell
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM = "rotation:confirm"
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

@@ -16,18 +16,10 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, announced, asks
 from tests.process import BotProcess, run
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.mark.parametrize("trouble", [{"status": 404}, {"status": 500}, {"drop": True}], ids=["404", "500", "dropped"])
@@ -172,12 +164,10 @@ async def test_f24_a_wrong_token_fails_at_the_start(
     assert not any(value in err for name, value in changes.items() if name.endswith("TOKEN"))
 
 
+@pytest.mark.modes("http", "socket")
+@pytest.mark.databases("sqlite", "postgresql")
 class TestSecrets:
-    @pytest.fixture(params=["http", "socket"])
-    def mode(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
-
-    @pytest.fixture(params=["sqlite", "postgresql"])
+    @pytest.fixture
     def database_url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
         if request.param == "sqlite":
             return f"sqlite:///{tmp_path / 'test.db'}"

@@ -15,6 +15,8 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, announced, asks, connect
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM = "rotation:confirm"
 GROUPS = {"payments": (), "default": (), "search": ()}
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
@@ -39,16 +41,6 @@ class _Wrong(_real, metaclass=_Any):
 time.time = lambda: _right() + {seconds}
 datetime.datetime = _Wrong
 """
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture
@@ -109,11 +101,8 @@ async def test_f17_a_replica_whose_clock_is_wrong_asks_the_databases(
     assert await trail() == STORY
 
 
+@pytest.mark.databases("postgresql")
 class TestTwoReplicas:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     @pytest.mark.parametrize("seconds", [300, -300], ids=["fast", "slow"])
     async def test_f17_a_replica_whose_clock_is_wrong_gives_up_no_call_of_another(
         self, seconds: int, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail

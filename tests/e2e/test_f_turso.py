@@ -25,6 +25,8 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM = "rotation:confirm"
 NO, YES, WHO_KNOWS = "Failed: the tokens of", "Done: the tokens of", "Unknown: the tokens of"
 STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation.unknown"}
@@ -52,16 +54,6 @@ STORIES: dict[str, tuple[Fault, str, str]] = {
     "f36-reset": (ResetsReused(), YES, "turso group tokens create"),
     "f37-bomb": (Bombs(), YES, "turso group tokens create"),
 }
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

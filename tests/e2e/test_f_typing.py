@@ -23,6 +23,8 @@ from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, asks, id_on, load_url
 from tests.e2e.test_f_turso import mrkdwn
 from tests.process import BotProcess, run
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 ROOT, ACME = Actor.on_terminal("root"), Organization("acme")
 ODD_NAMES = {
@@ -49,16 +51,6 @@ ODD_NAMES = {
     "   ": "How to use",
     "help": "How to use",
 }
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture
@@ -138,16 +130,10 @@ async def test_f33_an_empty_allowlist_allows_nobody(
     assert await trail() == ["rotation.denied", "rotation.rejected"]
 
 
+@pytest.mark.modes("http")
+@pytest.mark.databases("postgresql")
 class TestOnPostgresOverHttp:
     """PostgreSQL, as it takes neither NUL nor lone surrogates; HTTP, as forms carry what JSON would not."""
-
-    @pytest.fixture
-    def mode(self) -> str:
-        return "http"
-
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
 
     async def test_f20_a_forged_button_value_is_refused(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail

@@ -20,6 +20,8 @@ from tests.e2e.conftest import ALICE, asks
 from tests.e2e.test_f_endpoint import FORM, JSON, knocks, signed
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 MEGABYTE = 1_000_000
 OURS = {path.name for path in (Path(__file__).parents[2] / "bot").rglob("*.py")} - {"__init__.py"}
 THOROUGH = settings(
@@ -73,16 +75,6 @@ EVENT: dict[str, Any] = {
     "event": {"type": "app_home_opened", "user": ALICE.user_id, "tab": "home", "channel": "D1"},
     "event_id": "Ev1",
 }
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

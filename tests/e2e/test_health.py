@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -12,6 +11,8 @@ from tests.e2e.conftest import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 from tests.store import shell
+
+pytestmark = pytest.mark.modes("http")
 
 ALIVE = (200, {"status": "alive"})
 READY = (200, {"status": "ready", "problems": []})
@@ -32,11 +33,6 @@ class Health:
     async def _asks(self, page: str) -> tuple[int, object]:
         async with ClientSession() as session, session.get(f"http://127.0.0.1:{self.bot.port}/{page}") as answer:
             return answer.status, await answer.json()
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
 
 
 @pytest.fixture
@@ -70,11 +66,8 @@ async def test_a_bot_whose_schema_was_changed_is_not_ready_and_says_why(
     assert await health.alive() == ALIVE
 
 
+@pytest.mark.databases("postgresql")
 class TestPostgres:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     async def test_a_bot_without_its_database_is_not_ready_until_it_is_back(
         self, bot: BotProcess, health: Health, postgres_server: PostgresServer
     ) -> None:
@@ -90,15 +83,9 @@ class TestPostgres:
         assert back == READY
 
 
+@pytest.mark.modes("socket")
+@pytest.mark.databases("sqlite")
 class TestSocketMode:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "socket"
-
-    @pytest.fixture
-    def database_url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path / 'test.db'}"
-
     async def test_a_bot_that_slack_cannot_reach_is_not_ready_until_it_can(
         self, slack: LocalSlack, bot: BotProcess, health: Health
     ) -> None:

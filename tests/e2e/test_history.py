@@ -317,11 +317,8 @@ async def test_whoever_types_it_wrong_is_told_how_it_is_typed(slack: LocalSlack,
         assert not re.search(r"<!|\u202e|`x`|xxx", json.dumps(told.blocks, ensure_ascii=False)), text
 
 
+@pytest.mark.modes("http")
 class TestOverHttp:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "http"
-
     @pytest.mark.usefixtures("bot")
     async def test_slack_verifies_the_address_of_its_events(self, slack: LocalSlack) -> None:
         body = json.dumps({"type": "url_verification", "token": "x", "challenge": "prove it"}).encode()
@@ -340,11 +337,8 @@ class TestOverHttp:
         assert (answer.status, said) == (200, {"challenge": "prove it"})
 
 
+@pytest.mark.databases("postgresql")
 class TestDatabaseAway:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     @pytest.fixture
     async def line(self, postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
         """Stand between the bot and its database."""

@@ -14,12 +14,9 @@ from tests.postgres import binaries
 from tests.process import BotProcess, run, settings_for
 from tests.roles import owned, restricted
 
+pytestmark = pytest.mark.modes("socket")
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Without an audit channel people hear of a rotation where it was asked for."""
 
-from pathlib import Path
-
 import pytest
 
 from bot.sandbox.faults import Answers
@@ -10,17 +8,14 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, announced, asks, id_on
 from tests.process import BotProcess
 
+pytestmark = pytest.mark.databases("sqlite")
+
 CONFIRM = "rotation:confirm"
 
 
 @pytest.fixture
 def changes() -> dict[str, str]:
     return {"AUDIT_CHANNEL": ""}
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.mark.usefixtures("bot")

@@ -1,7 +1,6 @@
 """What operators watch: `/metrics` of the real process."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -14,24 +13,13 @@ from tests.e2e.scraping import scrape
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 
 
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
-
-
+@pytest.mark.modes("http", "socket")
 class TestAStory:
-    @pytest.fixture(params=["http", "socket"])
-    def mode(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
-
     async def test_a_story_is_counted_and_names_nobody(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], mode: str
     ) -> None:
@@ -103,11 +91,8 @@ async def test_what_slack_did_not_sign_is_counted(slack: LocalSlack, bot: BotPro
     assert seen.page.endswith("# EOF\n")
 
 
+@pytest.mark.modes("socket")
 class TestSocketMode:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "socket"
-
     async def test_a_connection_that_was_replaced_is_counted(self, slack: LocalSlack, bot: BotProcess) -> None:
         before = await scrape(bot)
         slack.drops_connections()
@@ -122,11 +107,8 @@ class TestSocketMode:
         assert [each["socket_reconnects_total"] for each in (before, lost, back)] == [0, 0, 1]
 
 
+@pytest.mark.databases("postgresql")
 class TestPostgres:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     async def test_a_scrape_does_without_the_database(
         self, slack: LocalSlack, bot: BotProcess, postgres_server: PostgresServer
     ) -> None:

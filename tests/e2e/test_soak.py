@@ -25,6 +25,8 @@ from tests.e2e.conftest import ALICE, Stories, id_on, load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 
+pytestmark = pytest.mark.databases("postgresql")
+
 CONFIRM = "rotation:confirm"
 GROUPS = [f"group-{number:02}" for number in range(45)]
 PEOPLE = [Person(f"U0SOAK{number:04}", f"person{number}") for number in range(len(GROUPS))]
@@ -34,11 +36,6 @@ ENDS = ("Done", "Failed", "Unknown")
 
 Doors = Callable[[], str | None]
 """Gives the way to one of the processes, in turn, as a balancer of load would; `None` where Slack itself chooses."""
-
-
-@pytest.fixture
-def database_url(postgres_url: str) -> str:
-    return postgres_url
 
 
 @pytest.fixture

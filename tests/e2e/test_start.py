@@ -8,10 +8,7 @@ import pytest
 
 from tests.process import run
 
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+pytestmark = pytest.mark.databases("sqlite")
 
 
 @pytest.fixture

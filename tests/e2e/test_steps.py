@@ -11,18 +11,10 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, asks, id_on
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 CALLED = ["request opened", "rotation started", "calling Turso", "Turso answered", "rotation ended"]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 async def test_each_step_is_one_event_that_names_the_rotation(
@@ -67,11 +59,8 @@ async def test_history_of_another_organization_is_pointed_out_at_the_start(
     assert (warned["level"], warned["others"]) == ("warning", ["acme"])
 
 
+@pytest.mark.modes("socket")
 class TestOnATerminal:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "socket"
-
     @pytest.fixture
     def changes(self) -> dict[str, str]:
         return {"LOG_FORMAT": "console"}
@@ -91,11 +80,8 @@ class TestOnATerminal:
         assert not [line for line in lines if line.startswith("{")]
 
 
+@pytest.mark.modes("socket")
 class TestALostConnection:
-    @pytest.fixture
-    def mode(self) -> str:
-        return "socket"
-
     async def test_it_is_said_calmly(self, slack: LocalSlack, bot: BotProcess) -> None:
         await slack.unreachable()
         await bot.logs("connection to Slack lost")

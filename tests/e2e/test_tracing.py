@@ -19,6 +19,8 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, asks, connect, id_on
 from tests.process import BotProcess
 
+pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
+
 CONFIRM = "rotation:confirm"
 
 
@@ -74,16 +76,6 @@ class Collector:
         """Read the attributes of the newest span of this name."""
         span = [span for span in self.spans if span.name == name][-1]
         return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
-
-
-@pytest.fixture
-def mode() -> str:
-    return "http"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

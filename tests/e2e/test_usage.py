@@ -9,17 +9,9 @@ from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, MALLORY
 from tests.process import BotProcess, run
 
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
 USAGE = "/turso-rotate <group> [reason]"
-
-
-@pytest.fixture
-def mode() -> str:
-    return "socket"
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.mark.parametrize("text", ["", " help"])
