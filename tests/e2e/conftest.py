@@ -18,7 +18,9 @@ from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
+from tests.proxy import Proxy
 
 ALICE = Person("U0ALICE01", "alice")
 BOB = Person("U0B0B0002", "bob")
@@ -83,6 +85,18 @@ async def connect(slack: LocalSlack, process: BotProcess, settings: dict[str, st
         slack.request_url = f"http://127.0.0.1:{process.port}/slack/events"
     else:
         await slack.connected()
+
+
+@pytest.fixture
+async def line(postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
+    """Stand between the bot and its database."""
+    async with Proxy(postgres_server.port) as proxy:
+        yield proxy
+
+
+def over(line: Proxy, database_url: str) -> str:
+    """Reach the same database over the line."""
+    return make_url(database_url).set(port=line.port).render_as_string(hide_password=False)
 
 
 @pytest.fixture

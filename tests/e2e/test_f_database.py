@@ -11,13 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.feed import within
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.slack import LocalSlack, Message
 from bot.sandbox.turso import LocalTurso, On
-from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, id_on
+from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, id_on, over
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
@@ -39,14 +38,8 @@ async def turso() -> AsyncIterator[LocalTurso]:
 @pytest.mark.databases("postgresql")
 class TestPostgres:
     @pytest.fixture
-    async def line(self, postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
-        """Stand between the bot and its database."""
-        async with Proxy(postgres_server.port) as proxy:
-            yield proxy
-
-    @pytest.fixture
     def changes(self, line: Proxy, database_url: str) -> dict[str, str]:
-        return {"DATABASE_URL": make_url(database_url).set(port=line.port).render_as_string(hide_password=False)}
+        return {"DATABASE_URL": over(line, database_url)}
 
     @pytest.mark.usefixtures("bot")
     async def test_f10_a_silent_database_before_the_claim(
@@ -105,12 +98,7 @@ class TestPostgres:
     async def test_f11_an_outcome_is_kept_until_the_database_is_back(
         self, slack: LocalSlack, turso: LocalTurso, line: Proxy, trail: Trail
     ) -> None:
-        turso.trouble(Fault(delay=1))
-        card = await asks(slack, ALICE, "payments")
-        await slack.presses(ALICE, card, CONFIRM)
-        await turso.reached()
-        await line.cuts()
-        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
+        card = await cut_off_in_the_call(slack, turso, line)
         meanwhile, buttons = announced(slack), card.buttons
         await line.resumes()
         await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
@@ -125,12 +113,7 @@ class TestPostgres:
     async def test_f11_a_bot_that_is_stopped_meanwhile_waits_for_the_database(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, line: Proxy, trail: Trail
     ) -> None:
-        turso.trouble(Fault(delay=1))
-        card = await asks(slack, ALICE, "payments")
-        await slack.presses(ALICE, card, CONFIRM)
-        await turso.reached()
-        await line.cuts()
-        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
+        await cut_off_in_the_call(slack, turso, line)
         await bot.signals(signal.SIGTERM)
         await bot.logs("stopping")
         await line.resumes()
@@ -149,12 +132,7 @@ class TestPostgres:
         settings: dict[str, str],
         trail: Trail,
     ) -> None:
-        turso.trouble(Fault(delay=1))
-        card = await asks(slack, ALICE, "payments")
-        await slack.presses(ALICE, card, CONFIRM)
-        await turso.reached()
-        await line.cuts()
-        await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept")
+        await cut_off_in_the_call(slack, turso, line)
         await bot.kills()
         await line.resumes()
         await bot.start()
@@ -334,3 +312,14 @@ def full(bot: BotProcess, log: Path) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(bot.pid, resource.RLIMIT_FSIZE, before)
+
+
+async def cut_off_in_the_call(slack: LocalSlack, turso: LocalTurso, line: Proxy) -> Message:
+    """Cut the line to the database while Turso is asked; returns the card, which says so."""
+    turso.trouble(Fault(delay=1))
+    card = await asks(slack, ALICE, "payments")
+    await slack.presses(ALICE, card, CONFIRM)
+    await turso.reached()
+    await line.cuts()
+    await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
+    return card

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from sqlalchemy import make_url
 
 from bot.audit import Filter
 from bot.chain import UNKEYED
@@ -22,8 +21,7 @@ from bot.sandbox.turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, load_url
-from tests.postgres import PostgresServer
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, load_url, over
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
 
@@ -340,14 +338,8 @@ class TestOverHttp:
 @pytest.mark.databases("postgresql")
 class TestDatabaseAway:
     @pytest.fixture
-    async def line(self, postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
-        """Stand between the bot and its database."""
-        async with Proxy(postgres_server.port) as proxy:
-            yield proxy
-
-    @pytest.fixture
     def changes(self, line: Proxy, database_url: str) -> dict[str, str]:
-        return {"DATABASE_URL": make_url(database_url).set(port=line.port).render_as_string(hide_password=False)}
+        return {"DATABASE_URL": over(line, database_url)}
 
     @pytest.mark.usefixtures("bot")
     async def test_slack_is_answered_at_once_and_people_are_told(self, slack: LocalSlack, line: Proxy) -> None:
