@@ -4,7 +4,6 @@ import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from slack_bolt.async_app import AsyncApp
@@ -97,6 +96,7 @@ async def _answer_malformed(error: Exception) -> BoltResponse:
 
 def not_understood(error: Exception) -> None:
     """Log that Bolt stumbled, and where, but nothing of the payload."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    where = "unknown"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        where = f"{frame.f_globals['__name__']}:{line}"
     log.warning("payload not understood", error=type(error).__name__, where=where)
