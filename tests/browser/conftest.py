@@ -63,8 +63,9 @@ class Screen:
         await self.tab.get_by_role("radio", name=re.compile(f"^.?{name}", re.IGNORECASE)).check()
 
     async def befalls(self, trouble: str) -> None:
-        await self.tab.get_by_role("radio", name=trouble).check()
-        await expect(self.tab.get_by_role("radio", name=trouble)).to_be_checked()
+        choice = self.tab.get_by_role("radio", name=trouble)
+        await choice.check()
+        await expect(self.tab.locator("body")).to_have_attribute("data-trouble", await choice.input_value())
 
     async def has_service(self, name: str, fate: str) -> None:
         await expect(self.tab.locator(f"[data-service={name}] .fate")).to_have_text(fate)

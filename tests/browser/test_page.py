@@ -1,8 +1,9 @@
 """The page itself: links, keys, colours, sizes, and text that must stay text."""
 
+import asyncio
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from bot.sandbox.messages import Content
 from bot.sandbox.stage import Stage
@@ -174,3 +175,22 @@ async def test_on_a_phone_each_side_has_its_pane(browsers: Browsers) -> None:
 
     await expect(alice.tab.get_by_role("heading", name="Audit trail")).to_be_visible()
     await expect(alice.tab.locator(".chat")).to_be_hidden()
+
+
+async def test_a_choice_stands_until_the_sandbox_has_taken_it_or_has_not(browsers: Browsers) -> None:
+    alice = await browsers.opens("alice")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await alice.tab.route("**/do/trouble", held.put)
+    chosen, before = (alice.tab.get_by_role("radio", name=name) for name in ("Turso hangs", "No trouble"))
+    await chosen.check()
+    await alice.types("/turso-rotate help")
+    await alice.sees("How to use")  # a picture that knows nothing of the choice
+    await expect(chosen).to_be_checked()
+    await (await held.get()).continue_()
+    await expect(alice.tab.locator("body")).to_have_attribute("data-trouble", await chosen.input_value())
+    await before.check()
+    await (await held.get()).abort()
+
+    await expect(alice.tab.locator("#toast")).to_have_text("The sandbox did not take that.")
+    await expect(chosen).to_be_checked()
+    alice.complaints.clear()  # of the request that was broken off

@@ -84,6 +84,7 @@ async function act(what, said) {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ as: ui.as, ...said }),
   }).catch(() => null);
   if (!answer?.ok) toast(answer?.status === 409 ? "That is not there any more." : "The sandbox did not take that.");
+  return answer?.ok;
 }
 
 const channel = () => (ui.place === APP ? picture?.direct : ui.place);

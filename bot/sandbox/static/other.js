@@ -5,15 +5,21 @@ import { clock } from "./mrkdwn.js";
 const get = (id) => document.getElementById(id);
 
 export function setTroubles(world, act) {
+  const choose = async (trouble) => { if (!(await act("trouble", { trouble }))) mark(document.body.dataset.trouble); };
   get("troubles").append(...world.troubles.map((each) =>
     h("label", { class: "chip", title: each.about },
-      h("input", { type: "radio", name: "trouble", value: each.id, onchange: () => act("trouble", { trouble: each.id }) }),
+      h("input", { type: "radio", name: "trouble", value: each.id, onchange: () => choose(each.id) }),
       h("span", {}, each.label))));
   get("restart").addEventListener("click", () => act("restart", {}));
 }
 
+function mark(trouble) {
+  for (const radio of get("troubles").querySelectorAll("input")) radio.checked = radio.value === trouble;
+}
+
 export function other(world, picture, act) {
-  for (const radio of get("troubles").querySelectorAll("input")) radio.checked = radio.value === picture.trouble;
+  // A picture that was drawn before a click arrived must not undo it.
+  if (document.body.dataset.trouble !== picture.trouble) mark(picture.trouble);
   document.body.dataset.trouble = picture.trouble;
   get("trouble-about").textContent = world.troubles.find((each) => each.id === picture.trouble)?.about ?? "";
   get("restart").disabled = picture.bot.state === "starting";
