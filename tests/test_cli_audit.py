@@ -12,14 +12,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from bot.chain import Row, Seal, line
 from bot.diagnosis import Fault
-from bot.models import Action, Actor, Event, GroupName, Organization, RotationId, TeamId, UserId
+from bot.models import Action, Actor, ChannelId, Event, GroupName, Organization, RotationId, TeamId, UserId
+from bot.ports import Draft
 from bot.store.audit import SqlTrail
 from bot.store.chain import open_trail
 from bot.store.database import open_database
 from bot.store.migrations import migrate, transaction
+from bot.store.rotations import SqlRotations
+from bot.store.tables import rotations
 from tests.bench.fill import events, fill, sealed
 from tests.process import environment, run
 from tests.store import shell
@@ -48,17 +52,20 @@ async def leave_events(settings: dict[str, str]) -> None:
     """Append five events, of which a spreadsheet would execute the third."""
     database = open_database(load_url(settings["DATABASE_URL"]))
     key = settings.get("AUDIT_KEY")
-    trail = SqlTrail(database, Seal(key.encode() if key else None))
+    seal = Seal(key.encode() if key else None)
+    trail = SqlTrail(database, seal)
     alice, mallory = (Actor(TeamId("T012AB3CD"), UserId(user)) for user in ("U0ALICE01", "U0MALLORY"))
     about = Organization("acme"), GroupName("payments"), RotationId("r1")
+    asked = Event(Action.REQUESTED, alice, *about, {"reason": "key leaked 🔑"}, "d1")
+    await SqlRotations(database, seal, ACME).open(Draft(RotationId("r1"), asked, ChannelId("C0INCIDENT"), "", 300))
     for event in (
-        Event(Action.REQUESTED, alice, *about, {"reason": "key leaked 🔑"}, "d1"),
         Event(Action.STARTED, alice, *about),
         Event(Action.DENIED, mallory, Organization(""), GroupName("=cmd()"), detail={"reason": "'"}),
         Event(Action.SUCCEEDED, alice, *about, {"status": 200}),
         Event(Action.REJECTED, mallory, Organization("acme"), None),
     ):
         await trail.append(event)
+    await database.write(lambda connection: connection.execute(update(rotations).values(state="succeeded")))
     await database.close()
 
 

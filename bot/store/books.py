@@ -13,13 +13,13 @@ MOST = 100
 
 _event, _asked = audit_events.alias("event"), audit_events.alias("asked")
 _MOVES = [str(Action.of(state)) for state in State]
-_CHANGES = (str(Action.GRANTED), str(Action.REVOKED))
 _SAME = ("organization", "group", "team_id", "user_id")
 
 
 def mismatches(connection: Connection) -> Iterator[str]:
-    """Say what stands otherwise than the trail has it: the first rotations, and every grant."""
+    """Say what stands otherwise than the trail has it, or not at all: the first rotations, and every grant."""
     yield from _rotations(connection)
+    yield from _lost(connection)
     yield from _grants(connection)
 
 
@@ -58,6 +58,14 @@ def _rotations(connection: Connection) -> Iterator[str]:
             yield f"Rotation {row.id} is judged {ours} here, but {theirs} in the trail."
 
 
+def _lost(connection: Connection) -> Iterator[str]:
+    asked = _asked.c
+    here = select(rotations.c.id).where(rotations.c.id == asked.rotation_id).exists()
+    requests = asked.action == str(Action.REQUESTED)
+    for row in connection.execute(select(asked.seq, asked.rotation_id).where(requests, ~here).limit(MOST)):
+        yield f"Rotation {row.rotation_id}, which row {row.seq} of the trail asked for, is gone."
+
+
 def _word(connection: Connection, name: str) -> ColumnElement[str]:
     detail = type_coerce(_event.c.detail, Text)
     if connection.dialect.name == "sqlite":
@@ -66,21 +74,31 @@ def _word(connection: Connection, name: str) -> ColumnElement[str]:
 
 
 def _grants(connection: Connection) -> Iterator[str]:
-    events = audit_events.c
-    query = select(events.seq, events.action, events.detail).where(events.action.in_(_CHANGES)).order_by(events.seq)
-    found: dict[tuple[str, object], Any] = {}
-    for row in connection.execute(query):
-        found[row.action, row.detail.get("grant")] = row
+    given, ended = (_by_grant(connection, action) for action in (Action.GRANTED, Action.REVOKED))
     for grant in connection.execute(select(allowlist).order_by(allowlist.c.id)):
-        given, ended = (found.get((action, grant.id)) for action in _CHANGES)
-        if given is None:
-            yield f"Grant {grant.id} of {grant.user_id} was given by no row of the trail."
-        elif _differs(grant, given.detail):
-            yield f"Grant {grant.id} of {grant.user_id} is not what row {given.seq} of the trail gave."
-        elif grant.revoked_at is None and ended is not None:
-            yield f"Grant {grant.id} of {grant.user_id} is in force here, but row {ended.seq} of the trail revoked it."
-        elif grant.revoked_at is not None and ended is None:
-            yield f"Grant {grant.id} of {grant.user_id} is revoked here, but by no row of the trail."
+        words = _amiss(grant, given.pop(grant.id, None), ended.get(grant.id))
+        if words is not None:
+            yield f"Grant {grant.id} of {grant.user_id} {words}."
+    for number, row in given.items():
+        yield f"Grant {number} of {row.detail.get('user')}, which row {row.seq} of the trail gave, is gone."
+
+
+def _by_grant(connection: Connection, action: Action) -> dict[object, Any]:
+    events = audit_events.c
+    query = select(events.seq, events.detail).where(events.action == str(action)).order_by(events.seq)
+    return {row.detail.get("grant"): row for row in connection.execute(query)}
+
+
+def _amiss(grant: Row[Any], given: Any, ended: Any) -> str | None:
+    if given is None:
+        return "was given by no row of the trail"
+    if _differs(grant, given.detail):
+        return f"is not what row {given.seq} of the trail gave"
+    if grant.revoked_at is None and ended is not None:
+        return f"is in force here, but row {ended.seq} of the trail revoked it"
+    if grant.revoked_at is not None and ended is None:
+        return "is revoked here, but by no row of the trail"
+    return None
 
 
 def _differs(grant: Row[Any], detail: Mapping[str, object]) -> bool:

@@ -27,7 +27,7 @@ def events(first: int, last: int) -> Iterator[Row]:
         yield Row(
             seq=seq,
             at=rfc3339(START + timedelta(seconds=seq)),
-            action="rotation.requested" if seq % 3 else "rotation.succeeded",
+            action="rotation.denied" if seq % 3 else "history.denied",
             team_id="T0",
             user_id=f"U{seq % 50}",
             organization="acme",

@@ -1,5 +1,6 @@
 """What the bot acts on and shows is what the trail says, or `audit verify` names it."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,8 @@ UNGUARDED = {
     "sqlite": ("DROP TRIGGER rotations_same_request", "DROP TRIGGER allowlist_revoked_once"),
     "postgresql": ("ALTER TABLE rotations DISABLE TRIGGER ALL", "ALTER TABLE allowlist DISABLE TRIGGER ALL"),
 }
+DELETABLE = {"sqlite": ("DROP TRIGGER rotations_no_delete",), "postgresql": ()}
+FORGOTTEN = "DELETE FROM rotations WHERE \"group\" = 'failed'"
 
 
 class Book:
@@ -85,7 +88,6 @@ def test_everything_that_happens_is_as_the_trail_has_it(book: Book) -> None:
         ("allowlist SET role = 'rotate' WHERE role = 'audit'", "is not what row 3 of the trail gave"),
         ("allowlist SET revoked_at = NULL", "is in force here, but row 4 of the trail revoked it"),
         ("allowlist SET revoked_at = granted_at WHERE id = 1", "is revoked here, but by no row of the trail"),
-        ("allowlist SET id = 77 WHERE id = 1", "Grant 77 of U0ALICE01 was given by no row of the trail"),
     ],
 )
 def test_what_was_changed_beside_the_trail_is_named(book: Book, change: str, words: str) -> None:
@@ -93,6 +95,17 @@ def test_what_was_changed_beside_the_trail_is_named(book: Book, change: str, wor
     (found,) = book.mismatches()
 
     assert words in found
+
+
+def test_what_appeared_beside_the_trail_and_what_is_gone_is_named(book: Book) -> None:
+    renumbered = "UPDATE allowlist SET id = 77 WHERE id = 1"
+    guards = UNGUARDED[book.store.url.get_backend_name()]
+    shell.run(book.store.url, *guards, *DELETABLE[book.store.url.get_backend_name()], renumbered, FORGOTTEN)
+
+    gone, appeared, lost = book.mismatches()
+    assert re.fullmatch(r"Rotation \w+, which row \d+ of the trail asked for, is gone\.", gone)
+    assert appeared == "Grant 77 of U0ALICE01 was given by no row of the trail."
+    assert lost == "Grant 1 of U0ALICE01, which row 1 of the trail gave, is gone."
 
 
 async def test_audit_verify_says_so(book: Book, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ async def write(store: Store, seal: Seal) -> None:
     for number in range(1, ROWS + 1):
         group, rotation = (GroupName("payments"), RotationId(f"r{number}")) if number % 4 else (None, None)
         detail = {"reason": "key leaked 🔑", "seconds": 0.12}
-        await trail.append(Event(Action.REQUESTED, ALICE, ACME, group, rotation, detail, f"delivery{number}"))
+        await trail.append(Event(Action.DENIED, ALICE, ACME, group, rotation, detail, f"delivery{number}"))
 
 
 def rows_of(url: URL) -> list[Row]:
