@@ -66,22 +66,36 @@ class Past:
 
 def requests(connection: Connection, past: Past) -> None:
     """Insert a history."""
-    rows = (_rotation(past, number) for number in range(1, past.many + 1))
-    driver: Any = connection.connection.dbapi_connection
-    with _without_indexes(connection):
-        if connection.dialect.name == "sqlite":
-            driver.executemany(_INSERT, rows)
-        else:
-            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-                for row in rows:
-                    copy.write_row(row)
+    _insert(connection, (_rotation(past, number, past.state(number)) for number in range(1, past.many + 1)))
     fill(connection, sealed(_event(past, number) for number in range(1, past.many + 1)))
     if past.analyzed or connection.dialect.name == "postgresql":
         connection.exec_driver_sql("ANALYZE")
 
 
-def _rotation(past: Past, number: int) -> tuple[str, ...]:
-    group, user, state = past.group(number), past.user(number), past.state(number)
+def stories(connection: Connection, events: int) -> None:
+    """Insert a trail of so many events, an even number, and what stands beside it: rotations that were cancelled."""
+    past = Past(events // 2)
+    numbers = range(1, past.many + 1)
+    _insert(connection, (_rotation(past, number, "cancelled") for number in numbers))
+    told = (_told(past, number, action) for number in numbers for action in ("requested", "cancelled"))
+    fill(connection, sealed(told))
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ANALYZE")
+
+
+def _insert(connection: Connection, rows: Iterator[tuple[str, ...]]) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    with _without_indexes(connection):
+        if connection.dialect.name == "sqlite":
+            driver.executemany(_INSERT, rows)
+            return
+        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _rotation(past: Past, number: int, state: str) -> tuple[str, ...]:
+    group, user = past.group(number), past.user(number)
     at, ended = (rfc3339(START + timedelta(seconds=number + later)) for later in (0, 2))
     return (f"r{number:08}", "acme", group, "T0", user, "C0", "a reason", state, at, ended, ended, "{}")
 
@@ -100,6 +114,12 @@ def _event(past: Past, number: int) -> Row:
         delivery=None,
         prev_hash="",
     )
+
+
+def _told(past: Past, number: int, action: str) -> Row:
+    seq = 2 * number - (action == "requested")
+    of_it = {"action": f"rotation.{action}", "group": past.group(number), "rotation_id": f"r{number:08}"}
+    return _event(past, number)._replace(seq=seq, detail="{}", **of_it)
 
 
 @contextmanager
