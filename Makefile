@@ -21,11 +21,11 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	@touch $@
 
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
-	$(RUN)/python -m pytest --numprocesses auto $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 # Those whose stories happen in processes of their own, killed at the end, would report less than they ran.
 coverage: $(READY) ## Show which lines and branches the tests in one process leave out
-	$(RUN)/python -m pytest --numprocesses auto --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto --dist worksteal --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
 	$(RUN)/python -m pytest tests/e2e -k test_f $(ARGS)

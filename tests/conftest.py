@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "modes(*names): how Slack reaches the bot, if not each way (http, socket)")
     config.addinivalue_line("markers", "databases(*names): on which databases, if not on each (sqlite, postgresql)")
     sys.addaudithook(_stay_here)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one more than there are processors: many tests wait for others, or for time to pass."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
