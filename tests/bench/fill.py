@@ -1,6 +1,6 @@
 """Fill the audit trail with sealed rows, past the bot and fast."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +11,11 @@ from bot.audit import rfc3339
 from bot.chain import GENESIS, UNKEYED, Row, Seal
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-_COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
-_INSERT = f"INSERT INTO audit_events ({_COLUMNS}) VALUES ({', '.join('?' * len(Row._fields))})"  # noqa: S608 - names above
-_COPY = f"COPY audit_events ({_COLUMNS}) FROM STDIN"
 _INDEXES = {
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'audit_events' AND sql <> ''",
+    "sqlite": "SELECT name, sql FROM sqlite_master "
+    "WHERE type = 'index' AND tbl_name = '{table}' AND substr(name, 1, 3) = 'ix_'",
     "postgresql": "SELECT indexname, indexdef FROM pg_indexes "
-    "WHERE tablename = 'audit_events' AND starts_with(indexname, 'ix_')",
+    "WHERE tablename = '{table}' AND starts_with(indexname, 'ix_')",
 }
 
 
@@ -48,20 +46,27 @@ def sealed(rows: Iterable[Row], seal: Seal = UNKEYED, last: str = GENESIS) -> It
 
 
 def fill(connection: Connection, rows: Iterable[Row]) -> None:
-    """Insert sealed rows; the indexes are made when all are in, which takes a fifth of the time."""
+    """Insert sealed rows."""
+    insert(connection, "audit_events", Row._fields, rows)
+
+
+def insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows; the indexes are made when all are in, which takes a fifth of the time."""
+    names = ", ".join(f'"{name}"' for name in columns)
     driver: Any = connection.connection.dbapi_connection
-    with _without_indexes(connection):
+    with _without_indexes(connection, table):
         if connection.dialect.name == "sqlite":
-            driver.executemany(_INSERT, rows)
+            marks = ", ".join("?" * len(columns))
+            driver.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of ours
             return
-        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
 
 
 @contextmanager
-def _without_indexes(connection: Connection) -> Iterator[None]:
-    indexes = connection.exec_driver_sql(_INDEXES[connection.dialect.name]).all()
+def _without_indexes(connection: Connection, table: str) -> Iterator[None]:
+    indexes = connection.exec_driver_sql(_INDEXES[connection.dialect.name].format(table=table)).all()
     for name, _ in indexes:
         connection.exec_driver_sql(f"DROP INDEX {name}")
     yield

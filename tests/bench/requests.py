@@ -1,27 +1,18 @@
 """Fill the history with requests, past the bot and fast: rotations, and commands that were refused."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.audit import rfc3339
 from bot.chain import Row
-from tests.bench.fill import START, fill, sealed
+from tests.bench.fill import START, fill, insert, sealed
 
 _COLUMNS = (
-    'id, organization, "group", team_id, user_id, channel_id, reason, state, requested_at, expires_at, ended_at, detail'
-)
-_INSERT = f"INSERT INTO rotations ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"  # noqa: S608 - names above
-_COPY = f"COPY rotations ({_COLUMNS}) FROM STDIN"
-_INDEXES = {
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'rotations' AND sql <> ''",
-    "postgresql": "SELECT indexname, indexdef FROM pg_indexes "
-    "WHERE tablename = 'rotations' AND indexname <> 'pk_rotations'",
-}
+    "id", "organization", "group", "team_id", "user_id", "channel_id", "reason", "state", "requested_at", "expires_at",
+    "ended_at", "detail",
+)  # fmt: skip
 OLD = 5
 """So many of the first requests are of a kind that there never was again."""
 
@@ -66,8 +57,9 @@ class Past:
 
 def requests(connection: Connection, past: Past) -> None:
     """Insert a history."""
-    _insert(connection, (_rotation(past, number, past.state(number)) for number in range(1, past.many + 1)))
-    fill(connection, sealed(_event(past, number) for number in range(1, past.many + 1)))
+    numbers = range(1, past.many + 1)
+    insert(connection, "rotations", _COLUMNS, (_rotation(past, number, past.state(number)) for number in numbers))
+    fill(connection, sealed(_event(past, number) for number in numbers))
     if past.analyzed or connection.dialect.name == "postgresql":
         connection.exec_driver_sql("ANALYZE")
 
@@ -76,22 +68,11 @@ def stories(connection: Connection, events: int) -> None:
     """Insert a trail of so many events, an even number, and what stands beside it: rotations that were cancelled."""
     past = Past(events // 2)
     numbers = range(1, past.many + 1)
-    _insert(connection, (_rotation(past, number, "cancelled") for number in numbers))
+    insert(connection, "rotations", _COLUMNS, (_rotation(past, number, "cancelled") for number in numbers))
     told = (_told(past, number, action) for number in numbers for action in ("requested", "cancelled"))
     fill(connection, sealed(told))
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("ANALYZE")
-
-
-def _insert(connection: Connection, rows: Iterator[tuple[str, ...]]) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    with _without_indexes(connection):
-        if connection.dialect.name == "sqlite":
-            driver.executemany(_INSERT, rows)
-            return
-        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for row in rows:
-                copy.write_row(row)
 
 
 def _rotation(past: Past, number: int, state: str) -> tuple[str, ...]:
@@ -120,13 +101,3 @@ def _told(past: Past, number: int, action: str) -> Row:
     seq = 2 * number - (action == "requested")
     of_it = {"action": f"rotation.{action}", "group": past.group(number), "rotation_id": f"r{number:08}"}
     return _event(past, number)._replace(seq=seq, detail="{}", **of_it)
-
-
-@contextmanager
-def _without_indexes(connection: Connection) -> Iterator[None]:
-    indexes = connection.exec_driver_sql(_INDEXES[connection.dialect.name]).all()
-    for name, _ in indexes:
-        connection.exec_driver_sql(f"DROP INDEX {name}")
-    yield
-    for _, definition in indexes:
-        connection.exec_driver_sql(definition)
