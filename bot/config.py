@@ -22,9 +22,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.chain import Seal
-from bot.errors import SettingsError
-from bot.text import GROUP_NAME
+from bot.domain.errors import SettingsError
+from bot.domain.names import GROUP_NAME
+from bot.trail.chain import Seal
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]

@@ -7,15 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bot.allowlist import Allowlist, could_rotate
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.errors import UsageError
-from bot.models import Actor, Event, Grant, GrantId, GroupName, Organization, Role, TeamId, UserId
+from bot.domain.allowlist import Allowlist, could_rotate
+from bot.domain.errors import UsageError
+from bot.domain.models import Actor, Event, Grant, GrantId, GroupName, Organization, Role, TeamId, UserId
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.store.conftest import load_url
 
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))

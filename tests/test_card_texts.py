@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.models import Actor, GroupLook, Rotation, State, TeamId, UserId
-from bot.sandbox.reading import plain
-from bot.slack import messages, outcomes
+from bot.domain.models import Actor, GroupLook, Rotation, State, TeamId, UserId
+from bot.domain.steps import Confirmation
+from bot.sandbox.render import plain
 from bot.slack.blocks import Message
-from bot.steps import Confirmation
+from bot.slack.rotate import card, outcome
 from tests.test_slack_texts import rotation
 
 BOB = Actor(TeamId("T012AB3CD"), UserId("U0B0B0002"))
@@ -16,8 +16,8 @@ SEEN = GroupLook(exists=True, databases=("ledger", "invoices"))
 UNSEEN = GroupLook(exists=None, databases=None)
 
 
-def card(look: GroupLook = SEEN, last: Rotation | None = None, reason: str = "") -> str:
-    return shown(messages.card(Confirmation(rotation(State.REQUESTED, reason), look, last)))
+def shown_card(look: GroupLook = SEEN, last: Rotation | None = None, reason: str = "") -> str:
+    return shown(card.ask(Confirmation(rotation(State.REQUESTED, reason), look, last)))
 
 
 def shown(message: Message) -> str:
@@ -25,7 +25,7 @@ def shown(message: Message) -> str:
 
 
 def test_a_card_says_what_stops_working_and_what_does_not() -> None:
-    text = card()
+    text = shown_card()
 
     assert "*Every token minted for the group `payments` in `acme` stops working at once.*" in text
     assert "Live connections drop, and every service that uses such a token fails until it gets a new one." in text
@@ -45,24 +45,24 @@ def test_a_card_says_what_stops_working_and_what_does_not() -> None:
     ids=["none", "one", "two", "five", "seven", "unseen"],
 )
 def test_a_card_counts_the_databases_and_names_the_first(databases: tuple[str, ...] | None, words: str) -> None:
-    assert words in card(GroupLook(exists=True, databases=databases))
+    assert words in shown_card(GroupLook(exists=True, databases=databases))
 
 
 def test_a_card_says_when_the_group_was_last_rotated_and_by_whom() -> None:
     last = replace(rotation(State.SUCCEEDED), requester=BOB)
 
-    assert "Last rotated 2026-11-24 03:00 UTC by @bob." in card(last=last)
-    assert "Last rotated 2026-11-24 03:00 UTC by @bob (outcome unknown)." in card(
+    assert "Last rotated 2026-11-24 03:00 UTC by @bob." in shown_card(last=last)
+    assert "Last rotated 2026-11-24 03:00 UTC by @bob (outcome unknown)." in shown_card(
         last=replace(last, state=State.UNKNOWN)
     )
-    assert "This bot has not rotated this group before." in card()
+    assert "This bot has not rotated this group before." in shown_card()
 
 
 def test_a_card_repeats_the_reason_and_says_how_long_it_waits() -> None:
-    text = card(reason="key leaked: in CI log")
+    text = shown_card(reason="key leaked: in CI log")
 
     assert "Reason: key leaked: in CI log" in text
-    assert "Reason" not in card()
+    assert "Reason" not in shown_card()
     assert "Waits for you until 2026-11-24 03:05 UTC" in text
     assert "Rotation `62xrejy87vfv9`" in text
 
@@ -70,13 +70,13 @@ def test_a_card_repeats_the_reason_and_says_how_long_it_waits() -> None:
 def test_a_card_says_what_could_not_be_looked_up() -> None:
     blind = "Turso could not be asked whether this group exists. You can rotate all the same."
 
-    assert blind in card(UNSEEN)
-    assert "Which databases are in the group could not be looked up." in card(UNSEEN)
-    assert blind not in card()
+    assert blind in shown_card(UNSEEN)
+    assert "Which databases are in the group could not be looked up." in shown_card(UNSEEN)
+    assert blind not in shown_card()
 
 
 def test_a_success_gives_the_command_that_mints_and_says_what_to_redeploy() -> None:
-    text = shown(outcomes.outcome(rotation(State.SUCCEEDED)))
+    text = shown(outcome.ended(rotation(State.SUCCEEDED)))
 
     assert "Done: the tokens of payments are rotated" in text
     assert "*Next:* mint a new token and redeploy every service that used an old one:" in text
@@ -84,7 +84,7 @@ def test_a_success_gives_the_command_that_mints_and_says_what_to_redeploy() -> N
 
 
 def test_a_failure_says_that_nothing_was_changed_and_why() -> None:
-    text = shown(outcomes.outcome(rotation(State.FAILED, explanation="Turso refused the rotation (409).")))
+    text = shown(outcome.ended(rotation(State.FAILED, explanation="Turso refused the rotation (409).")))
 
     assert "Failed: the tokens of payments were not rotated" in text
     assert "*Nothing was changed.*" in text
@@ -93,7 +93,7 @@ def test_a_failure_says_that_nothing_was_changed_and_why() -> None:
 
 
 def test_an_unknown_outcome_says_how_to_find_out_and_how_to_ask_again() -> None:
-    text = shown(outcomes.outcome(rotation(State.UNKNOWN)))
+    text = shown(outcome.ended(rotation(State.UNKNOWN)))
 
     assert "To find out" in text
     assert "on purpose" in text

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chain import GENESIS, UNKEYED, Row, Seal, canonical, line
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal, canonical, line
 
 VECTORS = [json.loads(text) for text in (Path(__file__).parent / "vectors" / "chain.jsonl").read_text().splitlines()]
 STRING = r'("(?:[^"\\]|\\.)*")'

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from bot.chain import Row, Seal, line
-from bot.diagnosis import Fault
-from bot.models import Action, Actor, ChannelId, Event, GroupName, Organization, RotationId, TeamId, UserId
-from bot.ports import Draft
-from bot.store.audit import SqlTrail
-from bot.store.chain import open_trail
+from bot.domain.models import Action, Actor, ChannelId, Event, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.ports import Draft
 from bot.store.database import open_database
 from bot.store.migrations import migrate, transaction
 from bot.store.rotations import SqlRotations
 from bot.store.tables import rotations
+from bot.store.trail import SqlTrail
+from bot.store.trail_reader import open_trail
+from bot.trail.chain import Row, Seal, line
+from bot.trail.diagnose import Fault
 from tests.bench.fill import events, fill, sealed
 from tests.process import environment, run
 from tests.store import shell

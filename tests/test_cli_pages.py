@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.allowlist import Allowlist
-from bot.chain import UNKEYED
+from bot.domain.allowlist import Allowlist
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.trail.chain import UNKEYED
 from tests.process import run
 from tests.store.conftest import ACME, ALICE, OPERATOR, load_url
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.migrations import migrate
 from tests.process import run, settings_for
 from tests.store.conftest import load_url

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import insert
 
 from bot.cli.chart import Canvas, bars, chart
-from bot.history import Ending
-from bot.models import GroupName
-from bot.statistics import Interval, Kind, Tally
+from bot.domain.history import Ending
+from bot.domain.models import GroupName
+from bot.domain.statistics import Interval, Kind, Tally
 from bot.store.migrations import migrate, transaction
 from bot.store.tables import rotations
 from tests.process import run

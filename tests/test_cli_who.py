@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from bot.allowlist import Allowlist
-from bot.chain import UNKEYED
-from bot.models import Actor, Organization, Role, TeamId, UserId
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Actor, Organization, Role, TeamId, UserId
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.trail.chain import UNKEYED
 from tests.process import run
 
 ALICE, BOB, TEAM = "U0ALICE01", "U0B0B0002", "T012AB3CD"

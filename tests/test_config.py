@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import DatabaseSettings, Settings, load
-from bot.errors import SettingsError
+from bot.domain.errors import SettingsError
 
 SECRETS = {
     "SLACK_BOT_TOKEN": "xoxb-bot-secret",

@@ -8,14 +8,14 @@ import pytest
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.audit import Filter
-from bot.metrics import Metrics
-from bot.models import Action, Actor, ChannelId, Rotation, State
-from bot.sandbox.slack import LocalSlack, Person
-from bot.slack.courier import Courier
+from bot.domain.models import Action, Actor, ChannelId, Rotation, State
+from bot.ops.metrics import Metrics
+from bot.sandbox.local_slack import LocalSlack, Person
+from bot.slack.notifier import Courier
 from bot.slack.replies import Reply
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.trail.records import Filter
 from tests.store import shell
 from tests.store.conftest import ALICE, Store, load_url
 

@@ -13,7 +13,7 @@ import yaml
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from bot.app import SHUTDOWN_SECONDS
+from bot.app.wiring import SHUTDOWN_SECONDS
 from bot.config import Settings
 from tests.containerfile import ROOT, is_in_context, sources, stages
 

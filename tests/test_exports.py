@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chain import GENESIS, Row, line
-from bot.exports import Form, guarded, read, write
+from bot.trail.chain import GENESIS, Row, line
+from bot.trail.export import Form, guarded, read, write
 from tests.bench.fill import events, sealed
 from tests.test_chain import TEXT
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 
-from bot.errors import DatabaseUnavailable, Refused, UsageError
-from bot.history import Asked, Ending, Home, Key, Page, Query, Story
-from bot.models import (
+from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
+from bot.domain.history import Asked, Ending, Home, Key, Page, Query, Story
+from bot.domain.models import (
     Action,
     Actor,
     ChannelId,
@@ -32,11 +32,12 @@ from bot.models import (
     UserId,
 )
 from bot.sandbox.blocks import problems, problems_of_view
-from bot.slack import bookmarks, homes, pages, stories
 from bot.slack.blocks import VALUE_LIMIT, Block
-from bot.slack.bookmarks import Bookmark
-from bot.slack.queries import ImpossibleDays, SaidTwice, UnknownWord, Wanted, parse
-from bot.slack.wording import ACTIONS, OUTCOMES, lasted
+from bot.slack.history import cursor, pages, stories
+from bot.slack.history.command import ImpossibleDays, SaidTwice, UnknownWord, Wanted, parse
+from bot.slack.history.cursor import Bookmark
+from bot.slack.history.wording import ACTIONS, OUTCOMES, lasted
+from bot.slack.home import view
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 READER = UserId("U0ALICE01")
@@ -224,14 +225,14 @@ def test_reading_words_never_fails_otherwise(text: str) -> None:
     except UsageError:
         return
     if wanted is not None:
-        assert bookmarks.read(bookmarks.write(Bookmark(wanted))).wanted == wanted
+        assert cursor.read(cursor.write(Bookmark(wanted))).wanted == wanted
 
 
 @given(bookmarked)
 def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Bookmark) -> None:
-    written = bookmarks.write(bookmark)
+    written = cursor.write(bookmark)
 
-    assert bookmarks.read(written) == bookmark
+    assert cursor.read(written) == bookmark
     assert len(written) <= VALUE_LIMIT
 
 
@@ -249,7 +250,7 @@ def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Bookmark) -> None:
 )
 def test_a_bookmark_with_a_forged_part_is_refused(parts: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="does not know that place"):
-        bookmarks.read(json.dumps(parts))
+        cursor.read(json.dumps(parts))
 
 
 json_values = st.recursive(
@@ -268,10 +269,10 @@ FIELDS = ["group", "person", "outcome", "period", "before", "after"]
 )
 def test_a_forged_bookmark_is_refused_or_asks_for_what_anybody_may_ask_for(text: str) -> None:
     try:
-        bookmark = bookmarks.read(text)
+        bookmark = cursor.read(text)
     except UsageError:
         return
-    assert bookmarks.read(bookmarks.write(bookmark)) == bookmark
+    assert cursor.read(cursor.write(bookmark)) == bookmark
     assert all(
         key is None or re.fullmatch(r"#[0-9]{1,18}|[\w-]{1,64}", key.id) for key in (bookmark.before, bookmark.after)
     )
@@ -308,17 +309,17 @@ def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows:
     hostile,
 )
 def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Bookmark, notice: str) -> None:
-    view = homes.shown(home, bookmark, notice)
+    view = view.shown(home, bookmark, notice)
 
     assert problems_of_view(view) == []
     assert inert(view["blocks"])
-    assert bookmarks.read(view["private_metadata"]) == bookmark
+    assert cursor.read(view["private_metadata"]) == bookmark
 
 
 @pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("<!here>?")])
 def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnavailable | UsageError) -> None:
     wanted = Wanted(group=GroupName("payments"))
-    tab = homes.unreadable(error, Bookmark(wanted))
+    tab = view.unreadable(error, Bookmark(wanted))
 
     assert problems_of_view(tab) == problems_of_view(stories.untold(error)) == problems_of_view(stories.loading()) == []
     for blocks in (tab["blocks"], stories.untold(error)["blocks"], list(pages.unreadable(error).blocks)):
@@ -342,7 +343,7 @@ def test_the_most_of_everything_fits(text: str) -> None:
         Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
     )
 
-    assert problems_of_view(homes.shown(home, bookmark, text)) == []
+    assert problems_of_view(view.shown(home, bookmark, text)) == []
     assert problems_of_view(stories.told(Story(request, [row] * 1000))) == []
     assert problems(list(pages.page(home.page, bookmark.wanted).blocks)) == []
 
@@ -390,7 +391,7 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
 def test_menus_show_anew_whatever_was_chosen() -> None:
     home = Home(Page([], None, None), [], ["*"], None, [GroupName("payments")], HEAD)
     views = [
-        homes.shown(home, Bookmark(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))
+        view.shown(home, Bookmark(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))
     ]
     menus = [next(block for block in view["blocks"] if "block_id" in block) for view in views]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.audit import Filter
-from bot.errors import AlreadyDecided, DatabaseError
-from bot.models import Actor, Request, State, TeamId, UserId
+from bot.domain.errors import AlreadyDecided, DatabaseError
+from bot.domain.models import Actor, Request, State, TeamId, UserId
 from bot.sandbox.faults import Hangs
+from bot.trail.records import Filter
 from tests.store.conftest import ALICE
 from tests.world import HERE, PAYMENTS, World, opened
 

@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from bot.config import LogFormat, Settings
-from bot.log import configure
-from bot.redaction import REDACTED, Redactor
+from bot.ops.log import configure
+from bot.ops.redaction import REDACTED, Redactor
 
 # The lengths and letters of the real ones; a password may hold anything.
 _letters = st.characters(min_codepoint=33, max_codepoint=126)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bot.slack.pages import USAGE
+from bot.slack.history.pages import USAGE
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "tests/data/manifest.schema.1.0.0.json").read_text())

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import errors
-from bot.errors import BotError, DatabaseError, Refusal
-from bot.metrics import Metrics
-from bot.models import GroupName
-from bot.work import Work
+from bot.domain import errors
+from bot.domain.errors import BotError, DatabaseError, Refusal
+from bot.domain.models import GroupName
+from bot.ops.metrics import Metrics
+from bot.ops.tasks import Work
 from tests.test_policy import ROTATION
 
 DOCS = Path(__file__).parents[1] / "docs"

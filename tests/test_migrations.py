@@ -7,7 +7,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, create_engine, inspect, text
 
-from bot.errors import SchemaMismatch
+from bot.domain.errors import SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import configured, downgrade, migrate, transaction

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.models import (
+from bot.domain.models import (
     Actor,
     ChannelId,
     Grant,
@@ -20,7 +20,7 @@ from bot.models import (
     TeamId,
     UserId,
 )
-from bot.policy import NOT_TOLD, NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
+from bot.domain.policy import NOT_TOLD, NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,17 +10,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.audit import Filter
-from bot.errors import Duplicate, NotKnown, Refused
-from bot.history import Ending, Page, Query
-from bot.models import Action, Actor, ChannelId, Event, GrantId, GroupName, Place, Role, RotationId, TeamId, UserId
-from bot.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
-from bot.ports import Draft, NewGrant
-from bot.reading import History
+from bot.domain.errors import Duplicate, NotKnown, Refused
+from bot.domain.history import Ending, Page, Query
+from bot.domain.models import (
+    Action,
+    Actor,
+    ChannelId,
+    Event,
+    GrantId,
+    GroupName,
+    Place,
+    Role,
+    RotationId,
+    TeamId,
+    UserId,
+)
+from bot.domain.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
+from bot.domain.ports import Draft, NewGrant
+from bot.domain.reading import History
 from bot.store.database import open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate
 from bot.store.sqltypes import database_now
+from bot.trail.records import Filter
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, load_url
 
 TEAM = ALICE.team_id

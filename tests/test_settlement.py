@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bot.audit import Filter
-from bot.errors import NoSuchGroup
-from bot.models import Action, Actor, Event, GroupName, Request, Rotation, State, UserId
-from bot.ports import NewGrant
-from bot.slack import messages
+from bot.domain.errors import NoSuchGroup
+from bot.domain.models import Action, Actor, Event, GroupName, Request, Rotation, State, UserId
+from bot.domain.ports import NewGrant
+from bot.slack.rotate import card
+from bot.trail.records import Filter
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, OPERATOR
 from tests.world import HERE, PAYMENTS, World, opened
@@ -62,9 +62,9 @@ async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_b
 
 async def test_the_card_says_that_somebody_rotates_right_now(world: World) -> None:
     claimed = await world.claimed()
-    meanwhile = messages.card(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
+    meanwhile = card.ask(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
     await world.rotations.carry_out(claimed)
-    afterwards = messages.card(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
+    afterwards = card.ask(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
 
     assert "Being rotated right now* by <@U0ALICE01>" in str(meanwhile)
     assert "Last rotated" not in str(meanwhile)

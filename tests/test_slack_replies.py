@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.models import Actor, ChannelId, TeamId, UserId
+from bot.domain.models import Actor, ChannelId, TeamId, UserId
 from bot.slack.blocks import Message
 from bot.slack.replies import Reply
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import (
+from bot.domain.errors import (
     AlreadyDecided,
     BotError,
     DatabaseUnavailable,
@@ -20,7 +20,7 @@ from bot.errors import (
     Refused,
     UsageError,
 )
-from bot.models import (
+from bot.domain.models import (
     Actor,
     ChannelId,
     GroupLook,
@@ -34,12 +34,12 @@ from bot.models import (
     TeamId,
     UserId,
 )
+from bot.domain.names import storable
+from bot.domain.steps import Confirmation
 from bot.sandbox.blocks import problems
-from bot.slack import messages, outcomes
 from bot.slack.blocks import Message, escape
-from bot.slack.commands import REASON_LIMIT, parse
-from bot.steps import Confirmation
-from bot.text import storable
+from bot.slack.rotate import card, outcome
+from bot.slack.rotate.command import REASON_LIMIT, parse
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 HEAD = Head(12, "5f" * 32)
@@ -136,14 +136,14 @@ def test_f28_outcomes_hold_slacks_limits_and_stay_inert(
     detail = {"explanation": foreign, "judged_by": foreign, "note": foreign}
     ended = replace(rotation(state, reason), detail=detail, resolved_as=judged)
 
-    assert inert(outcomes.outcome(ended))
+    assert inert(outcome.ended(ended))
     if state in {State.SUCCEEDED, State.FAILED, State.UNKNOWN}:
-        assert inert(outcomes.announcement(ended, HEAD))
+        assert inert(outcome.announcement(ended, HEAD))
 
 
 def test_an_announcement_carries_the_head_of_the_trail_where_it_can_be_read() -> None:
     ended = rotation(State.SUCCEEDED)
-    anchored, bare = outcomes.announcement(ended, HEAD), outcomes.announcement(ended, None)
+    anchored, bare = outcome.announcement(ended, HEAD), outcome.announcement(ended, None)
 
     assert f"Audit trail `12:{'5f' * 32}`" in list(marked_up(list(anchored.blocks)))
     assert "Audit trail" not in str(bare)
@@ -156,7 +156,7 @@ def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -
         detail={"judged_by": "root", "note": "old tokens are refused"},
         resolved_as=judged,
     )
-    announced, card = outcomes.announcement(ended, HEAD), outcomes.outcome(ended)
+    announced, card = outcome.announcement(ended, HEAD), outcome.ended(ended)
 
     for message in (announced, card):
         assert f"root judged that the rotation of `payments` in `acme`, which <@U0ALICE01> asked for, {words}" in str(
@@ -172,8 +172,8 @@ def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -
 def test_what_turso_says_late_outweighs_a_judgement() -> None:
     ended = replace(rotation(State.FAILED), resolved_as=State.SUCCEEDED)
 
-    assert "It failed, and nothing was changed." in outcomes.announcement(ended, HEAD).text
-    assert outcomes.outcome(ended) == outcomes.outcome(rotation(State.FAILED))
+    assert "It failed, and nothing was changed." in outcome.announcement(ended, HEAD).text
+    assert outcome.ended(ended) == outcome.ended(rotation(State.FAILED))
 
 
 @given(
@@ -189,7 +189,7 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
     last: Rotation | None,
 ) -> None:
     look = GroupLook(exists, None if databases is None else tuple(databases))
-    card = messages.card(Confirmation(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
+    card = card.ask(Confirmation(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
 
     assert inert(card)
     assert [element["value"] for element in card.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
@@ -198,17 +198,17 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
 @pytest.mark.parametrize(
     "message",
     [
-        messages.usage(None),
-        messages.usage(()),
-        messages.usage([GroupName("g" * 64)] * 500),
-        *(messages.refused(Refused("No.", refusal, GroupName("g" * 64)), ALICE) for refusal in Refusal),
-        messages.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
-        messages.in_progress(rotation(State.ROTATING), ALICE),
-        messages.explained(DatabaseUnavailable("The database does not answer.")),
-        messages.explained(NotKnown()),
-        messages.confused(UsageError("That is not the name of a group.")),
-        messages.not_announced(ChannelId("C0AUDIT")),
-        messages.bug("0badc0de"),
+        card.usage(None),
+        card.usage(()),
+        card.usage([GroupName("g" * 64)] * 500),
+        *(card.refused(Refused("No.", refusal, GroupName("g" * 64)), ALICE) for refusal in Refusal),
+        card.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
+        card.in_progress(rotation(State.ROTATING), ALICE),
+        card.explained(DatabaseUnavailable("The database does not answer.")),
+        card.explained(NotKnown()),
+        card.confused(UsageError("That is not the name of a group.")),
+        card.not_announced(ChannelId("C0AUDIT")),
+        card.bug("0badc0de"),
     ],
 )
 def test_every_answer_holds_slacks_limits(message: Message) -> None:
@@ -228,7 +228,7 @@ def test_every_answer_holds_slacks_limits(message: Message) -> None:
     ],
 )
 def test_a_refusal_says_whom_to_ask(refusal: Refusal, words: str) -> None:
-    refused = messages.refused(Refused("No.", refusal, GroupName("payments")), ALICE)
+    refused = card.refused(Refused("No.", refusal, GroupName("payments")), ALICE)
 
     assert refused.text.startswith(":no_entry: No. Nothing was done; the attempt is recorded.\n")
     assert words in refused.text

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import Interrupted
-from bot.models import GroupLook, GroupName, Outcome, State
-from bot.ports import Turso
+from bot.domain.errors import Interrupted
+from bot.domain.models import GroupLook, GroupName, Outcome, State
+from bot.domain.ports import Turso
 from bot.sandbox.faults import (
     Answers,
     Bombs,
@@ -28,10 +28,10 @@ from bot.sandbox.faults import (
     Hangs,
     ResetsReused,
 )
+from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, On
 from bot.sandbox.organization import ApiToken
-from bot.sandbox.turso import DEFAULT_TOKEN, LocalTurso, On
-from bot.turso import TursoClient
-from bot.verdicts import Answer, judge, words
+from bot.turso.answers import Answer, judge, words
+from bot.turso.client import TursoClient
 
 PAYMENTS = GroupName("payments")
 READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]

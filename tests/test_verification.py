@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chain import GENESIS, UNKEYED, Row, Seal
-from bot.diagnosis import Fault
-from bot.errors import UsageError
-from bot.models import Head
-from bot.verification import Report, Terms, anchor, verify
+from bot.domain.errors import UsageError
+from bot.domain.models import Head
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
+from bot.trail.diagnose import Fault
+from bot.trail.verify import Report, Terms, anchor, verify
 from tests.bench.fill import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bot.errors import Overloaded, Refusal
-from bot.work import Work
+from bot.domain.errors import Overloaded, Refusal
+from bot.ops.tasks import Work
 
 
 async def test_above_the_limit_people_are_told_and_far_above_it_nothing_is_begun() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from bot.models import ChannelId, GroupName, Place, Request, Rotation, State, TeamId
-from bot.rotations import Rotations
-from bot.sandbox.turso import LocalTurso
-from bot.steps import Claimed, Rules
+from bot.domain.models import ChannelId, GroupName, Place, Request, Rotation, State, TeamId
+from bot.domain.rotations import Rotations
+from bot.domain.steps import Claimed, Rules
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
 from bot.store.migrations import migrate
-from bot.turso import TursoClient
+from bot.turso.client import TursoClient
 from tests.store.conftest import ACME, ALICE, Store
 
 HERE = Place(ChannelId("C0INCIDENT"))

@@ -8,7 +8,7 @@ import typer
 
 from bot import __version__
 from bot.cli import allow, audit, doctor, resolve, sandbox, serving, stats
-from bot.errors import BotError, SettingsError, UsageError
+from bot.domain.errors import BotError, SettingsError, UsageError
 
 app = typer.Typer(
     name="turso-rotate",

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.allowlist import Allowlist, allowance
-from bot.audit import moment, rfc3339
 from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
 from bot.cli.output import Format, show
 from bot.config import DatabaseSettings
-from bot.errors import UsageError
-from bot.models import Actor, Grant, Organization, Role, TeamId, UserId
+from bot.domain.allowlist import Allowlist, allowance
+from bot.domain.errors import UsageError
+from bot.domain.models import Actor, Grant, Organization, Role, TeamId, UserId
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
+from bot.trail.records import moment, rfc3339
 
 app = typer.Typer(help="Say who may rotate what, and who may read everything.", no_args_is_help=True)
 

@@ -6,20 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.audit import Filter, as_json
 from bot.cli import export, verification
 from bot.cli.choices import Group, Named, Outcome, Period, Since, Until, User, between, chosen_action
 from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
 from bot.cli.output import Format, show
 from bot.config import DatabaseSettings
-from bot.errors import NotKnown, SettingsError, UsageError
-from bot.history import Asked, Query, Search
-from bot.models import GroupName, Organization, Recorded, RotationId, UserId
-from bot.policy import Sight
-from bot.store.audit import SqlTrail
+from bot.domain.errors import NotKnown, SettingsError, UsageError
+from bot.domain.history import Asked, Query, Search
+from bot.domain.models import GroupName, Organization, Recorded, RotationId, UserId
+from bot.domain.policy import Sight
 from bot.store.database import Database
 from bot.store.history import SqlHistory
+from bot.store.trail import SqlTrail
+from bot.trail.records import Filter, as_json
 
 app = typer.Typer(help="Read what happened, and whether the record is whole.", no_args_is_help=True)
 app.command("export")(export.export)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from bot.models import GroupName
-from bot.statistics import Course, Interval, Medians, Tally, courses, gathered, intervals
+from bot.domain.models import GroupName
+from bot.domain.statistics import Course, Interval, Medians, Tally, courses, gathered, intervals
 
 GROUPS = 50
 """How many groups there is room for."""

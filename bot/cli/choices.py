@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from bot.audit import action, moment
-from bot.errors import UsageError
-from bot.history import Ending
-from bot.models import Action, State
-from bot.slack.queries import is_period, span
+from bot.domain.errors import UsageError
+from bot.domain.history import Ending
+from bot.domain.models import Action, State
+from bot.slack.history.command import is_period, span
+from bot.trail.records import action, moment
 
 Group = Annotated[str | None, typer.Option(help="Only this group.")]
 User = Annotated[str | None, typer.Option(help="Only this user (Slack id, or operating-system user).")]

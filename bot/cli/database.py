@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import typer
 
-from bot import log
 from bot.config import DatabaseSettings, load
-from bot.store import schema, seals
+from bot.ops import log
+from bot.store import key_check, schema
 from bot.store.database import Database, open_database
 
 T = TypeVar("T")
@@ -31,8 +31,8 @@ def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitabl
         database = open_database(settings.database_url)
         try:
             await schema.check(database)
-            if writes and not await seals.check(database, settings.seal()):
-                typer.echo(f"turso-rotate: {seals.ANOTHER_KEY}", err=True)
+            if writes and not await key_check.check(database, settings.seal()):
+                typer.echo(f"turso-rotate: {key_check.ANOTHER_KEY}", err=True)
             return await use(database)
         finally:
             await database.close()

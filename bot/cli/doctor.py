@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot import __version__, log
-from bot.audit import rfc3339
+from bot import __version__
 from bot.cli.output import printable
 from bot.config import Settings, load
 from bot.doctor.findings import Check, Finding, State, counts
+from bot.ops import log
+from bot.trail.records import rfc3339
 
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red", State.SKIPPED: "dim"}
 _STATE_WIDTH = max(len(state) for state in State)

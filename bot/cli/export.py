@@ -12,14 +12,14 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from bot.chain import Row
 from bot.cli.choices import Period, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import progress
-from bot.errors import BotError
-from bot.exports import Form, write
-from bot.store.chain import Reading, open_trail
-from bot.verification import STEP
+from bot.domain.errors import BotError
+from bot.store.trail_reader import Reading, open_trail
+from bot.trail.chain import Row
+from bot.trail.export import Form, write
+from bot.trail.verify import STEP
 
 As = Annotated[Form, typer.Option("--format", help="JSON lines, or CSV for a spreadsheet.")]
 Output = Annotated[Path | None, typer.Option(dir_okay=False, help="Write this file; it appears when it is complete.")]

@@ -3,7 +3,7 @@
 import os
 import pwd
 
-from bot.models import Actor
+from bot.domain.models import Actor
 
 
 def operator() -> Actor:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.exports import guarded
+from bot.trail.export import guarded
 
 
 class Format(StrEnum):

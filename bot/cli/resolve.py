@@ -6,10 +6,10 @@ import typer
 
 from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
-from bot.errors import SettingsError
-from bot.judgement import Judge, Judgement
-from bot.models import Organization, RotationId
-from bot.store.judgements import SqlJudgements
+from bot.domain.errors import SettingsError
+from bot.domain.models import Organization, RotationId
+from bot.domain.resolution import Judge, Judgement
+from bot.store.resolutions import SqlJudgements
 
 
 def resolve(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot.errors import UsageError
+from bot.domain.errors import UsageError
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The page's port on 127.0.0.1; 0 takes any free one.")]
 Keep = Annotated[Path | None, typer.Option(file_okay=False, help="Keep the database in this folder.")]
@@ -43,7 +43,7 @@ def _plays(keep: Path | None) -> None:
 async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
     from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
     from bot.sandbox.page import Page  # noqa: PLC0415 - as above
-    from bot.sandbox.stage import Stage  # noqa: PLC0415 - as above
+    from bot.sandbox.sandbox import Stage  # noqa: PLC0415 - as above
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

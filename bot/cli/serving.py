@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bot import log
 from bot.config import DatabaseSettings, Settings, load
+from bot.ops import log
 
 
 def serve(
@@ -24,10 +24,10 @@ def serve(
         _migrate(settings)
     import uvloop  # noqa: PLC0415 - only here, as it takes a tenth of the start of every other command
 
-    from bot import app  # noqa: PLC0415 - the same
+    from bot.app import wiring  # noqa: PLC0415 - the same
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.serve(settings))
+        runner.run(wiring.serve(settings))
 
 
 def migrate() -> None:

@@ -11,9 +11,9 @@ from bot.cli.chart import Canvas, chart
 from bot.cli.choices import Group, Period, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import Format, show
-from bot.history import Ending
-from bot.models import GroupName, Organization
-from bot.statistics import Interval, Medians, Scope, Tally, rank
+from bot.domain.history import Ending
+from bot.domain.models import GroupName, Organization
+from bot.domain.statistics import Interval, Medians, Scope, Tally, rank
 from bot.store.snapshot import explained, open_snapshot
 from bot.store.statistics import SqlStatistics
 

@@ -13,12 +13,12 @@ import typer
 from bot.cli.database import configured
 from bot.cli.output import progress
 from bot.config import DatabaseSettings
-from bot.diagnosis import Fault, Finding
-from bot.errors import UsageError
-from bot.exports import read
-from bot.store.chain import open_trail
-from bot.verification import Report, Terms, anchor
-from bot.verification import verify as walk
+from bot.domain.errors import UsageError
+from bot.store.trail_reader import open_trail
+from bot.trail.diagnose import Fault, Finding
+from bot.trail.export import read
+from bot.trail.verify import Report, Terms, anchor
+from bot.trail.verify import verify as walk
 
 _SHOWN = 10
 

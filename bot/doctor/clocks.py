@@ -2,7 +2,7 @@
 
 from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, Unreadable, failure, ok, skipped, warning
-from bot.errors import DatabaseError
+from bot.domain.errors import DatabaseError
 
 WARN_SECONDS = 30.0
 FAIL_SECONDS = 150.0

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from bot.chain import UNKEYED, Row, Seal
 from bot.config import Settings
 from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, Unreadable, failure, ok, warning
-from bot.errors import DatabaseError
+from bot.domain.errors import DatabaseError
 from bot.store.checkup import Standing
+from bot.trail.chain import UNKEYED, Row, Seal
 
 
 async def reachable(facts: Facts) -> list[Finding]:

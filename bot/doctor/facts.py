@@ -12,17 +12,17 @@ import aiohttp
 import httpx
 
 from bot import __version__
-from bot.chain import Row
 from bot.config import Settings
 from bot.doctor.answers import SECONDS, Answer, Once
 from bot.doctor.findings import Unreadable
 from bot.doctor.questions import SlackQuestions, TursoQuestions
-from bot.errors import DatabaseError, DatabaseUnavailable
-from bot.models import Actor, TeamId
-from bot.ports import Held
+from bot.domain.errors import DatabaseError, DatabaseUnavailable
+from bot.domain.models import Actor, TeamId
+from bot.domain.ports import Held
 from bot.slack.bolt import granted_scopes
 from bot.store import checkup
 from bot.store.database import Database, open_database
+from bot.trail.chain import Row
 
 NEWEST_ROWS = 5
 NO_TOKEN = "Slack does not take the bot token."  # noqa: S105 - says that there is none

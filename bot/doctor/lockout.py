@@ -6,8 +6,8 @@ from bot.config import Settings
 from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.doctor.turso import Token, path, tokens
-from bot.models import GroupLook, GroupName
-from bot.policy import refuses_lockout
+from bot.domain.models import GroupLook, GroupName
+from bot.domain.policy import refuses_lockout
 
 _MEND = "Move the database out of the groups that the bot rotates, and set DATABASE_URL."
 _AT_TURSO = ".turso.io"

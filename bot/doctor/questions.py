@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.config import Settings
 from bot.doctor.answers import SECONDS, Answer, Once, Turns, ahead, silence
 from bot.slack.replies import FAILURES
-from bot.verdicts import words
+from bot.turso.answers import words
 
 _PAGE_BYTES = 4 * 1024 * 1024
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot.sandbox.faults import Answers, Fault, Hangs
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 
 _SLOW_SECONDS = 3.0
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.reading import plain
+from bot.sandbox.render import plain
 
 Block = dict[str, Any]
 

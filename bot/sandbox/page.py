@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from bot.sandbox import cast
+from bot.sandbox import scenario
 from bot.sandbox.page_actions import Actions, NotPossibleError
 from bot.sandbox.page_guard import guard, harden
 from bot.sandbox.port import LOOPBACK
+from bot.sandbox.sandbox import Stage
 from bot.sandbox.snapshot import Viewer, snapshot, stage_set
-from bot.sandbox.stage import Stage
 from bot.sandbox.workspace import Person
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
@@ -114,7 +114,7 @@ class Page:
 
 
 def _person(user_id: str) -> Person:
-    for role in cast.ROLES:
+    for role in scenario.ROLES:
         if role.person.user_id == user_id:
             return role.person
     raise web.HTTPBadRequest

@@ -4,9 +4,9 @@ import html
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bot.sandbox import cast
+from bot.sandbox import scenario
 from bot.sandbox.messages import Block, Content, Message, actionable
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 from bot.sandbox.views import View
 from bot.sandbox.workspace import Person, Place
 
@@ -55,7 +55,7 @@ class Actions:
             raise NotPossibleError
         if not text.startswith("/"):
             workspace.post(Place(channel), Content(html.escape(text, quote=False)), via="typed", author=person.user_id)
-        elif text.split()[0] in cast.COMMANDS:
+        elif text.split()[0] in scenario.COMMANDS:
             await self._stage.slack.types(person, text, channel=channel)
         else:
             # In Slack's own words, and like Slack without asking any app.

@@ -5,11 +5,11 @@ import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from bot.sandbox import cast
+from bot.sandbox import scenario
 from bot.sandbox.bot_process import BotFailedError
 from bot.sandbox.messages import Message
-from bot.sandbox.reading import plain
-from bot.sandbox.stage import Stage
+from bot.sandbox.render import plain
+from bot.sandbox.sandbox import Stage
 from bot.sandbox.workspace import Person
 
 Says = Callable[[str], None]
@@ -53,8 +53,8 @@ class Play:
 
     async def hears(self, *needles: str) -> None:
         """Wait for an announcement in the channel for it, and print it."""
-        message = await self.stage.slack.sees(None, *needles, timeout=_PATIENCE, since=self._seen, channel=cast.AUDIT)
-        self._says(_told(f"turso-rotate → #{cast.CHANNELS[cast.AUDIT]}", message))
+        message = await self.stage.slack.sees(None, *needles, timeout=_PATIENCE, since=self._seen, channel=scenario.AUDIT)
+        self._says(_told(f"turso-rotate → #{scenario.CHANNELS[scenario.AUDIT]}", message))
 
     def shows(self, line: str) -> None:
         """Print a fact."""
@@ -92,12 +92,12 @@ class Play:
 
 async def an_allowed_person_rotates(play: Play) -> None:
     """Rotate: an allowed person asks, confirms, and reads the outcome."""
-    await play.types(cast.ALICE, "/turso-rotate payments key leaked in CI log")
-    card = await play.sees(cast.ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases")
-    play.checks("nobody else sees the card", holds=card not in play.stage.slack.visible_to(cast.BOB))
+    await play.types(scenario.ALICE, "/turso-rotate payments key leaked in CI log")
+    card = await play.sees(scenario.ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases")
+    play.checks("nobody else sees the card", holds=card not in play.stage.slack.visible_to(scenario.BOB))
     play.calls("payments", 0)
-    await play.presses(cast.ALICE, card, _CONFIRM)
-    done = await play.sees(cast.ALICE, "Done: the tokens of payments are rotated")
+    await play.presses(scenario.ALICE, card, _CONFIRM)
+    done = await play.sees(scenario.ALICE, "Done: the tokens of payments are rotated")
     play.checks("the card became the outcome, without buttons", holds=done is card and not done.buttons)
     await play.hears("rotated the tokens of", "key leaked in CI log")
     play.calls("payments", 1)
@@ -107,18 +107,18 @@ async def an_allowed_person_rotates(play: Play) -> None:
 
 async def a_stranger_is_refused(play: Play) -> None:
     """Refuse: a stranger asks, and the attempt is recorded."""
-    await play.types(cast.MALLORY, "/turso-rotate analytics just curious")
-    await play.sees(cast.MALLORY, "not on the allowlist", "the attempt is recorded")
+    await play.types(scenario.MALLORY, "/turso-rotate analytics just curious")
+    await play.sees(scenario.MALLORY, "not on the allowlist", "the attempt is recorded")
     play.calls("analytics", 0)
     await play.recorded("rotation.denied")
 
 
 async def somebody_changes_their_mind(play: Play) -> None:
     """Cancel: somebody allowed for one group only asks for it, and changes their mind."""
-    await play.types(cast.BOB, "/turso-rotate default")
-    card = await play.sees(cast.BOB, "Rotate the tokens of default?")
-    await play.presses(cast.BOB, card, _CANCEL)
-    await play.sees(cast.BOB, "Cancelled")
+    await play.types(scenario.BOB, "/turso-rotate default")
+    card = await play.sees(scenario.BOB, "Rotate the tokens of default?")
+    await play.presses(scenario.BOB, card, _CANCEL)
+    await play.sees(scenario.BOB, "Cancelled")
     play.calls("default", 0)
     await play.recorded("rotation.requested", "rotation.cancelled")
 
@@ -126,10 +126,10 @@ async def somebody_changes_their_mind(play: Play) -> None:
 async def turso_hangs(play: Play) -> None:
     """Admit: Turso never answers, the outcome is unknown, and nothing is tried again."""
     play.stage.sets_trouble("hangs")
-    await play.types(cast.ALICE, "/turso-rotate analytics")
-    card = await play.sees(cast.ALICE, "Rotate the tokens of analytics?")
-    await play.presses(cast.ALICE, card, _CONFIRM)
-    await play.sees(cast.ALICE, "Unknown: the tokens of analytics may be rotated", "not")
+    await play.types(scenario.ALICE, "/turso-rotate analytics")
+    card = await play.sees(scenario.ALICE, "Rotate the tokens of analytics?")
+    await play.presses(scenario.ALICE, card, _CONFIRM)
+    await play.sees(scenario.ALICE, "Unknown: the tokens of analytics may be rotated", "not")
     await play.hears("not known whether")
     play.stage.sets_trouble("none")
     play.calls("analytics", 1)

@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bot.history import Ending
-from bot.sandbox import cast
+from bot.domain.history import Ending
+from bot.sandbox import scenario
 from bot.sandbox.bad_days import BAD_DAYS
+from bot.sandbox.local_turso import Request
 from bot.sandbox.messages import Message
 from bot.sandbox.organization import ServiceToken
-from bot.sandbox.stage import Stage
-from bot.sandbox.turso import Request
+from bot.sandbox.sandbox import Stage
 from bot.sandbox.views import View
 from bot.sandbox.workspace import BOT_USER, Person
 
@@ -59,16 +59,16 @@ def stage_set() -> Json:
     """Describe what never changes: people, channels, troubles."""
     people = [
         {"id": role.person.user_id, "name": role.person.name, "about": role.about, "guest": role.person.is_guest}
-        for role in cast.ROLES
+        for role in scenario.ROLES
     ]
     return {
         "people": people,
         "bot": {"id": BOT_USER, "name": "turso-rotate"},
-        "channels": [{"id": each, "name": name} for each, name in cast.CHANNELS.items()],
-        "commands": list(cast.COMMANDS),
+        "channels": [{"id": each, "name": name} for each, name in scenario.CHANNELS.items()],
+        "commands": list(scenario.COMMANDS),
         "outcomes": list(Ending),
-        "groups": list(cast.GROUPS),
-        "organization": cast.ORGANIZATION,
+        "groups": list(scenario.GROUPS),
+        "organization": scenario.ORGANIZATION,
         "troubles": [{"id": each, "label": day.label, "about": day.about} for each, day in BAD_DAYS.items()],
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.messages import Block, actionable
-from bot.sandbox.reading import plain
+from bot.sandbox.render import plain
 
 
 @dataclass(slots=True, eq=False)

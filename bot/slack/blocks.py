@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.models import Actor
+from bot.domain.models import Actor
 
 Block = dict[str, Any]
 

@@ -12,8 +12,8 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import SettingsError, SlackUnusable
-from bot.models import TeamId
+from bot.domain.errors import SettingsError, SlackUnusable
+from bot.domain.models import TeamId
 from bot.slack.replies import FAILURES
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from bot.metrics import Metrics
+from bot.ops.metrics import Metrics
 from bot.slack.bolt import not_understood
 
 BODY_LIMIT = 512 * 1024

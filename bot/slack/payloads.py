@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from bot.models import Actor, ChannelId, Place, RotationId, TeamId, UserId
-from bot.text import storable
+from bot.domain.models import Actor, ChannelId, Place, RotationId, TeamId, UserId
+from bot.domain.names import storable
 
 Payload = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import structlog
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.models import Actor, ChannelId
+from bot.domain.models import Actor, ChannelId
 from bot.slack.blocks import Message
 
 _OK = 200

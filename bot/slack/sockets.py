@@ -13,8 +13,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.errors import SlackUnusable
-from bot.metrics import Metrics
+from bot.domain.errors import SlackUnusable
+from bot.ops.metrics import Metrics
 from bot.slack.replies import FAILURES
 
 _PING_SECONDS = 3.0

@@ -18,13 +18,13 @@ from sqlalchemy import (
     update,
 )
 
-from bot.chain import Seal
-from bot.models import Actor, Event, Grant, GrantId, Role, TeamId, UserId
-from bot.ports import Held, NewGrant
-from bot.store.audit import record
+from bot.domain.models import Actor, Event, Grant, GrantId, Role, TeamId, UserId
+from bot.domain.ports import Held, NewGrant
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist
+from bot.store.trail import record
+from bot.trail.chain import Seal
 
 
 def _with_time(*conditions: ColumnElement[bool]) -> Select[Any]:

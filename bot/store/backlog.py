@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select, text
 
-from bot.models import Organization, State
-from bot.ports import Backlog
+from bot.domain.models import Organization, State
+from bot.domain.ports import Backlog
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import outbox, rotations

@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine
 
-from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
+from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 from bot.store import sqlite
-from bot.store.patience import TURN_SECONDS, WAIT_SECONDS, deadline
+from bot.store.timeouts import TURN_SECONDS, WAIT_SECONDS, deadline
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from bot.history import Asked, Ending, Found, Key, Search, Story, Way
-from bot.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
-from bot.policy import Sight
-from bot.store import pages
-from bot.store.audit import STORY, recorded_of
+from bot.domain.history import Asked, Ending, Found, Key, Search, Story, Way
+from bot.domain.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
+from bot.domain.policy import Sight
+from bot.store import history_statements
 from bot.store.database import Database
-from bot.store.pages import Shape
+from bot.store.history_statements import Shape
 from bot.store.rotations import rotation_of
 from bot.store.sqltypes import EARLIEST, LATEST, database_now
 from bot.store.tables import rotations
+from bot.store.trail import STORY, recorded_of
 
 MOST_GROUPS = 200
 """Along how many groups a page is searched."""
@@ -83,7 +83,7 @@ class SqlHistory:
         shape = _shape(connection.dialect.name, ways, search)
         chosen = {**_chosen(search), "organization": self._organization}
         chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
-        rows = connection.execute(pages.page(shape), chosen).all()
+        rows = connection.execute(history_statements.page(shape), chosen).all()
         # One's own requests may be about a group that the sight covers.
         found = sorted({asked.key: asked for asked in map(_asked, rows)}.values(), key=lambda asked: asked.key.rank)
         if shape.onwards:
@@ -104,7 +104,7 @@ class SqlHistory:
 
     def _names(self, connection: Connection) -> tuple[list[GroupName], bool]:
         """Name the groups that have a history, those with rotations first, and say whether there are more."""
-        query = pages.names(MOST_NAMES + 1)
+        query = history_statements.names(MOST_NAMES + 1)
         rows = connection.execute(query, {"organization": self._organization}).all()
         by_rotation = [row.name for row in rows if row.by == "id"]
         by_refusal = [row.name for row in rows if row.by == "seq"]

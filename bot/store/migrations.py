@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, select
 
-from bot.chain import UNKEYED, Seal
-from bot.errors import SchemaMismatch
+from bot.domain.errors import SchemaMismatch
 from bot.store.database import explain
 from bot.store.schema import NEWER
+from bot.trail.chain import UNKEYED, Seal
 
 if TYPE_CHECKING:
     from alembic.config import Config

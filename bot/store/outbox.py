@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from bot.chain import Seal
-from bot.models import Errand, Event, Organization, RotationId
-from bot.ports import Letter
-from bot.store.audit import record
+from bot.domain.models import Errand, Event, Organization, RotationId
+from bot.domain.ports import Letter
 from bot.store.database import Database
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import outbox, rotations
+from bot.store.trail import record
+from bot.trail.chain import Seal
 
 HEAD_START_SECONDS = 10.0
 """How long the replica that wrote an errand may take to begin it before any replica takes it."""

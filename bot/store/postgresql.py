@@ -10,7 +10,7 @@ from psycopg.abc import PQGen
 from sqlalchemy import URL, Dialect, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.store.patience import LOCK_SECONDS, deadline
+from bot.store.timeouts import LOCK_SECONDS, deadline
 
 T = TypeVar("T")
 

@@ -6,9 +6,8 @@ from zlib import crc32
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, text, true, update
 
-from bot.chain import Seal
-from bot.errors import GroupBusy
-from bot.models import (
+from bot.domain.errors import GroupBusy
+from bot.domain.models import (
     MOVES,
     Action,
     Actor,
@@ -24,12 +23,13 @@ from bot.models import (
     TeamId,
     UserId,
 )
-from bot.ports import Draft
-from bot.store.audit import record
+from bot.domain.ports import Draft
 from bot.store.database import Database
 from bot.store.outbox import post, post_anew
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
+from bot.store.trail import record
+from bot.trail.chain import Seal
 
 _STATE_OF = {Action.of(state): state for state in State}
 _REACHED_TURSO = (State.ROTATING, State.SUCCEEDED, State.UNKNOWN)

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, inspect, text
 
-from bot.errors import SchemaMismatch
+from bot.domain.errors import SchemaMismatch
 from bot.store.database import Database
 
 HEAD = "0002"

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
-from bot.store.patience import LOCK_SECONDS
+from bot.store.timeouts import LOCK_SECONDS
 
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON")
 

@@ -21,9 +21,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from bot.history import Ending
-from bot.models import GroupName, State
-from bot.statistics import Interval, Kind, Scope, Tally
+from bot.domain.history import Ending
+from bot.domain.models import GroupName, State
+from bot.domain.statistics import Interval, Kind, Scope, Tally
 from bot.store.tables import audit_events, rotations
 
 # Word for word the condition of the index over refused commands.

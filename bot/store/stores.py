@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from bot.chain import Seal
-from bot.models import Organization
+from bot.domain.models import Organization
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.backlog import SqlBacklog
 from bot.store.database import Database
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
+from bot.store.trail import SqlTrail
+from bot.trail.chain import Seal
 
 
 @dataclass(frozen=True, slots=True)

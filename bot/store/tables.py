@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.models import State
+from bot.domain.models import State
 from bot.store.sqltypes import Json, UtcTime
 
 metadata = MetaData(

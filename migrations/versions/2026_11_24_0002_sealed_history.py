@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from bot.chain import GENESIS, UNKEYED, Row, Seal
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 
 revision = "0002"
 down_revision = "0001"

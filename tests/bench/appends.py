@@ -9,14 +9,14 @@ from statistics import median
 
 from sqlalchemy import URL, BigInteger, Column, Connection, Identity, Index, Integer, MetaData, Table, insert
 
-from bot.chain import UNKEYED
-from bot.errors import DatabaseUnavailable
-from bot.models import Action, Actor, Event, GroupName, Organization, RotationId, TeamId, UserId
-from bot.store.audit import record
+from bot.domain.errors import DatabaseUnavailable
+from bot.domain.models import Action, Actor, Event, GroupName, Organization, RotationId, TeamId, UserId
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate, transaction
 from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events
+from bot.store.trail import record
+from bot.trail.chain import UNKEYED
 from tests.bench.report import percentile, row, title
 from tests.store.conftest import load_url
 

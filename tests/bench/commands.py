@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import httpx
 import psutil
 
-from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import DEFAULT_TOKEN, LocalTurso
-from bot.slack.messages import CONFIRM
+from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso
+from bot.slack.rotate.card import CONFIRM
 from tests.bench.processes import PEOPLE, Running, spent
 
 WARM_UP = 20

@@ -8,15 +8,15 @@ from datetime import timedelta
 from functools import partial
 from statistics import median
 
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.history import Ending, Key, Query, Search
-from bot.models import Action, Actor, GroupName, Organization, TeamId, UserId
-from bot.policy import Sight
-from bot.store.audit import SqlTrail
+from bot.domain.history import Ending, Key, Query, Search
+from bot.domain.models import Action, Actor, GroupName, Organization, TeamId, UserId
+from bot.domain.policy import Sight
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.bench.fill import START
 from tests.bench.report import ratio, title
 from tests.bench.requests import Past, requests

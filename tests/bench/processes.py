@@ -13,14 +13,14 @@ from types import MappingProxyType
 
 import psutil
 
-from bot.allowlist import Allowlist
-from bot.chain import UNKEYED
-from bot.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import DEFAULT_GROUPS, LocalTurso
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_turso import DEFAULT_GROUPS, LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.trail.chain import UNKEYED
 from tests.process import BotProcess, environment, settings_for
 from tests.store.conftest import load_url
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from bot.audit import rfc3339
-from bot.chain import Row
+from bot.trail.chain import Row
+from bot.trail.records import rfc3339
 from tests.bench.fill import START, fill, insert, sealed
 
 _COLUMNS = (

@@ -13,8 +13,8 @@ from datetime import datetime
 from itertools import pairwise
 from statistics import median
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.migrations import migrate
 from tests.bench.databases import Fresh
 from tests.bench.processes import bare, bot

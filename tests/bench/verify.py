@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from bot.chain import UNKEYED
-from bot.store.chain import Reading, open_trail
 from bot.store.migrations import migrate, transaction
-from bot.verification import Terms, verify
+from bot.store.trail_reader import Reading, open_trail
+from bot.trail.chain import UNKEYED
+from bot.trail.verify import Terms, verify
 from tests.bench.report import row, title
 from tests.bench.requests import stories
 from tests.process import environment

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, async_playwri
 from playwright.async_api import Page as Tab
 
 from bot.sandbox.page import Page
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.async_api import async_playwright, expect
 
 from bot.sandbox.page import Page
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, Browsers, Screen
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"

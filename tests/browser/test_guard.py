@@ -3,7 +3,7 @@
 from aiohttp import ClientSession, hdrs
 
 from bot.sandbox.page import Page
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 
 TROUBLE = {"as": "U0ALICE01", "trouble": "hangs"}
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import Locator, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 from tests.browser.conftest import Browsers, Screen
 from tests.browser.test_page import CONTRAST, READ, WIDER
 

@@ -6,7 +6,7 @@ import re
 from playwright.async_api import Route, expect
 
 from bot.sandbox.messages import Content
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 from bot.sandbox.workspace import Place
 from tests.browser.conftest import Browsers, Screen
 

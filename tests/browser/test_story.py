@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
 from tests.browser.conftest import Browsers
 
 TYPED = "/turso-rotate payments key leaked in CI log"

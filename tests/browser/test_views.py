@@ -5,8 +5,8 @@ from typing import Any
 from aiohttp import ClientSession
 from playwright.async_api import expect
 
-from bot.sandbox.cast import ALICE
-from bot.sandbox.stage import Stage
+from bot.sandbox.sandbox import Stage
+from bot.sandbox.scenario import ALICE
 from tests.browser.conftest import Browsers
 
 

@@ -13,17 +13,17 @@ import jsonschema
 import pytest
 from sqlalchemy import URL, func, insert, make_url, select
 
-from bot.chain import Seal
-from bot.models import Action, Actor, Event, Organization, TeamId, UserId
-from bot.ports import NewGrant
+from bot.domain.models import Action, Actor, Event, Organization, TeamId, UserId
+from bot.domain.ports import NewGrant
+from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.organization import ApiToken
-from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import LocalTurso
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate
 from bot.store.tables import allowlist, audit_events
+from bot.store.trail import SqlTrail
+from bot.trail.chain import Seal
 from tests.process import run
 
 ROOT = Path(__file__).parents[2]

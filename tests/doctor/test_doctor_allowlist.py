@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.sandbox.slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack, Person
 from tests.doctor.conftest import ALICE, BOB, TEAM, Book, Doctor, long_ago
 
 GONE = Person("U0GONE001", "gone", deactivated=True)

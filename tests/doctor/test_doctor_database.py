@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from bot.chain import UNKEYED
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.migrations import downgrade, migrate
+from bot.trail.chain import UNKEYED
 from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor, load_url
 from tests.store import shell
 

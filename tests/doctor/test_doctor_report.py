@@ -20,7 +20,7 @@ from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, State, ok
 from bot.doctor.slack import NEEDED
 from bot.doctor.start import remarks
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
 from tests.doctor.conftest import DOCS, ROOT, WHOLE, Doctor
 from tests.process import BotProcess, environment, run
 

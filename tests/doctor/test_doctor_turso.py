@@ -6,8 +6,8 @@ import time
 import pytest
 
 from bot.sandbox.faults import Answers, Hangs
+from bot.sandbox.local_turso import LocalTurso, On
 from bot.sandbox.organization import ApiToken
-from bot.sandbox.turso import LocalTurso, On
 from tests.doctor.conftest import DEFAULT, NEEDED, PAYMENTS, WHOLE, Doctor
 
 DAY = 86_400

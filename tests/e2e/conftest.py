@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from bot.allowlist import Allowlist
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.slack import LocalSlack, Message, Person
-from bot.sandbox.turso import LocalTurso
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
 from tests.proxy import Proxy

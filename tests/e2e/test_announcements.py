@@ -9,15 +9,15 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import URL, Connection, select
 
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.models import Action, Recorded
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
-from bot.store.audit import SqlTrail
+from bot.domain.models import Action, Recorded
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
 from bot.store.sqltypes import database_now
 from bot.store.tables import outbox
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.e2e.conftest import ALICE, Trail, announced, asks, connect, load_url
 from tests.process import BotProcess
 from tests.store import shell

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, asks, connect, load_url
 from tests.postgres import PostgresServer, binaries
 from tests.process import BotProcess, environment, run

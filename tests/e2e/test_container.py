@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
 from tests.containerfile import stages
 from tests.e2e.conftest import ALICE, asks
 from tests.process import BotProcess

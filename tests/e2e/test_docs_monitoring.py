@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
 from tests.e2e.scraping import Seen, scrape, shown
 from tests.process import BotProcess
 

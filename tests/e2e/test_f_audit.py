@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
 from bot.store.database import Database, open_database
 from tests.e2e.conftest import ALICE, BOB, asks, load_url
 from tests.process import BotProcess, run

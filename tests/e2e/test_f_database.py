@@ -14,8 +14,8 @@ import pytest
 
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.feed import within
-from bot.sandbox.slack import LocalSlack, Message
-from bot.sandbox.turso import LocalTurso, On
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_turso import LocalTurso, On
 from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, id_on, over
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, run

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from bot.sandbox.deliveries import signature
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, Trail, asks
 from tests.process import BotProcess
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Fault
-from bot.sandbox.slack import LocalSlack, Message
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
 from tests.process import BotProcess
 from tests.proxy import Proxy

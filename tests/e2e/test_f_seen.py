@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.sandbox.faults import Answers, Closes, Fault, Hangs
-from bot.sandbox.reading import plain
-from bot.sandbox.slack import LocalSlack, Message
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.render import plain
 from bot.store.database import Database, open_database
 from tests.e2e.conftest import ALICE, Stories, Trail, asks, connect, id_on, load_url
 from tests.process import BotProcess

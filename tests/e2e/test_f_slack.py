@@ -10,9 +10,9 @@ from aiohttp import ClientSession
 from sqlalchemy import make_url
 
 from bot.sandbox.faults import Answers, Fault
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.sockets import Reason
-from bot.sandbox.turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, announced, asks
 from tests.process import BotProcess, run
 

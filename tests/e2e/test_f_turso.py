@@ -20,8 +20,8 @@ from bot.sandbox.faults import (
     Hangs,
     ResetsReused,
 )
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
 from tests.process import BotProcess
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.allowlist import Allowlist
-from bot.chain import UNKEYED
-from bot.models import Action, Actor, Event, Organization, TeamId, UserId
-from bot.ports import NewGrant
-from bot.sandbox.slack import LocalSlack, Person
-from bot.sandbox.turso import LocalTurso
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Action, Actor, Event, Organization, TeamId, UserId
+from bot.domain.ports import NewGrant
+from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
+from bot.trail.chain import UNKEYED
 from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, asks, id_on, load_url
 from tests.e2e.test_f_turso import mrkdwn
 from tests.process import BotProcess, run

@@ -12,8 +12,8 @@ from aiohttp import ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, asks
 from tests.e2e.test_f_endpoint import FORM, JSON, knocks, signed
 from tests.process import BotProcess

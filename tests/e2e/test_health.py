@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import ClientSession
 
-from bot.sandbox.slack import LocalSlack
+from bot.sandbox.local_slack import LocalSlack
 from tests.e2e.conftest import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.models import Action, Actor, Event, Organization, Recorded, Role, TeamId, UserId
-from bot.ports import NewGrant
+from bot.domain.models import Action, Actor, Event, Organization, Recorded, Role, TeamId, UserId
+from bot.domain.ports import NewGrant
 from bot.sandbox.deliveries import signature
 from bot.sandbox.faults import Answers, Fault
-from bot.sandbox.slack import LocalSlack, Message, Person, View
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack, Message, Person, View
+from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, load_url, over
 from tests.process import BotProcess, run
 from tests.proxy import Proxy

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Hangs
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, MALLORY, Stories, Trail, announced, asks, connect, id_on
 from tests.postgres import binaries
 from tests.process import BotProcess, run, settings_for

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.sandbox.faults import Answers
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, asks, connect
 from tests.e2e.scraping import scrape
 from tests.postgres import PostgresServer

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot.allowlist import Allowlist
-from bot.chain import GENESIS, UNKEYED, Row
-from bot.models import Actor, Organization, TeamId, UserId
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.deliveries import Delivery
 from bot.sandbox.faults import Fault
-from bot.sandbox.slack import LocalSlack, Message, Person
-from bot.sandbox.turso import LocalTurso
-from bot.slack.courier import TAKEN_SECONDS
+from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_turso import LocalTurso
+from bot.slack.notifier import TAKEN_SECONDS
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
+from bot.trail.chain import GENESIS, UNKEYED, Row
 from tests.e2e.conftest import ALICE, Stories, id_on, load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess

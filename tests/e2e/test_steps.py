@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Answers
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, asks, id_on
 from tests.process import BotProcess
 

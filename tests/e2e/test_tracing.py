@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from bot.sandbox.faults import Answers
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, asks, connect, id_on
 from tests.process import BotProcess
 

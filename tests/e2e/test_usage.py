@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.turso import LocalTurso
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, MALLORY
 from tests.process import BotProcess, run
 

@@ -1,6 +1,6 @@
 """The story on a terminal tells the truth, and its exit code does."""
 
-from bot.sandbox.cast import ALICE
+from bot.sandbox.scenario import ALICE
 from bot.sandbox.script import STORY, Play, a_stranger_is_refused, play
 
 

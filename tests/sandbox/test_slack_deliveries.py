@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 
+from bot.sandbox.local_slack import LocalSlack, Message, Person
 from bot.sandbox.messages import Content
 from bot.sandbox.port import Port
-from bot.sandbox.slack import LocalSlack, Message, Person
 from bot.sandbox.workspace import Place
 
 ALICE = Person("UALICE", "alice")

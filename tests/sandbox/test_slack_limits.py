@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.sandbox.blocks import problems, problems_of_view
 from bot.sandbox.messages import Content, Message
-from bot.sandbox.reading import plain, rendered
+from bot.sandbox.render import plain, rendered
 
 Json = dict[str, Any]
 DIVIDER: Json = {"type": "divider"}

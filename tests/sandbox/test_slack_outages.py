@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from bot.sandbox.slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack, Person
 
 ALICE = Person("UALICE", "alice")
 APP = {"Authorization": "Bearer xapp-local-app"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from bot.sandbox.slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message, Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob")

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from aiohttp import web
 
+from bot.sandbox.local_slack import LocalSlack, Person
 from bot.sandbox.port import Port
-from bot.sandbox.slack import LocalSlack, Person
 
 ALICE = Person("UALICE", "alice")
 HOME = {"type": "home", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "Rotations"}}]}

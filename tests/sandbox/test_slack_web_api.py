@@ -8,7 +8,7 @@ import httpx
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack, Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.bot_process import BotFailedError
-from bot.sandbox.cast import ALICE, GUS, MALLORY
+from bot.sandbox.sandbox import Stage
+from bot.sandbox.scenario import ALICE, GUS, MALLORY
 from bot.sandbox.snapshot import Viewer, snapshot
-from bot.sandbox.stage import Stage
 
 
 async def test_the_real_bot_serves_and_is_killed_and_comes_back(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.organization import ApiToken
-from bot.sandbox.turso import LocalTurso
 
 V1 = "/v1/organizations/acme"
 ROTATE = f"{V1}/groups/payments/auth/rotate"

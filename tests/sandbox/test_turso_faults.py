@@ -18,7 +18,7 @@ from bot.sandbox.faults import (
     Hangs,
     ResetsReused,
 )
-from bot.sandbox.turso import LocalTurso, On
+from bot.sandbox.local_turso import LocalTurso, On
 
 V1 = "/v1/organizations/acme"
 ROTATE = f"{V1}/groups/payments/auth/rotate"

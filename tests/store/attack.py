@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import URL, Connection, create_engine
 
-from bot.chain import Row
+from bot.trail.chain import Row
 
 _TRIGGERS = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'",

@@ -8,8 +8,7 @@ from itertools import count
 import pytest
 from sqlalchemy import URL, make_url
 
-from bot.chain import UNKEYED
-from bot.models import (
+from bot.domain.models import (
     Action,
     Actor,
     ChannelId,
@@ -23,14 +22,15 @@ from bot.models import (
     TeamId,
     UserId,
 )
-from bot.ports import Draft, NewGrant
+from bot.domain.ports import Draft, NewGrant
 from bot.store.allowlist import SqlGrants
-from bot.store.audit import SqlTrail
 from bot.store.database import Database, open_database
-from bot.store.judgements import SqlJudgements
 from bot.store.migrations import migrate
 from bot.store.outbox import SqlOutbox
+from bot.store.resolutions import SqlJudgements
 from bot.store.rotations import SqlRotations
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
 
 ACME = Organization("acme")
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))

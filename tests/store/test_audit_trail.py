@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from bot.audit import Filter
-from bot.errors import Duplicate
-from bot.models import Action, Event, GroupName, State
+from bot.domain.errors import Duplicate
+from bot.domain.models import Action, Event, GroupName, State
+from bot.trail.records import Filter
 from tests.store.conftest import ACME, ALICE, Store
 
 REWRITES = [

@@ -5,8 +5,8 @@ import re
 
 from sqlalchemy import Connection
 
-from bot.models import Organization, Rotation, State
-from bot.ports import Backlog
+from bot.domain.models import Organization, Rotation, State
+from bot.domain.ports import Backlog
 from bot.store.backlog import _BACKLOG, SqlBacklog
 from tests.store import shell
 from tests.store.conftest import ACME, Store

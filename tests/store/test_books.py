@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.allowlist import Allowlist
-from bot.models import Action, Role, Rotation, State
-from bot.store.chain import open_trail
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Action, Role, Rotation, State
+from bot.store.trail_reader import open_trail
 from tests.process import run
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, event_about

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import Duplicate, GroupBusy
-from bot.models import Action, Event, GrantId, Rotation, State
-from bot.ports import NewGrant
+from bot.domain.errors import Duplicate, GroupBusy
+from bot.domain.models import Action, Event, GrantId, Rotation, State
+from bot.domain.ports import NewGrant
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
 

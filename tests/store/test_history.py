@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from bot.chain import GENESIS
-from bot.history import Asked, Ending, Key, Query, Search
-from bot.models import Action, Actor, Event, GroupName, Organization, RotationId, State, TeamId, UserId
-from bot.policy import Sight
+from bot.domain.history import Asked, Ending, Key, Query, Search
+from bot.domain.models import Action, Actor, Event, GroupName, Organization, RotationId, State, TeamId, UserId
+from bot.domain.policy import Sight
 from bot.store.history import MOST_GROUPS, MOST_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
+from bot.trail.chain import GENESIS
 from tests.store.conftest import ACME, ALICE, Store, event_about
 
 START = datetime(2026, 10, 1, tzinfo=UTC)

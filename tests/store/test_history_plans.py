@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection, event
 
-from bot.audit import Filter
-from bot.chain import UNKEYED
-from bot.history import Ending, Key, Query, Search, Way
-from bot.models import Action, Actor, GroupName, Organization, RotationId, TeamId, UserId
-from bot.policy import Sight
-from bot.store.audit import SqlTrail
+from bot.domain.history import Ending, Key, Query, Search, Way
+from bot.domain.models import Action, Actor, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.policy import Sight
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED
+from bot.trail.records import Filter
 from tests.bench.fill import START
 from tests.bench.requests import Past, requests
 from tests.store.conftest import load_url

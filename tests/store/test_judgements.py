@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.errors import NotKnown, UsageError
-from bot.judgement import AlreadyJudged, Judge, Judgement, NotUnknown
-from bot.models import Action, Actor, Errand, Rotation, RotationId, State
+from bot.domain.errors import NotKnown, UsageError
+from bot.domain.models import Action, Actor, Errand, Rotation, RotationId, State
+from bot.domain.resolution import AlreadyJudged, Judge, Judgement, NotUnknown
 from tests.store.conftest import Store, event_about
 
 FAILED, SUCCEEDED = Judgement.FAILED, Judgement.SUCCEEDED

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from bot.chain import UNKEYED
-from bot.models import MOVES, Action, ChannelId, Event, GroupName, Organization, Rotation, RotationId, State
-from bot.ports import Draft
+from bot.domain.models import MOVES, Action, ChannelId, Event, GroupName, Organization, Rotation, RotationId, State
+from bot.domain.ports import Draft
 from bot.store.rotations import _OVERDUE, SqlRotations
+from bot.trail.chain import UNKEYED
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
 

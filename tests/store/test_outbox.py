@@ -2,10 +2,10 @@
 
 import asyncio
 
-from bot.chain import UNKEYED
-from bot.models import SYSTEM, Action, Errand, Event, Organization, Rotation, State
-from bot.ports import Letter
+from bot.domain.models import SYSTEM, Action, Errand, Event, Organization, Rotation, State
+from bot.domain.ports import Letter
 from bot.store.outbox import SqlOutbox
+from bot.trail.chain import UNKEYED
 from tests.store import shell
 from tests.store.conftest import ACME, Store
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
-from bot.models import Action, Event
-from bot.store.audit import _TURN
+from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
+from bot.domain.models import Action, Event
 from bot.store.database import WRITERS, open_database
-from bot.store.patience import WAIT_SECONDS
+from bot.store.timeouts import WAIT_SECONDS
+from bot.store.trail import _TURN
 from tests.postgres import PostgresServer
 from tests.proxy import Proxy
 from tests.store import shell

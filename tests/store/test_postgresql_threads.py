@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from sqlalchemy import Connection, text
 
-from bot.errors import DatabaseUnavailable
-from bot.models import Action, Event
+from bot.domain.errors import DatabaseUnavailable
+from bot.domain.models import Action, Event
 from bot.store.database import WRITERS, Database, open_database
-from bot.store.patience import TURN_SECONDS, WAIT_SECONDS
+from bot.store.timeouts import TURN_SECONDS, WAIT_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.errors import GroupBusy
-from bot.models import MOVES, Action, Errand, Event, Rotation, State
+from bot.domain.errors import GroupBusy
+from bot.domain.models import MOVES, Action, Errand, Event, Rotation, State
 from bot.store.sqltypes import database_now
 from bot.store.tables import rotations
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store

@@ -7,7 +7,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Inspector, inspect
 
-from bot.errors import DatabaseUnavailable, SchemaMismatch
+from bot.domain.errors import DatabaseUnavailable, SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import configured, migrate, transaction

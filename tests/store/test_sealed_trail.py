@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.exc import IntegrityError
 
-from bot.audit import Filter, as_json, rfc3339
-from bot.chain import UNKEYED, Row, Seal, line
-from bot.errors import DatabaseUnavailable, Duplicate, SchemaMismatch
-from bot.models import Action, Event
+from bot.domain.errors import DatabaseUnavailable, Duplicate, SchemaMismatch
+from bot.domain.models import Action, Event
 from bot.store import schema
-from bot.store.audit import SqlTrail
-from bot.store.chain import open_trail
 from bot.store.database import open_database
 from bot.store.migrations import downgrade, migrate, transaction
-from bot.verification import Report, Terms, verify
+from bot.store.trail import SqlTrail
+from bot.store.trail_reader import open_trail
+from bot.trail.chain import UNKEYED, Row, Seal, line
+from bot.trail.records import Filter, as_json, rfc3339
+from bot.trail.verify import Report, Terms, verify
 from tests.bench.fill import START, events, fill, sealed
 from tests.postgres import PostgresServer
 from tests.process import environment

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, make_url
 
-from bot.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
-from bot.models import Action, Event, RotationId
+from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
+from bot.domain.models import Action, Event, RotationId
 from bot.store.database import open_database
-from bot.store.patience import WAIT_SECONDS
+from bot.store.timeouts import WAIT_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, text
 
-from bot.history import Ending
-from bot.models import Action, Event, GroupName, Organization, State
-from bot.statistics import Interval, Kind, Scope, Tally
+from bot.domain.history import Ending
+from bot.domain.models import Action, Event, GroupName, Organization, State
+from bot.domain.statistics import Interval, Kind, Scope, Tally
 from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
 from bot.store.tables import rotations

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from bot.chain import Row, Seal
-from bot.diagnosis import Fault
-from bot.models import Action, Event, GroupName, RotationId
-from bot.store.audit import SqlTrail
-from bot.store.chain import open_trail
-from bot.verification import Terms, verify
+from bot.domain.models import Action, Event, GroupName, RotationId
+from bot.store.trail import SqlTrail
+from bot.store.trail_reader import open_trail
+from bot.trail.chain import Row, Seal
+from bot.trail.diagnose import Fault
+from bot.trail.verify import Terms, verify
 from tests.bench.fill import sealed
 from tests.process import run
 from tests.store import shell

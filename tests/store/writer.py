@@ -3,10 +3,10 @@
 import asyncio
 import sys
 
-from bot.chain import Seal
-from bot.models import Action, Event, GroupName
-from bot.store.audit import SqlTrail
+from bot.domain.models import Action, Event, GroupName
 from bot.store.database import Database, open_database
+from bot.store.trail import SqlTrail
+from bot.trail.chain import Seal
 from tests.store.conftest import ACME, ALICE, load_url
 
 

@@ -1,0 +1,238 @@
+"""Put the parts together, open them in order, and close them in the opposite one."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import __version__
+from bot.app.health import Bot
+from bot.app.http import build_site, serving
+from bot.app.instrument import ObservedDatabase, ObservedHistory, ObservedRotations, Telemetry
+from bot.app.sweeper import Sweeper
+from bot.config import Settings
+from bot.doctor import start
+from bot.domain.errors import DatabaseError
+from bot.domain.models import Actor, ChannelId, Organization, Role
+from bot.domain.reading import History
+from bot.domain.rotations import Rotations
+from bot.domain.steps import Rules
+from bot.ops.metrics import Metrics
+from bot.ops.tasks import Work
+from bot.ops.tracing import tracing
+from bot.slack.bolt import Identity, build_app, identify
+from bot.slack.endpoint import Endpoint
+from bot.slack.history.listeners import HistoryListeners
+from bot.slack.home.listeners import HomeListeners
+from bot.slack.notifier import Courier
+from bot.slack.replies import Reply
+from bot.slack.rotate.listeners import Listeners
+from bot.slack.sockets import open_sockets
+from bot.store import checkup, key_check, schema
+from bot.store.allowlist import SqlGrants
+from bot.store.database import Database, open_database
+from bot.store.stores import Stores
+from bot.store.trail import SqlTrail
+from bot.turso.client import TursoClient
+
+SHUTDOWN_SECONDS = 25.0
+"""How long rotations in flight may take to finish after SIGTERM; Kubernetes kills after 30."""
+_SLACK_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is in flight, within a limit.
+
+    Raises `BotError` when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as bot:
+        await stop.wait()
+        log.info("stopping", in_flight=len(bot.work))
+        left = await bot.finish(SHUTDOWN_SECONDS)
+        log.info("stopped", abandoned=left)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Bot]:
+    """Open everything the bot needs; it serves while the context is open. Raises `BotError`."""
+    async with AsyncExitStack() as stack:
+        telemetry = await _telemetry(stack, settings)
+        metrics = telemetry.metrics
+        database = ObservedDatabase(open_database(settings.database_url), telemetry)
+        stack.push_async_callback(database.close)
+        await schema.check(database)
+        if not await key_check.check(database, settings.seal()):
+            log.warning("check-up", found=key_check.ANOTHER_KEY)
+        slack = await _open_slack(stack, settings)
+        turso = await stack.enter_async_context(_turso(settings, metrics))
+        organization = Organization(settings.turso_organization)
+        stores = Stores.over(database, settings.seal(), organization)
+        rotations = _rotations(settings, slack.identity, stores, turso, telemetry)
+        courier = _courier(settings, slack, stores, metrics)
+        sweeper = Sweeper(rotations, courier, stores.backlog, metrics)
+        bot = Bot(rotations, sweeper, database, telemetry)
+        stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
+        stack.push_async_callback(bot.work.finish, 0)
+        team = slack.identity.team_id
+        history = ObservedHistory(telemetry, team, organization, stores.grants, stores.history, stores.trail)
+        _listen(slack, bot.work, rotations, courier, history)
+        await sweeper.try_sweep()
+        await _announce_start(stores.grants, slack.identity, organization)
+        await _log_others(database, organization)
+        _log_remarks(settings, slack.identity)
+        await _log_head(stores.trail, "audit trail at start")
+        await _open_doors(stack, settings, slack.app, bot, metrics)
+        yield bot
+
+
+def _rotations(
+    settings: Settings, identity: Identity, stores: Stores, turso: TursoClient, telemetry: Telemetry
+) -> ObservedRotations:
+    return ObservedRotations(
+        telemetry,
+        _rules(settings, identity),
+        grants=stores.grants,
+        store=stores.rotations,
+        trail=stores.trail,
+        turso=turso,
+        new_id=_new_id,
+    )
+
+
+def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Courier:
+    return Courier(
+        stores.outbox,
+        stores.rotations,
+        stores.trail,
+        web=slack.web,
+        reply_to=slack.reply_to,
+        audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
+        metrics=metrics,
+    )
+
+
+async def _telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetry:
+    headers = {name: value.get_secret_value() for name, value in settings.otel_exporter_otlp_headers.items()}
+    spans = tracing(settings.otel_exporter_otlp_endpoint, headers, __version__)
+    return Telemetry(Metrics(__version__), await stack.enter_async_context(spans))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slack:
+    web: AsyncWebClient
+    session: aiohttp.ClientSession
+    identity: Identity
+    app: AsyncApp
+
+    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: str | None = None) -> Reply:
+        return Reply(self.web, self.session, reader, channel_id, response_url)
+
+
+async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
+    limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
+    session = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
+    web = AsyncWebClient(settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url, session=session)
+    identity = await identify(web)
+    return _Slack(web, session, identity, build_app(web, identity))
+
+
+def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Courier, history: History) -> None:
+    """Register every listener."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    listeners = Listeners(rotations, courier, work, slack.reply_to)
+    listeners.listen(slack.app)
+    HistoryListeners(history, work, web=slack.web, reply_to=slack.reply_to, now=now).listen(slack.app)
+    HomeListeners(history, rotations, courier, work, web=slack.web, now=now).listen(slack.app)
+    listeners.listen_to_strangers(slack.app)
+
+
+def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
+    return TursoClient(
+        organization=Organization(settings.turso_organization),
+        base_url=settings.turso_api_url,
+        api_token=settings.turso_api_token.get_secret_value() if settings.turso_api_token else None,
+        group_tokens={group: token.get_secret_value() for group, token in settings.turso_group_tokens.items()},
+        timeout=settings.turso_timeout,
+        version=__version__,
+        observe=metrics.exchanged,
+    )
+
+
+def _rules(settings: Settings, identity: Identity) -> Rules:
+    return Rules(
+        team_id=identity.team_id,
+        organization=Organization(settings.turso_organization),
+        confirm_seconds=settings.confirm_ttl,
+        call_seconds=settings.turso_timeout,
+        database_host=settings.database_url.host,
+    )
+
+
+async def _announce_start(grants: SqlGrants, identity: Identity, organization: Organization) -> None:
+    """Say whom the bot serves, and loudly if nobody may use it."""
+    log.info("starting", version=__version__, team=identity.team_id, organization=organization)
+    held = await grants.all()
+    if not any(grant.role is Role.ROTATE and grant.in_force(held.now) for grant in held.grants):
+        log.warning("no grant in force: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+
+
+async def _log_others(database: Database, organization: Organization) -> None:
+    """Say that the database is not this organization's alone, as grants hold for all of them."""
+    if others := [each for each in await checkup.organizations(database) if each != organization]:
+        log.warning("history of another organization is here: grants hold for each", others=others)
+
+
+def _log_remarks(settings: Settings, identity: Identity) -> None:
+    """Say what should be seen to, as far as it shows without asking anybody."""
+    for finding in start.remarks(settings, identity.scopes):
+        log.warning("check-up", check=str(finding.check), found=finding.found, mend=finding.mend)
+
+
+async def _log_head(trail: SqlTrail, when: str) -> None:
+    """Leave the newest row's number and hash where whoever owns the database cannot change them."""
+    try:
+        log.info(when, head=str(await trail.head()))
+    except DatabaseError as error:
+        log.warning(when, head=None, why=str(error))
+
+
+async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot, metrics: Metrics) -> None:
+    """Let Slack in: through Socket Mode when there is an app-level token, else over HTTP."""
+    endpoint = None
+    if settings.slack_app_token is not None:
+        token = settings.slack_app_token.get_secret_value()
+        bot.sockets = await stack.enter_async_context(open_sockets(app, token, metrics))
+    elif settings.slack_signing_secret is not None:
+        endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value(), metrics).answer
+    site = build_site(bot.problems, metrics.page, endpoint)
+    port = await stack.enter_async_context(serving(site, settings.host, settings.port))
+    for loop in (bot.sweeper.keep_sweeping, bot.sweeper.keep_telling):
+        stack.push_async_callback(_cancel, asyncio.ensure_future(loop()))
+    log.info("serving", mode="http" if endpoint else "socket", host=settings.host, port=port)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _new_id() -> str:
+    """Make an id of 13 characters (65 random bits) that are hard to mistake for each other."""
+    return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(13))

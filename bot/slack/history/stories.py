@@ -1,0 +1,59 @@
+"""The details of a rotation as a modal, as pure functions from its story to what Slack shows."""
+
+from collections.abc import Iterator, Sequence
+
+from bot.domain.errors import BotError
+from bot.domain.history import Ending, Story
+from bot.domain.models import Recorded
+from bot.slack.blocks import Block, code, context, escape, header, modal, plain, quoted, rule, section, when, who
+from bot.slack.history.wording import ACTIONS, facts, outcome, place
+
+_TITLE = "Story of a rotation"
+_SHOWN_AT_EACH_END = 10  # events; Slack takes 100 blocks, and 250 kB
+_FACTS = 700  # characters of a reason, or of an event's facts
+_HASH = 12  # digits that tell one hash from another
+
+
+def loading() -> Block:
+    """Stand in until the story is read: a modal must open at once."""
+    return modal(_TITLE, [section(":hourglass_flowing_sand: Loading…")])
+
+
+def untold(error: BotError) -> Block:
+    """Say why there is no story."""
+    return modal(_TITLE, [section(f":warning: {escape(str(error))}")])
+
+
+def told(story: Story) -> Block:
+    """Tell a rotation's story, a row of the audit trail after the other."""
+    rotation = story.rotation
+    asked = f"{who(rotation.requester)} asked for it {when(rotation.requested_at)}{place(rotation.channel_id)}."
+    blocks = [
+        header(f"{rotation.group} in {rotation.organization}"),
+        section(f"{outcome(Ending(rotation.state), rotation.resolved_as)}\n{asked}"),
+        *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
+        rule(),
+        *_events(story.events),
+        rule(),
+        context(f"Rotation {code(rotation.id)}", f"In a terminal: {code(f'turso-rotate audit show {rotation.id}')}"),
+    ]
+    return modal(_TITLE, blocks)
+
+
+def _events(events: Sequence[Recorded]) -> Iterator[Block]:
+    left_out = max(len(events) - 2 * _SHOWN_AT_EACH_END, 0)
+    for recorded in events[:_SHOWN_AT_EACH_END]:
+        yield from _event(recorded)
+    if left_out:
+        yield context(f"… {left_out} more row{'' if left_out == 1 else 's'} …")
+    for recorded in events[_SHOWN_AT_EACH_END + left_out :]:
+        yield from _event(recorded)
+
+
+def _event(recorded: Recorded) -> Iterator[Block]:
+    event = recorded.event
+    where = place(event.detail.get("channel"))
+    yield section(f"*{ACTIONS[event.action]}*\n{who(event.actor)} · {when(recorded.at, seconds=True)}{where}")
+    more = facts(event.detail)
+    row = f"Row {recorded.seq} · hash {code(recorded.hash[:_HASH])} after {code(recorded.prev_hash[:_HASH])}"
+    yield context(*([plain(more, _FACTS)] if more else []), row)

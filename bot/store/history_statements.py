@@ -1,0 +1,173 @@
+"""The statements that read pages of history, built once for each shape; every one of them walks along indexes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Label,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    select,
+    text,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.types import TypeEngine
+
+from bot.domain.history import Way
+from bot.store.sqltypes import UtcTime, hidden
+from bot.store.tables import REFUSED, audit_events, rotations
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the text of a page's statement; the values come as parameters."""
+
+    dialect: str
+    ways: tuple[Way, ...]
+    most: int
+    """How many rows are read along each way in each table; in the text, or PostgreSQL plans for a tenth of all."""
+    rotations: bool = True
+    refused: bool = True
+    group: bool = False
+    person: bool = False
+    ending: bool = False
+    onwards: bool = False
+    """Read from old to new."""
+
+
+@cache
+def page(shape: Shape) -> CompoundSelect[Any]:
+    """Read the first rows along each way in each table, in no order."""
+    return union_all(*(select(part.subquery()) for part in _parts(shape)))
+
+
+@cache
+def names(most: int) -> CompoundSelect[Any]:
+    """Name so many groups of each table at most, by jumping in an index from each name to the next."""
+    return union_all(*(_names(source, most) for source in (_ROTATIONS, _REFUSED)))
+
+
+def _nothing(name: str, kind: TypeEngine[Any]) -> Label[Any]:
+    return null().cast(kind).label(name)
+
+
+_r, _e = rotations.c, audit_events.c
+_WHO = ("organization", "team_id", "user_id", "group", "detail")
+# Both tables in which requests stand, under the same names. The databases look through these to the tables.
+_ROTATION = select(
+    *(_r[name] for name in _WHO),
+    _r.requested_at.label("at"),
+    _r.state.label("ending"),
+    _r.id,
+    _nothing("seq", BigInteger()),
+    _r.reason,
+    _r.ended_at,
+    _r.resolved_as,
+)
+_REFUSAL = select(
+    *(_e[name] for name in _WHO),
+    _e.at,
+    _e.action.label("ending"),
+    _nothing("id", Text()),
+    _e.seq,
+    _nothing("reason", Text()),
+    _nothing("ended_at", UtcTime()),
+    _nothing("resolved_as", Text()),
+).where(text(REFUSED))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One of the two tables, and what tells its rows apart where they are of the same moment."""
+
+    rows: Select[Any]
+    key: str
+
+
+_ROTATIONS = _Source(_ROTATION, "id")
+_REFUSED = _Source(_REFUSAL, "seq")
+
+
+def _parts(shape: Shape) -> Iterator[Select[Any]]:
+    for source in (_ROTATIONS,) * shape.rotations + (_REFUSED,) * shape.refused:
+        for way in shape.ways:
+            if way is not Way.COVERED:
+                yield _first(source, shape, way)
+            elif shape.dialect == "sqlite":
+                yield _first_of_each_by_key(source, shape)
+            else:
+                yield _first_of_each(source, shape)
+
+
+def _first(source: _Source, shape: Shape, way: Way) -> Select[Any]:
+    rows = source.rows.subquery("requests")
+    return _ordered(select(rows).where(*_wanted(rows, source, shape, way)), rows, source, shape)
+
+
+def _first_of_each(source: _Source, shape: Shape) -> Select[Any]:
+    """Read the first rows of each group, and of these the first."""
+    groups = func.unnest(bindparam("names", type_=ARRAY(Text()))).table_valued("name", name="groups").render_derived()
+    rows = source.rows.subquery("requests")
+    query = select(rows).where(rows.c.group == groups.c.name, *_wanted(rows, source, shape, Way.COVERED))
+    each = _ordered(query, rows, source, shape).lateral("each")
+    return _ordered(select(each).select_from(groups.join(each, true())), each, source, shape)
+
+
+def _first_of_each_by_key(source: _Source, shape: Shape) -> Select[Any]:
+    """Do the same in SQLite, which has no LATERAL: read the keys of each group, and then the rows that have them."""
+    groups = func.json_each(bindparam("names", type_=Text())).table_valued("value", name="groups")
+    others, rows = source.rows.subquery("others"), source.rows.subquery("requests")
+    query = select(others.c[source.key]).where(
+        others.c.group == groups.c.value, *_wanted(others, source, shape, Way.COVERED)
+    )
+    keys = _ordered(query, others, source, shape).correlate(groups)
+    return _ordered(select(rows).select_from(groups.join(rows, rows.c[source.key].in_(keys))), rows, source, shape)
+
+
+def _ordered(query: Select[Any], rows: FromClause, source: _Source, shape: Shape) -> Select[Any]:
+    key = rows.c.at, rows.c[source.key]
+    return query.order_by(*(part.asc() if shape.onwards else part.desc() for part in key)).limit(
+        literal_column(str(shape.most))
+    )
+
+
+def _wanted(rows: Subquery, source: _Source, shape: Shape, way: Way) -> Iterator[ColumnElement[bool]]:
+    yield rows.c.organization == hidden("organization")
+    if way is Way.OWN:
+        yield rows.c.team_id == hidden("own_team")
+        yield rows.c.user_id == hidden("own_user")
+    elif shape.person:
+        yield rows.c.user_id == hidden("person")
+    if shape.group:
+        yield rows.c.group == hidden("group")
+    if shape.ending:
+        yield rows.c.ending == hidden("ending")
+    key = rows.c.at, rows.c[source.key]
+    yield tuple_(*key) < tuple_(*(hidden(f"below_{part.name}", part.type) for part in key))
+    yield tuple_(*key) > tuple_(*(hidden(f"above_{part.name}", part.type) for part in key))
+
+
+def _names(source: _Source, most: int) -> Select[Any]:
+    rows = source.rows.subquery("requests")
+    named = select(rows.c.group).where(rows.c.organization == hidden("organization"), rows.c.group.is_not(None))
+    named = named.order_by(rows.c.group).limit(literal_column("1"))
+    first = select(named.scalar_subquery().label("name"), literal_column("1").label("number"))
+    seen = first.cte(f"names_by_{source.key}", recursive=True)
+    following = named.where(rows.c.group > seen.c.name).scalar_subquery()
+    step = select(following, seen.c.number + 1).where(seen.c.name.is_not(None), seen.c.number < most)
+    found = seen.union_all(step)
+    return select(found.c.name, literal_column(f"'{source.key}'").label("by")).where(found.c.name.is_not(None))

@@ -1,0 +1,134 @@
+"""The audit trail in SQL: appended in the transaction of what it describes, and read by key."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, column, func, insert, literal_column, select, true, tuple_
+from sqlalchemy import Row as SqlRow
+from sqlalchemy.exc import IntegrityError
+
+from bot.domain.errors import Duplicate
+from bot.domain.models import Action, Actor, Event, GroupName, Head, Organization, Recorded, RotationId, TeamId, UserId
+from bot.store.database import Database
+from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
+from bot.store.tables import audit_events
+from bot.trail.chain import GENESIS, Row, Seal, detail_text
+from bot.trail.records import Filter, rfc3339
+
+# Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
+_HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
+_last = _HEAD.subquery("last")
+_TURN = {
+    "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now")).select_from(
+        select(literal_column("1")).subquery("here").outerjoin(_last, true())
+    ),
+    # Takes PostgreSQL's writers in turn, and then reads what was committed while the turn was waited for.
+    "postgresql": select(column("seq"), column("hash"), column("now", UtcTime())).select_from(
+        func.turso_rotate_take_turn().table_valued("seq", "hash", "now")
+    ),
+}
+_INSERT = insert(audit_events)
+_ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
+STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
+
+
+def record(connection: Connection, seal: Seal, event: Event) -> None:
+    """Append an event in the transaction at hand; call it last, as it serialises writers until the commit.
+
+    Raises `Duplicate` if an event of the same delivery stands already.
+    """
+    last = connection.execute(_TURN[connection.dialect.name]).one()
+    row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
+    sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
+    try:
+        connection.execute(_INSERT, sealed)
+    except IntegrityError as error:
+        if "delivery" in str(error.orig):
+            raise Duplicate from error
+        raise
+
+
+def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
+    return Row(
+        seq=seq,
+        at=rfc3339(at),
+        action=str(event.action),
+        team_id=event.actor.team_id,
+        user_id=event.actor.user_id,
+        organization=event.organization,
+        group=event.group,
+        rotation_id=event.rotation_id,
+        detail=detail_text(event.detail),
+        delivery=event.delivery,
+        prev_hash=prev_hash,
+    )
+
+
+def recorded_of(row: SqlRow[Any]) -> Recorded:
+    """Read an event from its row."""
+    event = Event(
+        action=Action(row.action),
+        actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
+        organization=Organization(row.organization),
+        group=GroupName(row.group) if row.group is not None else None,
+        rotation_id=RotationId(row.rotation_id) if row.rotation_id is not None else None,
+        detail=row.detail,
+        delivery=row.delivery,
+    )
+    return Recorded(row.seq, row.at, event, row.prev_hash, row.hash)
+
+
+@cache
+def _page(narrowed: tuple[str, ...], limit: int) -> Select[Any]:
+    key = audit_events.c.at, audit_events.c.seq
+    below, above = (tuple_(*(hidden(f"{end}_{part.name}", part.type) for part in key)) for end in ("below", "above"))
+    query = select(audit_events).where(tuple_(*key) < below, tuple_(*key) > above)
+    query = query.where(*(audit_events.c[name] == hidden(name) for name in narrowed))
+    return query.order_by(*(part.desc() for part in key)).limit(literal_column(str(limit)))
+
+
+class SqlTrail:
+    """The audit trail of one database."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    async def append(self, event: Event) -> None:
+        """Record an event by itself. Raises `Duplicate`."""
+        await self._database.write(lambda connection: record(connection, self._seal, event))
+
+    async def head(self) -> Head:
+        """Read which row is the newest."""
+        row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
+        return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
+
+    async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
+        """Read a page of events, newest first, from the one after `before`."""
+        chosen = {"group": wanted.group, "user_id": wanted.user_id, "action": wanted.action}
+        query = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
+        below = [(wanted.until or LATEST, 0), *([(before.at, before.seq)] if before is not None else [])]
+        values = {
+            **{name: None if value is None else str(value) for name, value in chosen.items()},
+            **dict(zip(("below_at", "below_seq"), min(below), strict=True)),
+            "above_at": wanted.since or EARLIEST,
+            "above_seq": 0,
+        }
+        return await self._database.read(
+            lambda connection: [recorded_of(row) for row in connection.execute(query, values)]
+        )
+
+    async def row(self, seq: int) -> Recorded | None:
+        """Read the event with this number."""
+        return await self._database.read(
+            lambda connection: next(map(recorded_of, connection.execute(_ROW, {"of_seq": seq})), None)
+        )
+
+    async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
+        """Read the events of one rotation in their order."""
+        chosen = {"of_rotation": rotation_id}
+        return await self._database.read(
+            lambda connection: [recorded_of(row) for row in connection.execute(STORY, chosen)]
+        )

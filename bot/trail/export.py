@@ -1,0 +1,126 @@
+"""The two forms of an export, JSON lines and CSV, written and read back to the byte."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import chain
+
+from bot.trail.chain import Row, line
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula; the last four are the first four in full width."""
+_GUARD = "'"
+_HEADER = ",".join(Row._fields)
+_UNREADABLE = Row._make([None] * len(Row._fields))
+"""Stands for what is not as the bot writes it: it fits nowhere in a chain."""
+_TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
+# The detail is taken as it stands: no string that follows it can hold what ends it.
+_LINE = re.compile(
+    rf'\{{"seq":([0-9]{{1,19}}),"at":{_TEXT},"action":{_TEXT},"actor":\{{"team_id":{_TEXT},"user_id":{_TEXT}\}},'
+    rf'"organization":{_TEXT},"group":(?:null|{_TEXT}),"rotation_id":(?:null|{_TEXT}),"detail":(.*),'
+    rf'"delivery":(?:null|{_TEXT}),"prev_hash":{_TEXT},"hash":{_TEXT}\}}',
+)
+
+
+class Form(StrEnum):
+    """How an export is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def write(rows: Iterable[Row], form: Form) -> Iterator[str]:
+    """Write rows, each with its line break; CSV begins with the names of the columns.
+
+    Raises `TypeError` or `ValueError` at a row that holds what the bot never writes.
+    """
+    return map(_line, rows) if form is Form.JSONL else _csv(rows)
+
+
+def read(lines: Iterable[str]) -> Iterator[Row]:
+    """Read what `write` wrote, cut at line feeds alone; what is not exactly that comes as a row that fits nowhere."""
+    lines = iter(lines)
+    first = next(lines, "")
+    if first.rstrip("\r\n") == _HEADER:
+        return _read_csv(lines)
+    return map(_read_line, chain([first] if first else [], lines))
+
+
+def guarded(text: str) -> str:
+    """Mark a cell so that no spreadsheet executes it, and so that the mark can be told from the text."""
+    return f"{_GUARD}{text}" if text.startswith((*_FORMULA, _GUARD)) else text
+
+
+def _line(row: Row) -> str:
+    text = line(row)
+    if "\n" in text:
+        raise ValueError("a detail breaks the line")
+    return f"{text}\n"
+
+
+def _read_line(text: str) -> Row:
+    text = text.removesuffix("\n").removesuffix("\r")
+    found = _LINE.fullmatch(text)
+    if found is None:
+        return _UNREADABLE
+    try:
+        row = Row._make(_members(found.groups()) if "\\" in text else (int(found[1]), *found.groups()[1:]))
+    except ValueError:
+        return _UNREADABLE
+    return row if line(row) == text else _UNREADABLE
+
+
+def _members(texts: Iterable[str | None]) -> Iterator[object]:
+    for name, text in zip(Row._fields, texts, strict=True):
+        if name == "seq":
+            yield int(text or "")
+        elif text is None or name == "detail":
+            yield text
+        else:
+            yield json.loads(f'"{text}"')
+
+
+class _Echo:
+    """Gives back what a CSV writer writes."""
+
+    @staticmethod
+    def write(text: str) -> str:
+        return text
+
+
+def _csv(rows: Iterable[Row]) -> Iterator[str]:
+    writer = csv.writer(_Echo)
+    yield str(writer.writerow(Row._fields))
+    for row in rows:
+        yield str(writer.writerow(_cells(row)))
+
+
+def _read_csv(lines: Iterable[str]) -> Iterator[Row]:
+    reader = csv.reader(lines)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield _UNREADABLE
+        else:
+            yield _read_cells(cells)
+
+
+def _cells(row: Row) -> list[str]:
+    """Write the cells: nothing for NULL, and the mark alone for a text that is empty."""
+    line(row)  # raises where a column holds what the bot never writes
+    seq, *texts = row
+    return [str(seq), *("" if text is None else guarded(text) or _GUARD for text in texts)]
+
+
+def _read_cells(cells: list[str]) -> Row:
+    try:
+        seq, *texts = cells
+        row = Row._make([int(seq), *(text.removeprefix(_GUARD) if text else None for text in texts)])
+        return row if _cells(row) == cells else _UNREADABLE
+    except (TypeError, ValueError):
+        return _UNREADABLE

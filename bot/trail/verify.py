@@ -1,0 +1,150 @@
+"""Walk rows of the audit trail in their order, and say whether they still are the chain that was written."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from bot.domain.errors import UsageError
+from bot.domain.models import Head
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
+from bot.trail.diagnose import Case, Fault, Finding, diagnose
+
+STEP = 10_000
+"""After how many rows progress is told."""
+_ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of the rows."""
+
+    seal: Seal
+    anchors: Sequence[Head] = ()
+    """Heads noted elsewhere, which the chain must contain."""
+    unkeyed_until: int = 0
+    """Up to this row, rows from before there was a key are accepted; none after the first with the key."""
+    partial: bool = False
+    """The rows may begin after the first one, as those of an export may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far the rows are sound, and what is wrong with the first that is not."""
+
+    start: Head
+    """The row before the first, as the first names it; `seq` is 0 where nothing precedes."""
+    head: Head
+    """The last row that is sound."""
+    unkeyed_until: int
+    """The last row accepted without the key, or 0."""
+    finding: Finding | None
+
+    @property
+    def rows(self) -> int:
+        """Count the sound rows up to the finding."""
+        return self.head.seq - self.start.seq
+
+
+def anchor(text: str) -> Head:
+    """Read `SEQ:HASH`, as the bot tells its head. Raises `UsageError`."""
+    found = _ANCHOR.fullmatch(text.strip().lower())
+    if found is None:
+        raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
+    return Head(int(found[1]), found[2])
+
+
+def verify(rows: Iterable[Row], terms: Terms, progress: Callable[[int], None] = lambda _: None) -> Report:
+    """Check each row's number, link and seal, and the anchors, in constant memory.
+
+    `progress` is told from time to time how many rows are done. Columns may hold anything: what the bot never
+    writes is a finding.
+    """
+    return _Walk(iter(rows), terms, progress).report()
+
+
+class _Walk:
+    def __init__(self, rows: Iterator[Row], terms: Terms, progress: Callable[[int], None]) -> None:
+        self._rows = rows
+        self._terms = terms
+        self._progress = progress
+        self._anchors = sorted(terms.anchors, key=lambda head: head.seq)
+        self._start = self._last = self._before_first()
+        self._keyless = self._start
+        self._finding = self._unmet()
+
+    def report(self) -> Report:
+        bad = self._follow(UNKEYED, self._terms.unkeyed_until)
+        self._keyless = self._last
+        if bad is not None:
+            self._rows = chain([bad], self._rows)  # the key came earlier than was said, or the row is bad indeed
+        bad = self._follow(self._terms.seal)
+        finding = self._finding or (self._beyond() if bad is None else self._diagnosed(bad))
+        unkeyed_until = 0 if self._keyless == self._start else self._keyless.seq
+        return Report(self._start, self._last, unkeyed_until, finding)
+
+    def _before_first(self) -> Head:
+        """Name the row before the first, which a part of the trail knows only from its first row."""
+        first = next(self._rows, None)
+        if first is None:
+            return Head(0, GENESIS)
+        self._rows = chain([first], self._rows)
+        seq: object = first.seq
+        begins_later = self._terms.partial and isinstance(seq, int) and seq > 1
+        return Head(first.seq - 1, first.prev_hash) if begins_later else Head(0, GENESIS)
+
+    def _follow(self, seal: Seal, until: int | None = None) -> Row | None:
+        """Follow the rows as far as they are sound, `until` a row if one is given; returns the one that is not."""
+        while self._finding is None and (until is None or self._last.seq < until):
+            stops = [stop for stop in (until, *(head.seq for head in self._anchors[:1])) if stop is not None]
+            size = min([STEP, *(stop - self._last.seq for stop in stops)])
+            goal = self._last.seq + size
+            self._last, bad = _linked(islice(self._rows, size), self._last, seal)
+            if bad is not None or self._last.seq < goal:
+                return bad
+            self._progress(self._last.seq - self._start.seq)
+            self._finding = self._unmet()
+        return None
+
+    def _unmet(self) -> Finding | None:
+        """Compare the anchors that are reached with what stands there."""
+        while self._anchors and self._anchors[0].seq <= self._last.seq:
+            wanted = self._anchors.pop(0)
+            if wanted.seq < self._last.seq:
+                words = f"An anchor names it, but what is here begins with row {self._start.seq + 1}."
+                return Finding(Fault.MISSING, wanted.seq, words)
+            if wanted.hash != self._last.hash:
+                return Finding(Fault.REMADE, wanted.seq, _REMADE)
+        return None
+
+    def _beyond(self) -> Finding | None:
+        """Say what an anchor shows to have stood behind the last row."""
+        if not self._anchors:
+            return None
+        words = f"An anchor names row {self._anchors[-1].seq}, but what is here ends with row {self._last.seq}."
+        return Finding(Fault.CUT, self._last.seq + 1, words)
+
+    def _diagnosed(self, bad: Row) -> Finding:
+        either = self._last == self._keyless and self._last.seq < self._terms.unkeyed_until
+        seals = (UNKEYED, self._terms.seal) if either else (self._terms.seal,)
+        return diagnose(Case(self._last, bad, self._rows, seals))
+
+
+_REMADE = (
+    "It carries another hash than the anchor: the rows up to it were made anew since the anchor was noted, "
+    "or the anchor is another trail's."
+)
+
+
+def _linked(rows: Iterable[Row], last: Head, seal: Seal) -> tuple[Head, Row | None]:
+    """Follow the links as far as they hold; returns the last sound row, and the one that is not."""
+    seq, prev_hash, digest = last.seq, last.hash, seal.hash
+    for row in rows:
+        try:
+            sound = row[0] == seq + 1 and row[10] == prev_hash and digest(row) == row[11]
+        except (TypeError, ValueError):
+            sound = False
+        if not sound:
+            return Head(seq, prev_hash), row
+        seq, prev_hash = seq + 1, row[11]
+    return Head(seq, prev_hash), None
