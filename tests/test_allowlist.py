@@ -15,7 +15,7 @@ from bot.store.database import Database, open_database
 from bot.store.migrations import migrate
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store.conftest import load_url
 
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
@@ -44,7 +44,9 @@ def allowlist(database: Database) -> Allowlist:
 
 async def facts(database: Database) -> list[dict[str, object]]:
     """Read what the trail says about each change of the allowlist, oldest first."""
-    events: list[Event] = [recorded.event for recorded in await SqlTrail(database, UNKEYED).page(Filter(), limit=100)]
+    events: list[Event] = [
+        recorded.event for recorded in await SqlTrail(database, UNKEYED).page(EventFilter(), limit=100)
+    ]
     return [{"action": str(event.action), **event.detail} for event in reversed(events)]
 
 

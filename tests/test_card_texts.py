@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.models import Actor, GroupLook, Rotation, State, TeamId, UserId
-from bot.domain.steps import Confirmation
+from bot.domain.models import Actor, GroupInfo, Rotation, State, TeamId, UserId
+from bot.domain.steps import ConfirmationPrompt
 from bot.sandbox.render import plain
 from bot.slack.blocks import Message
 from bot.slack.rotate import card, outcome
 from tests.test_slack_texts import rotation
 
 BOB = Actor(TeamId("T012AB3CD"), UserId("U0B0B0002"))
-SEEN = GroupLook(exists=True, databases=("ledger", "invoices"))
-UNSEEN = GroupLook(exists=None, databases=None)
+SEEN = GroupInfo(exists=True, databases=("ledger", "invoices"))
+UNSEEN = GroupInfo(exists=None, databases=None)
 
 
-def shown_card(look: GroupLook = SEEN, last: Rotation | None = None, reason: str = "") -> str:
-    return shown(card.ask(Confirmation(rotation(State.REQUESTED, reason), look, last)))
+def shown_card(look: GroupInfo = SEEN, last: Rotation | None = None, reason: str = "") -> str:
+    return shown(card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason), look, last)))
 
 
 def shown(message: Message) -> str:
@@ -45,7 +45,7 @@ def test_a_card_says_what_stops_working_and_what_does_not() -> None:
     ids=["none", "one", "two", "five", "seven", "unseen"],
 )
 def test_a_card_counts_the_databases_and_names_the_first(databases: tuple[str, ...] | None, words: str) -> None:
-    assert words in shown_card(GroupLook(exists=True, databases=databases))
+    assert words in shown_card(GroupInfo(exists=True, databases=databases))
 
 
 def test_a_card_says_when_the_group_was_last_rotated_and_by_whom() -> None:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.domain.models import Action, Actor, ChannelId, Event, GroupName, Organization, RotationId, TeamId, UserId
-from bot.domain.ports import Draft
+from bot.domain.ports import NewRotation
 from bot.store.database import open_database
 from bot.store.migrations import migrate, transaction
 from bot.store.rotations import SqlRotations
@@ -57,7 +57,9 @@ async def leave_events(settings: dict[str, str]) -> None:
     alice, mallory = (Actor(TeamId("T012AB3CD"), UserId(user)) for user in ("U0ALICE01", "U0MALLORY"))
     about = Organization("acme"), GroupName("payments"), RotationId("r1")
     asked = Event(Action.REQUESTED, alice, *about, {"reason": "key leaked 🔑"}, "d1")
-    await SqlRotations(database, seal, ACME).open(Draft(RotationId("r1"), asked, ChannelId("C0INCIDENT"), "", 300))
+    await SqlRotations(database, seal, ACME).open(
+        NewRotation(RotationId("r1"), asked, ChannelId("C0INCIDENT"), "", 300)
+    )
     for event in (
         Event(Action.STARTED, alice, *about),
         Event(Action.DENIED, mallory, Organization(""), GroupName("=cmd()"), detail={"reason": "'"}),

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from bot.cli.chart import Canvas, bars, chart
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.statistics import Interval, Kind, Tally
 from bot.store.migrations import migrate, transaction
@@ -130,7 +130,7 @@ def test_bars_are_scaled_and_something_never_looks_like_nothing(*, plain: bool) 
 
 def tally(day: int, group: str | None = "payments", count: int = 1) -> Tally:
     name = None if group is None else GroupName(group)
-    return Tally(date(2026, 1, 1) + timedelta(days=day), Kind(name, Ending.SUCCEEDED), count, 0)
+    return Tally(date(2026, 1, 1) + timedelta(days=day), Kind(name, RequestStatus.SUCCEEDED), count, 0)
 
 
 @pytest.mark.parametrize("columns", [72, 80, 120, 300])
@@ -138,7 +138,7 @@ def tally(day: int, group: str | None = "payments", count: int = 1) -> Tally:
 @pytest.mark.parametrize("group", ["a", "g" * 64])
 @pytest.mark.parametrize("count", [9, 1_000_000])
 def test_a_chart_fits_whatever_it_shows(columns: int, days: int, group: str, count: int) -> None:
-    unknown = Kind(GroupName(group), Ending.UNKNOWN)
+    unknown = Kind(GroupName(group), RequestStatus.UNKNOWN)
     day = date(2026, 1, 1)
     drawn = chart(
         [Tally(day, unknown, count, 1), Tally(day + timedelta(days=days - 1), unknown, 1, 1)],

@@ -11,11 +11,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.models import Action, Actor, ChannelId, Rotation, State
 from bot.ops.metrics import Metrics
 from bot.sandbox.local_slack import LocalSlack, Person
-from bot.slack.notifier import Courier
+from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
 from bot.store.database import open_database
 from bot.store.migrations import migrate
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store import shell
 from tests.store.conftest import ALICE, Store, load_url
 
@@ -33,7 +33,7 @@ class World:
 
     store: Store
     slack: LocalSlack
-    courier: Courier
+    courier: Notifier
 
     async def ends(self, state: State) -> Rotation:
         """Let a rotation of Alice's come to its end, and give it as it then stands."""
@@ -72,7 +72,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
         def reply_to(reader: Actor, channel: ChannelId) -> Reply:
             return Reply(web, session, reader, channel)
 
-        courier = Courier(
+        courier = Notifier(
             store.outbox,
             store.rotations,
             store.trail,
@@ -134,7 +134,7 @@ async def test_a_channel_that_lets_nobody_in_for_a_day_is_given_up_on_record(wor
     await world.courier.tell(ended)
     await world.waits(25)
     await world.courier.run_due()
-    (row,) = await world.store.trail.page(Filter(action=Action.GIVEN_UP), limit=10)
+    (row,) = await world.store.trail.page(EventFilter(action=Action.GIVEN_UP), limit=10)
 
     assert row.event.rotation_id == ended.id
     assert row.event.detail["why"] == "Slack answered not_in_channel."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 
 from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
-from bot.domain.history import Asked, Ending, Home, Key, Page, Query, Story
+from bot.domain.history import HistoryEntry, Home, Key, Page, Query, RequestStatus, Story
 from bot.domain.models import (
     Action,
     Actor,
@@ -23,7 +23,7 @@ from bot.domain.models import (
     GroupName,
     Head,
     Organization,
-    Recorded,
+    RecordedEvent,
     Role,
     Rotation,
     RotationId,
@@ -35,7 +35,7 @@ from bot.sandbox.blocks import problems, problems_of_view
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import ImpossibleDays, SaidTwice, UnknownWord, Wanted, parse
-from bot.slack.history.cursor import Bookmark
+from bot.slack.history.cursor import Cursor
 from bot.slack.history.wording import ACTIONS, OUTCOMES, lasted
 from bot.slack.home import view
 
@@ -57,11 +57,11 @@ actors = st.builds(Actor, st.builds(TeamId, hostile), st.builds(UserId, hostile 
 judged = st.sampled_from([None, State.SUCCEEDED, State.FAILED])
 keys = st.builds(Key, moments, hostile)
 asked = st.builds(
-    Asked,
+    HistoryEntry,
     key=keys,
     actor=actors,
     group=st.none() | st.builds(GroupName, hostile),
-    ending=st.sampled_from(Ending),
+    ending=st.sampled_from(RequestStatus),
     reason=hostile,
     explanation=hostile,
     seconds=st.none() | st.floats(0, 1e9),
@@ -92,7 +92,7 @@ events = st.builds(
     organization=st.builds(Organization, hostile),
     detail=details,
 )
-recorded = st.builds(Recorded, st.integers(1), moments, events, hostile, hostile)
+recorded = st.builds(RecordedEvent, st.integers(1), moments, events, hostile, hostile)
 grants = st.builds(
     Grant,
     id=st.builds(GrantId, st.integers(1)),
@@ -108,11 +108,11 @@ wanteds = st.builds(
     Wanted,
     group=st.none() | st.builds(GroupName, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")),
     person=st.none() | st.just(BOB),
-    outcome=st.none() | st.sampled_from(Ending),
+    outcome=st.none() | st.sampled_from(RequestStatus),
     period=st.sampled_from([None, "24h", "7d", "9999w", "2026-10-01", "2026-10-01..2026-10-31", "..2026-10-31"]),
 )
 known_keys = st.builds(Key, moments, st.from_regex(r"\A(#[0-9]{1,18}|[0-9a-z]{13})\Z"))
-bookmarked = st.builds(Bookmark, wanteds, st.none() | known_keys, st.none() | known_keys)
+bookmarked = st.builds(Cursor, wanteds, st.none() | known_keys, st.none() | known_keys)
 
 
 def many(one: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
@@ -159,11 +159,11 @@ def test_help_asks_for_help(text: str) -> None:
         ("<@U0B0B0002>", Wanted(person=BOB)),
         ("U0B0B0002", Wanted(person=BOB)),
         ("me", Wanted(person=READER)),
-        ("Failed", Wanted(outcome=Ending.FAILED)),
+        ("Failed", Wanted(outcome=RequestStatus.FAILED)),
         ("group:failed", Wanted(group=GroupName("failed"))),
-        ("group:7d failed", Wanted(group=GroupName("7d"), outcome=Ending.FAILED)),
+        ("group:7d failed", Wanted(group=GroupName("7d"), outcome=RequestStatus.FAILED)),
         ("WAREHOUSE", Wanted(group=GroupName("WAREHOUSE"))),
-        ("7d denied <@U0B0B0002|bob> payments", Wanted(GroupName("payments"), BOB, Ending.DENIED, "7d")),
+        ("7d denied <@U0B0B0002|bob> payments", Wanted(GroupName("payments"), BOB, RequestStatus.DENIED, "7d")),
         ("payments  2026-10-01..2026-10-31", Wanted(group=GroupName("payments"), period="2026-10-01..2026-10-31")),
     ],
 )
@@ -225,11 +225,11 @@ def test_reading_words_never_fails_otherwise(text: str) -> None:
     except UsageError:
         return
     if wanted is not None:
-        assert cursor.read(cursor.write(Bookmark(wanted))).wanted == wanted
+        assert cursor.read(cursor.write(Cursor(wanted))).wanted == wanted
 
 
 @given(bookmarked)
-def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Bookmark) -> None:
+def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Cursor) -> None:
     written = cursor.write(bookmark)
 
     assert cursor.read(written) == bookmark
@@ -288,7 +288,7 @@ def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: Wanted
 
 
 @given(rotations, many(recorded))
-def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows: list[Recorded]) -> None:
+def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows: list[RecordedEvent]) -> None:
     modal = stories.told(Story(rotation, rows))
 
     assert problems_of_view(modal) == []
@@ -308,7 +308,7 @@ def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows:
     bookmarked,
     hostile,
 )
-def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Bookmark, notice: str) -> None:
+def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Cursor, notice: str) -> None:
     view = view.shown(home, bookmark, notice)
 
     assert problems_of_view(view) == []
@@ -319,7 +319,7 @@ def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: 
 @pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("<!here>?")])
 def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnavailable | UsageError) -> None:
     wanted = Wanted(group=GroupName("payments"))
-    tab = view.unreadable(error, Bookmark(wanted))
+    tab = view.unreadable(error, Cursor(wanted))
 
     assert problems_of_view(tab) == problems_of_view(stories.untold(error)) == problems_of_view(stories.loading()) == []
     for blocks in (tab["blocks"], stories.untold(error)["blocks"], list(pages.unreadable(error).blocks)):
@@ -334,11 +334,11 @@ def test_the_most_of_everything_fits(text: str) -> None:
     request = Rotation(
         RotationId(text[:64]), Organization(text), group, who, ChannelId(text), text, State.UNKNOWN, NOW, NOW
     )
-    row = Recorded(1, NOW, Event(Action.REQUESTED, who, request.organization, detail={text: text}), text, text)
-    one = Asked(Key(NOW, text), who, group, Ending.DENIED, text, text, 1.0, request.id)
+    row = RecordedEvent(1, NOW, Event(Action.REQUESTED, who, request.organization, detail={text: text}), text, text)
+    one = HistoryEntry(Key(NOW, text), who, group, RequestStatus.DENIED, text, text, 1.0, request.id)
     grant = Grant(GrantId(1), who, text, NOW, text, NOW, who)
     names = [GroupName(f"{number:064}") for number in range(1000)]
-    bookmark = Bookmark(Wanted(GroupName("g" * 64), BOB, Ending.UNKNOWN, "7d"), Key(NOW, "a" * 64))
+    bookmark = Cursor(Wanted(GroupName("g" * 64), BOB, RequestStatus.UNKNOWN, "7d"), Key(NOW, "a" * 64))
     home = Home(
         Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
     )
@@ -350,7 +350,7 @@ def test_the_most_of_everything_fits(text: str) -> None:
 
 def test_every_action_and_every_outcome_has_words() -> None:
     assert set(ACTIONS) == set(Action)
-    assert set(OUTCOMES) == set(Ending)
+    assert set(OUTCOMES) == set(RequestStatus)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,9 @@ def test_durations_are_said_in_their_two_largest_units(seconds: float, words: st
 
 
 def test_what_was_judged_stays_unknown() -> None:
-    one = Asked(Key(NOW, "a"), ALICE, GroupName("payments"), Ending.UNKNOWN, "", "", resolved_as=State.FAILED)
+    one = HistoryEntry(
+        Key(NOW, "a"), ALICE, GroupName("payments"), RequestStatus.UNKNOWN, "", "", resolved_as=State.FAILED
+    )
     shown = [text for _, text in texts(list(pages.page(Page([one], None, None), Wanted()).blocks))]
 
     assert ":warning: *unknown*, judged *failed* · `payments`" in shown
@@ -381,7 +383,9 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
         RotationId("a"), Organization("acme"), GroupName("payments"), ALICE, ChannelId("C0INCIDENT"), "",
         State.FAILED, NOW, NOW,
     )  # fmt: skip
-    rows = [Recorded(seq, NOW, Event(Action.DENIED, ALICE, rotation.organization), "", "") for seq in range(1, 100)]
+    rows = [
+        RecordedEvent(seq, NOW, Event(Action.DENIED, ALICE, rotation.organization), "", "") for seq in range(1, 100)
+    ]
     shown = "".join(text for _, text in texts(stories.told(Story(rotation, rows))["blocks"]))
 
     assert re.findall(r"Row (\d+)", shown) == [str(seq) for seq in (*range(1, 11), *range(90, 100))]
@@ -390,9 +394,7 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
 
 def test_menus_show_anew_whatever_was_chosen() -> None:
     home = Home(Page([], None, None), [], ["*"], None, [GroupName("payments")], HEAD)
-    views = [
-        view.shown(home, Bookmark(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))
-    ]
+    views = [view.shown(home, Cursor(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))]
     menus = [next(block for block in view["blocks"] if "block_id" in block) for view in views]
 
     assert len({menu["block_id"] for menu in menus}) == 3  # under the same id Slack would keep the old choice

@@ -9,7 +9,7 @@ import pytest
 from bot.domain.errors import AlreadyDecided, DatabaseError
 from bot.domain.models import Actor, Request, State, TeamId, UserId
 from bot.sandbox.faults import Hangs
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store.conftest import ALICE
 from tests.world import HERE, PAYMENTS, World, opened
 
@@ -107,5 +107,5 @@ async def test_law_5_a_press_on_an_unknown_rotation_leaves_a_row(world: World) -
             await world.rotations.confirm(
                 actor, HERE, asked.rotation.id if actor is mallory else type(asked.rotation.id)("nonsense")
             )
-    events = await world.store.trail.page(Filter(), limit=2)
+    events = await world.store.trail.page(EventFilter(), limit=2)
     assert [str(recorded.event.action) for recorded in events] == ["rotation.denied", "rotation.denied"]

@@ -58,7 +58,7 @@ async def test_what_is_not_taken_is_heard_of() -> None:
     with pytest.raises(errors.Overloaded):
         work.admit()
     work.refuse_more()
-    with pytest.raises(errors.Closing):
+    with pytest.raises(errors.ShuttingDown):
         work.admit()
 
     assert heard == [Refusal.OVERLOADED, Refusal.CLOSING]

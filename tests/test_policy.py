@@ -10,7 +10,7 @@ from bot.domain.models import (
     ChannelId,
     Grant,
     GrantId,
-    GroupLook,
+    GroupInfo,
     GroupName,
     Organization,
     Role,
@@ -92,18 +92,18 @@ def test_the_grant_that_lasts_longest_is_the_one_that_counts() -> None:
 @pytest.mark.parametrize(
     ("host", "look", "refused"),
     [
-        (None, GroupLook(exists=None, databases=None), False),
-        ("db.example.org", GroupLook(exists=None, databases=None), False),
-        ("bot-acme.turso.io", GroupLook(exists=None, databases=None), True),
+        (None, GroupInfo(exists=None, databases=None), False),
+        ("db.example.org", GroupInfo(exists=None, databases=None), False),
+        ("bot-acme.turso.io", GroupInfo(exists=None, databases=None), True),
         (
             "bot-acme.turso.io",
-            GroupLook(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",)),
+            GroupInfo(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",)),
             False,
         ),
-        ("bot-acme.turso.io", GroupLook(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)), True),
+        ("bot-acme.turso.io", GroupInfo(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)), True),
     ],
 )
-def test_f35_the_group_of_the_bots_own_database_is_refused(host: str | None, look: GroupLook, *, refused: bool) -> None:
+def test_f35_the_group_of_the_bots_own_database_is_refused(host: str | None, look: GroupInfo, *, refused: bool) -> None:
     assert (refuses_lockout(look, host, PAYMENTS) is not None) is refused
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.domain.errors import Duplicate, NotKnown, Refused
-from bot.domain.history import Ending, Page, Query
+from bot.domain.errors import DuplicateDelivery, NoSuchRotation, Refused
+from bot.domain.history import Page, Query, RequestStatus
 from bot.domain.models import (
     Action,
     Actor,
@@ -19,26 +19,26 @@ from bot.domain.models import (
     Event,
     GrantId,
     GroupName,
-    Place,
     Role,
     RotationId,
+    SlackContext,
     TeamId,
     UserId,
 )
 from bot.domain.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
-from bot.domain.ports import Draft, NewGrant
+from bot.domain.ports import NewGrant, NewRotation
 from bot.domain.reading import History
 from bot.store.database import open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate
 from bot.store.sqltypes import database_now
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, load_url
 
 TEAM = ALICE.team_id
 BOB, MALLORY = Actor(TEAM, UserId("U0B0B0002")), Actor(TEAM, UserId("U0MALL003"))
 OUTSIDER = Actor(TeamId("T0OTHER99"), ALICE.user_id)
-HERE = Place(ChannelId("C0INCIDENT"))
+HERE = SlackContext(ChannelId("C0INCIDENT"))
 MOST_PAGES = 200
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 PAYMENTS, LEDGER = GroupName("payments"), GroupName("ledger")
@@ -59,7 +59,7 @@ class World(Store):
         """Open a request, whatever the rules say."""
         rotation_id = RotationId(f"{actor.user_id}{group}".lower())
         event = Event(Action.REQUESTED, actor, ACME, GroupName(group), rotation_id)
-        await self.rotations.open(Draft(rotation_id, event, HERE.channel_id, reason, 300))
+        await self.rotations.open(NewRotation(rotation_id, event, HERE.channel_id, reason, 300))
         await self.ticks()
         return rotation_id
 
@@ -94,7 +94,7 @@ class World(Store):
 
     async def denials(self) -> list[tuple[Actor, GroupName | None, dict[str, object]]]:
         """Read what is on record about denied looks at the history, oldest first."""
-        rows = await self.trail.page(Filter(action=Action.READING_DENIED), limit=100)
+        rows = await self.trail.page(EventFilter(action=Action.READING_DENIED), limit=100)
         return [(row.event.actor, row.event.group, dict(row.event.detail)) for row in reversed(rows)]
 
 
@@ -122,7 +122,7 @@ async def test_an_auditor_reads_everything(world: World) -> None:
     assert page.narrowed is None
     assert page.asked[-1].reason == "key leaked"
     assert await world.reads(ALICE, Query(group=LEDGER, person=BOB.user_id)) == ["ledger requested"]
-    assert await world.reads(ALICE, Query(ending=Ending.REJECTED)) == ["no group rejected"]
+    assert await world.reads(ALICE, Query(ending=RequestStatus.REJECTED)) == ["no group rejected"]
     assert await world.denials() == []
 
 
@@ -181,7 +181,7 @@ async def test_grants_that_are_over_let_nobody_read(world: World) -> None:
 async def test_a_question_about_others_is_refused_and_remembered_with_what_was_asked(world: World) -> None:
     await world.happens()
     await world.allow(BOB, "payments")
-    query = Query(LEDGER, ALICE.user_id, Ending.FAILED, since=LONG_AGO)
+    query = Query(LEDGER, ALICE.user_id, RequestStatus.FAILED, since=LONG_AGO)
     for reader, asked in ((BOB, query), (MALLORY, Query(person=BOB.user_id))):
         with pytest.raises(Refused):
             await world.history.page(reader, HERE, asked)
@@ -210,10 +210,10 @@ async def test_another_team_reads_nothing_not_even_its_own(world: World) -> None
 
 
 async def test_one_delivery_leaves_one_denial(world: World) -> None:
-    place = Place(HERE.channel_id, "d1")
+    place = SlackContext(HERE.channel_id, "d1")
     with pytest.raises(Refused):
         await world.history.page(MALLORY, place, Query(group=PAYMENTS))
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateDelivery):
         await world.history.page(MALLORY, place, Query(group=PAYMENTS))
 
     assert len(await world.denials()) == 1
@@ -227,7 +227,7 @@ async def test_a_story_is_told_to_whom_it_may_be(world: World) -> None:
     seen = await world.history.story(BOB, HERE, rotation)
     with pytest.raises(Refused, match=NOT_TOLD):
         await world.history.story(MALLORY, HERE, rotation)
-    with pytest.raises(NotKnown):
+    with pytest.raises(NoSuchRotation):
         await world.history.story(BOB, HERE, RotationId("x" * 90))
 
     assert own == seen
@@ -262,7 +262,7 @@ async def test_a_rotators_home_shows_what_is_theirs(world: World) -> None:
     await world.allow(BOB, "pay*")
     await world.allow(BOB, "pay*")
 
-    home = await world.history.home(BOB, HERE, Query(ending=Ending.REQUESTED))
+    home = await world.history.home(BOB, HERE, Query(ending=RequestStatus.REQUESTED))
     with pytest.raises(Refused):
         await world.history.home(BOB, HERE, Query(group=LEDGER))
 

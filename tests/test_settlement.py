@@ -11,7 +11,7 @@ from bot.domain.errors import NoSuchGroup
 from bot.domain.models import Action, Actor, Event, GroupName, Request, Rotation, State, UserId
 from bot.domain.ports import NewGrant
 from bot.slack.rotate import card
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, OPERATOR
 from tests.world import HERE, PAYMENTS, World, opened
@@ -54,7 +54,7 @@ async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_b
 
     world.store.rotations.claim = claims_late  # type: ignore[method-assign]
     await world.rotations.confirm(ALICE, HERE, asked.rotation.id)
-    (started, *_) = await world.store.trail.page(Filter(action=Action.STARTED), limit=1)
+    (started, *_) = await world.store.trail.page(EventFilter(action=Action.STARTED), limit=1)
 
     assert started.event.detail["grant"] == other
     assert await world.state(asked.rotation) is State.ROTATING

@@ -15,7 +15,7 @@ from bot.domain.errors import (
     DatabaseUnavailable,
     GroupBusy,
     NoSuchGroup,
-    NotKnown,
+    NoSuchRotation,
     Refusal,
     Refused,
     UsageError,
@@ -23,7 +23,7 @@ from bot.domain.errors import (
 from bot.domain.models import (
     Actor,
     ChannelId,
-    GroupLook,
+    GroupInfo,
     GroupName,
     Head,
     Organization,
@@ -35,7 +35,7 @@ from bot.domain.models import (
     UserId,
 )
 from bot.domain.names import storable
-from bot.domain.steps import Confirmation
+from bot.domain.steps import ConfirmationPrompt
 from bot.sandbox.blocks import problems
 from bot.slack.blocks import Message, escape
 from bot.slack.rotate import card, outcome
@@ -188,8 +188,8 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
     exists: bool | None,  # noqa: FBT001 - hypothesis draws it
     last: Rotation | None,
 ) -> None:
-    look = GroupLook(exists, None if databases is None else tuple(databases))
-    card = card.ask(Confirmation(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
+    look = GroupInfo(exists, None if databases is None else tuple(databases))
+    card = card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
 
     assert inert(card)
     assert [element["value"] for element in card.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
@@ -205,7 +205,7 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
         card.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
         card.in_progress(rotation(State.ROTATING), ALICE),
         card.explained(DatabaseUnavailable("The database does not answer.")),
-        card.explained(NotKnown()),
+        card.explained(NoSuchRotation()),
         card.confused(UsageError("That is not the name of a group.")),
         card.not_announced(ChannelId("C0AUDIT")),
         card.bug("0badc0de"),
@@ -235,7 +235,7 @@ def test_a_refusal_says_whom_to_ask(refusal: Refusal, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AlreadyDecided(rotation(State.EXPIRED)), GroupBusy(rotation(State.ROTATING)), NotKnown()]
+    "error", [AlreadyDecided(rotation(State.EXPIRED)), GroupBusy(rotation(State.ROTATING)), NoSuchRotation()]
 )
 def test_every_failure_has_words(error: BotError) -> None:
     assert str(error).endswith((".", "?"))

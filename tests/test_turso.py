@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import Interrupted
-from bot.domain.models import GroupLook, GroupName, Outcome, State
+from bot.domain.models import GroupInfo, GroupName, Outcome, State
 from bot.domain.ports import Turso
 from bot.sandbox.faults import (
     Answers,
@@ -65,7 +65,7 @@ async def rotated(url: str, **changes: Any) -> Outcome:
         return await asked.rotate(PAYMENTS)
 
 
-async def looked(url: str, group: str = "payments", **changes: Any) -> GroupLook:
+async def looked(url: str, group: str = "payments", **changes: Any) -> GroupInfo:
     async with client(url, **changes) as asked:
         return await asked.look(GroupName(group))
 
@@ -534,7 +534,7 @@ async def test_a_group_s_own_token_wins_and_without_any_nothing_is_sent(turso: L
     assert has == (True, False)
     assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED, State.FAILED]
     assert outcomes[1].explanation == "The bot holds no Turso API token for prod-eu: nothing was sent."
-    assert (groups, look) == (("payments",), GroupLook(exists=None, databases=None))
+    assert (groups, look) == (("payments",), GroupInfo(exists=None, databases=None))
     assert len(turso.requests) == 1
 
 
@@ -555,7 +555,7 @@ def test_its_repr_holds_no_secret() -> None:
 async def test_a_look_finds_the_group_and_its_databases(turso: LocalTurso) -> None:
     look = await looked(turso.url)
 
-    assert look == GroupLook(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
+    assert look == GroupInfo(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
     assert [request.path for request in turso.requests] == READS
 
 
@@ -566,7 +566,7 @@ async def test_a_look_finds_the_group_and_its_databases(turso: LocalTurso) -> No
 async def test_a_missing_group_is_answered_with_names_that_come_close(
     turso: LocalTurso, typed: str, similar: tuple[str, ...]
 ) -> None:
-    assert await looked(turso.url, typed) == GroupLook(exists=False, databases=(), similar=similar)
+    assert await looked(turso.url, typed) == GroupInfo(exists=False, databases=(), similar=similar)
 
 
 async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> None:
@@ -582,7 +582,7 @@ async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) ->
     async with client(turso.url, look_seconds=0.2) as asked:
         look = await asked.look(PAYMENTS)
 
-    assert look == GroupLook(exists=None, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
+    assert look == GroupInfo(exists=None, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
 
 
 @pytest.mark.parametrize(
@@ -610,7 +610,7 @@ async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fa
         look, groups = await asked.look(PAYMENTS), await asked.groups()
         outcome = await asked.rotate(PAYMENTS)
 
-    assert (look, groups) == (GroupLook(exists=None, databases=None), None)
+    assert (look, groups) == (GroupInfo(exists=None, databases=None), None)
     assert outcome.state is State.SUCCEEDED
     paths = [request.path for request in turso.requests]
     assert len(paths) - len(set(paths)) <= 1  # the list once more, for `groups`

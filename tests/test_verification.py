@@ -11,7 +11,7 @@ from bot.domain.errors import UsageError
 from bot.domain.models import Head
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import Fault
-from bot.trail.verify import Report, Terms, anchor, verify
+from bot.trail.verify import Report, VerifyOptions, anchor, verify
 from tests.bench.fill import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")
@@ -26,7 +26,7 @@ def chain(length: int, seal: Seal = UNKEYED) -> Chain:
 
 def found(rows: Chain, seal: Seal, **terms: Any) -> tuple[Fault, int, str]:
     """Verify, and return what was found: there must be something."""
-    finding = verify(rows, Terms(seal, **terms)).finding
+    finding = verify(rows, VerifyOptions(seal, **terms)).finding
     assert finding is not None
     return finding.fault, finding.seq, finding.words
 
@@ -63,7 +63,9 @@ def resealed(rows: Chain, seal: Seal) -> Chain:
 def test_a_chain_as_it_was_written_is_sound(seal: Seal) -> None:
     rows = chain(30, seal)
     told: list[int] = []
-    report = verify(iter(rows), Terms(seal, anchors=[Head(7, rows[6].hash), Head(30, rows[29].hash)]), told.append)
+    report = verify(
+        iter(rows), VerifyOptions(seal, anchors=[Head(7, rows[6].hash), Head(30, rows[29].hash)]), told.append
+    )
 
     assert report == Report(Head(0, GENESIS), Head(30, rows[29].hash), 0, None)
     assert (report.rows, told[-1]) == (30, 30)
@@ -71,13 +73,15 @@ def test_a_chain_as_it_was_written_is_sound(seal: Seal) -> None:
 
 def test_progress_is_told_now_and_then() -> None:
     told: list[int] = []
-    verify(sealed(events(1, 25_000)), Terms(UNKEYED), told.append)
+    verify(sealed(events(1, 25_000)), VerifyOptions(UNKEYED), told.append)
 
     assert told == [10_000, 20_000]
 
 
 def test_no_rows_are_sound_unless_an_anchor_says_otherwise() -> None:
-    assert verify([], Terms(UNKEYED, anchors=[Head(0, GENESIS)])) == Report(Head(0, GENESIS), Head(0, GENESIS), 0, None)
+    assert verify([], VerifyOptions(UNKEYED, anchors=[Head(0, GENESIS)])) == Report(
+        Head(0, GENESIS), Head(0, GENESIS), 0, None
+    )
     assert found([], UNKEYED, anchors=[Head(3, "a" * 64)])[:2] == (Fault.CUT, 1)
 
 
@@ -169,7 +173,7 @@ class TestWithoutTheKey:
         rows = chain(20)
         forged = resealed(changed(rows, 5, user_id="U0MALLORY"), UNKEYED)
 
-        assert verify(forged, Terms(UNKEYED)).finding is None
+        assert verify(forged, VerifyOptions(UNKEYED)).finding is None
         assert found(forged, UNKEYED, anchors=[Head(18, rows[17].hash)])[:2] == (Fault.REMADE, 18)
 
     def test_a_keyed_chain_shows_every_row_sealed_without_the_key(self) -> None:
@@ -216,7 +220,7 @@ class TestAKeyThatCameLater:
     @pytest.mark.parametrize("until", [8, 9, 20, 100])
     def test_then_it_is_sound(self, rows: Chain, until: int) -> None:
         report = verify(
-            rows, Terms(KEYED, unkeyed_until=until, anchors=[Head(3, rows[2].hash), Head(20, rows[19].hash)])
+            rows, VerifyOptions(KEYED, unkeyed_until=until, anchors=[Head(3, rows[2].hash), Head(20, rows[19].hash)])
         )
 
         assert (report.finding, report.unkeyed_until, report.rows) == (None, 8, 20)
@@ -241,7 +245,7 @@ class TestAnchors:
     def test_a_tail_that_was_cut_is_shown_by_an_anchor_alone(self) -> None:
         rows = chain(20, KEYED)
 
-        assert verify(rows[:15], Terms(KEYED)).finding is None
+        assert verify(rows[:15], VerifyOptions(KEYED)).finding is None
         fault, seq, words = found(rows[:15], KEYED, anchors=[Head(10, rows[9].hash), Head(18, rows[17].hash)])
         assert (fault, seq) == (Fault.CUT, 16)
         assert "row 18" in words
@@ -273,7 +277,9 @@ class TestAPart:
 
     def test_it_is_sound_by_itself(self) -> None:
         rows = chain(20, KEYED)
-        report = verify(rows[4:15], Terms(KEYED, partial=True, anchors=[Head(4, rows[3].hash), Head(9, rows[8].hash)]))
+        report = verify(
+            rows[4:15], VerifyOptions(KEYED, partial=True, anchors=[Head(4, rows[3].hash), Head(9, rows[8].hash)])
+        )
 
         assert report == Report(Head(4, rows[3].hash), Head(15, rows[14].hash), 0, None)
         assert report.rows == 11
@@ -323,7 +329,7 @@ def tampered(draw: st.DrawFn, seal: Seal) -> tuple[Chain, Chain, int]:
 @given(data=st.data())
 def test_any_single_deed_is_found(seal: Seal, data: st.DataObject) -> None:
     rows, after, _ = data.draw(tampered(seal).filter(lambda drawn: not same(drawn[0], drawn[1])))
-    report = verify(after, Terms(seal))
+    report = verify(after, VerifyOptions(seal))
 
     assert report.finding is not None
     assert report.finding.words.endswith(".")
@@ -343,7 +349,7 @@ def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) 
     rows = chain(data.draw(st.integers(1, 12)), seal)
     noted = data.draw(st.integers(1, len(rows)))
     left = data.draw(st.integers(0, len(rows)))
-    finding = verify(rows[:left], Terms(seal, anchors=[Head(noted, rows[noted - 1].hash)])).finding
+    finding = verify(rows[:left], VerifyOptions(seal, anchors=[Head(noted, rows[noted - 1].hash)])).finding
 
     assert (finding is None) == (noted <= left)
 
@@ -354,6 +360,6 @@ def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) 
     st.integers(0, 5),
 )
 def test_nothing_in_the_rows_can_break_verification(rows: Chain, partial: bool, unkeyed_until: int) -> None:  # noqa: FBT001 - drawn
-    report = verify(rows, Terms(KEYED, partial=partial, unkeyed_until=unkeyed_until))
+    report = verify(rows, VerifyOptions(KEYED, partial=partial, unkeyed_until=unkeyed_until))
 
     assert (report.finding is None) == (not rows)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from bot.domain.models import ChannelId, GroupName, Place, Request, Rotation, State, TeamId
+from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, State, TeamId
 from bot.domain.rotations import Rotations
-from bot.domain.steps import Claimed, Rules
+from bot.domain.steps import Claimed, RotationConfig
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.turso.client import TursoClient
 from tests.store.conftest import ACME, ALICE, Store
 
-HERE = Place(ChannelId("C0INCIDENT"))
+HERE = SlackContext(ChannelId("C0INCIDENT"))
 PAYMENTS = GroupName("payments")
 
 
@@ -71,7 +71,7 @@ async def opened(folder: Path) -> AsyncIterator[World]:
             version="test",
         ) as client,
     ):
-        rules = Rules(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None)
+        rules = RotationConfig(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None)
         yield World(
             store,
             turso,

@@ -14,21 +14,21 @@ from bot.domain.models import (
     Actor,
     Event,
     GrantId,
-    GroupLook,
+    GroupInfo,
     GroupName,
     Organization,
     Outcome,
-    Place,
     Request,
     Rotation,
     RotationId,
+    SlackContext,
     State,
     TeamId,
 )
-from bot.domain.ports import Draft, GrantStore, RotationStore, Trail, Turso
+from bot.domain.ports import GrantStore, NewRotation, RotationStore, Trail, Turso
 from bot.domain.reading import Allowances, History
 from bot.domain.rotations import Rotations
-from bot.domain.steps import Claimed, Confirmation, Rules
+from bot.domain.steps import Claimed, ConfirmationPrompt, RotationConfig
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import Tracing
 from bot.store.database import Database
@@ -74,7 +74,7 @@ class ObservedRotations(Rotations):
     def __init__(  # noqa: PLR0913 - one argument for each port
         self,
         telemetry: Telemetry,
-        rules: Rules,
+        rules: RotationConfig,
         *,
         grants: GrantStore,
         store: RotationStore,
@@ -91,23 +91,23 @@ class ObservedRotations(Rotations):
         with self._telemetry.refusals():
             return await super().rotatable(actor)
 
-    async def request(self, actor: Actor, place: Place, request: Request) -> Confirmation:
+    async def request(self, actor: Actor, place: SlackContext, request: Request) -> ConfirmationPrompt:
         """Open a request that waits for its confirmation."""
         with self._telemetry.refusals():
             return await super().request(actor, place, request)
 
-    async def reject(self, actor: Actor, place: Place, typed: str, why: str) -> None:
+    async def reject(self, actor: Actor, place: SlackContext, typed: str, why: str) -> None:
         """Record a command that names no possible group."""
         self._telemetry.refused(Refusal.MALFORMED)
         await super().reject(actor, place, typed, why)
 
-    async def confirm(self, actor: Actor, place: Place, rotation_id: RotationId) -> Claimed:
+    async def confirm(self, actor: Actor, place: SlackContext, rotation_id: RotationId) -> Claimed:
         """Claim the rotation for this process."""
         self._telemetry.about(rotation_id[:_ID_LENGTH])
         with self._telemetry.refusals():
             return await super().confirm(actor, place, rotation_id)
 
-    async def cancel(self, actor: Actor, place: Place, rotation_id: RotationId) -> Rotation:
+    async def cancel(self, actor: Actor, place: SlackContext, rotation_id: RotationId) -> Rotation:
         """Withdraw a request."""
         self._telemetry.about(rotation_id[:_ID_LENGTH])
         with self._telemetry.refusals():
@@ -153,7 +153,7 @@ class _Store:
         self._telemetry = telemetry
         self.get, self.overdue = store.get, store.overdue
 
-    async def open(self, draft: Draft) -> tuple[Rotation, Rotation | None]:
+    async def open(self, draft: NewRotation) -> tuple[Rotation, Rotation | None]:
         rotation, last = await self._store.open(draft)
         self._telemetry.about(rotation.id)
         self._telemetry.metrics.requested()
@@ -191,7 +191,7 @@ class _Turso:
         self._tracing = telemetry.tracing
         self.has_token, self.groups = turso.has_token, turso.groups
 
-    async def look(self, group: GroupName) -> GroupLook:
+    async def look(self, group: GroupName) -> GroupInfo:
         with self._tracing.span("turso.look"):
             return await self._turso.look(group)
 

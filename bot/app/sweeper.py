@@ -13,7 +13,7 @@ from bot.domain.models import Rotation
 from bot.domain.ports import Backlog
 from bot.domain.rotations import Rotations
 from bot.ops.metrics import Metrics
-from bot.slack.notifier import Courier
+from bot.slack.notifier import Notifier
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
@@ -33,7 +33,7 @@ class Counts(Protocol):
 class Sweeper:
     """Two loops: a Slack that does not answer must not keep rotations from being settled."""
 
-    def __init__(self, rotations: Rotations, courier: Courier, counts: Counts, metrics: Metrics) -> None:
+    def __init__(self, rotations: Rotations, courier: Notifier, counts: Counts, metrics: Metrics) -> None:
         self.well = True
         self._rotations = rotations
         self._courier = courier

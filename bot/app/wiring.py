@@ -24,7 +24,7 @@ from bot.domain.errors import DatabaseError
 from bot.domain.models import Actor, ChannelId, Organization, Role
 from bot.domain.reading import History
 from bot.domain.rotations import Rotations
-from bot.domain.steps import Rules
+from bot.domain.steps import RotationConfig
 from bot.ops.metrics import Metrics
 from bot.ops.tasks import Work
 from bot.ops.tracing import tracing
@@ -32,7 +32,7 @@ from bot.slack.bolt import Identity, build_app, identify
 from bot.slack.endpoint import Endpoint
 from bot.slack.history.listeners import HistoryListeners
 from bot.slack.home.listeners import HomeListeners
-from bot.slack.notifier import Courier
+from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
 from bot.slack.rotate.listeners import Listeners
 from bot.slack.sockets import open_sockets
@@ -113,8 +113,8 @@ def _rotations(
     )
 
 
-def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Courier:
-    return Courier(
+def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Notifier:
+    return Notifier(
         stores.outbox,
         stores.rotations,
         stores.trail,
@@ -150,7 +150,7 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
     return _Slack(web, session, identity, build_app(web, identity))
 
 
-def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Courier, history: History) -> None:
+def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Notifier, history: History) -> None:
     """Register every listener."""
 
     def now() -> datetime:
@@ -175,8 +175,8 @@ def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
     )
 
 
-def _rules(settings: Settings, identity: Identity) -> Rules:
-    return Rules(
+def _rules(settings: Settings, identity: Identity) -> RotationConfig:
+    return RotationConfig(
         team_id=identity.team_id,
         organization=Organization(settings.turso_organization),
         confirm_seconds=settings.confirm_ttl,

@@ -12,14 +12,14 @@ from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
 from bot.cli.output import Format, show
 from bot.config import DatabaseSettings
-from bot.domain.errors import NotKnown, SettingsError, UsageError
-from bot.domain.history import Asked, Query, Search
-from bot.domain.models import GroupName, Organization, Recorded, RotationId, UserId
-from bot.domain.policy import Sight
+from bot.domain.errors import NoSuchRotation, SettingsError, UsageError
+from bot.domain.history import HistoryEntry, HistorySearch, Query
+from bot.domain.models import GroupName, Organization, RecordedEvent, RotationId, UserId
+from bot.domain.policy import Visibility
 from bot.store.database import Database
 from bot.store.history import SqlHistory
 from bot.store.trail import SqlTrail
-from bot.trail.records import Filter, as_json
+from bot.trail.records import EventFilter, as_json
 
 app = typer.Typer(help="Read what happened, and whether the record is whole.", no_args_is_help=True)
 app.command("export")(export.export)
@@ -50,7 +50,7 @@ def list_events(  # noqa: PLR0913 - one for each option
 ) -> None:
     """List events, newest first. Times are UTC."""
     first, after = between(period, since, until)
-    wanted = Filter(
+    wanted = EventFilter(
         group=GroupName(group) if group else None,
         user_id=UserId(user) if user else None,
         action=chosen_action(named, outcome),
@@ -59,7 +59,7 @@ def list_events(  # noqa: PLR0913 - one for each option
     )
     settings = configured()
 
-    async def page(database: Database) -> Sequence[Recorded]:
+    async def page(database: Database) -> Sequence[RecordedEvent]:
         trail = SqlTrail(database, settings.seal())
         last = None if before is None else await trail.row(before)
         if before is not None and last is None:
@@ -92,17 +92,17 @@ def show_stories(  # noqa: PLR0913 - one for each option
         raise UsageError("Name a rotation or choose requests by options, not both.")
     settings = configured()
     if rotation is None:
-        search = Search(Sight(everything=True, patterns=(), actor=operator()), query, limit=limit)
+        search = HistorySearch(Visibility(everything=True, patterns=(), actor=operator()), query, limit=limit)
         events = with_database(settings, lambda database: _stories(database, settings, search))
     else:
         one = RotationId(rotation)
         events = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(one))
         if not events:
-            raise NotKnown
+            raise NoSuchRotation
     _print(events, form)
 
 
-async def _stories(database: Database, settings: DatabaseSettings, search: Search) -> Sequence[Recorded]:
+async def _stories(database: Database, settings: DatabaseSettings, search: HistorySearch) -> Sequence[RecordedEvent]:
     if settings.turso_organization is None:
         raise SettingsError("TURSO_ORGANIZATION is required.")
     trail = SqlTrail(database, settings.seal())
@@ -110,21 +110,21 @@ async def _stories(database: Database, settings: DatabaseSettings, search: Searc
     return [event for asked in found.asked for event in await _story(trail, asked)]
 
 
-async def _story(trail: SqlTrail, asked: Asked) -> Sequence[Recorded]:
+async def _story(trail: SqlTrail, asked: HistoryEntry) -> Sequence[RecordedEvent]:
     """Read the events of a request; a refused command has one, and no rotation to find it by."""
     if asked.rotation_id is not None:
         return await trail.story(asked.rotation_id)
     at, seq = asked.key.at, asked.key.rank[-1]
-    then = await trail.page(Filter(since=at, until=at + timedelta(microseconds=1)), limit=_AT_ONCE)
+    then = await trail.page(EventFilter(since=at, until=at + timedelta(microseconds=1)), limit=_AT_ONCE)
     return [recorded for recorded in then if recorded.seq == seq]
 
 
-def _print(events: Sequence[Recorded], form: Format) -> None:
+def _print(events: Sequence[RecordedEvent], form: Format) -> None:
     rows = [as_json(recorded) if form is Format.JSON else _row(recorded) for recorded in events]
     show(rows, form, empty="No event matches.")
 
 
-def _row(recorded: Recorded) -> dict[str, Any]:
+def _row(recorded: RecordedEvent) -> dict[str, Any]:
     event = recorded.event
     return {
         "seq": recorded.seq,

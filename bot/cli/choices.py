@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bot.domain.errors import UsageError
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import Action, State
 from bot.slack.history.command import is_period, span
 from bot.trail.records import action, moment
@@ -14,7 +14,7 @@ from bot.trail.records import action, moment
 Group = Annotated[str | None, typer.Option(help="Only this group.")]
 User = Annotated[str | None, typer.Option(help="Only this user (Slack id, or operating-system user).")]
 Named = Annotated[str | None, typer.Option("--action", help="Only this action, like succeeded or rotation.denied.")]
-Outcome = Annotated[Ending | None, typer.Option(help="Only events in which a request came to this.")]
+Outcome = Annotated[RequestStatus | None, typer.Option(help="Only events in which a request came to this.")]
 Period = Annotated[str | None, typer.Option(help="Only this period (UTC): 7d, 2026-10-01 or 2026-10-01..2026-10-31.")]
 Since = Annotated[str | None, typer.Option(help="Only from then on: 7d, 2026-10-01 or an RFC 3339 time.")]
 Until = Annotated[str | None, typer.Option(help="Only before then, written alike.")]
@@ -32,10 +32,10 @@ def between(period: str | None, since: str | None, until: str | None) -> tuple[d
     return span(period, now)
 
 
-def chosen_action(named: str | None, outcome: Ending | None) -> Action | None:
+def chosen_action(named: str | None, outcome: RequestStatus | None) -> Action | None:
     """Find the action that is asked for, by its name or by what a request came to. Raises `UsageError`."""
     if outcome is None:
         return action(named) if named else None
     if named:
         raise UsageError("--outcome is short for --action: give one of them.")
-    return Action.of(State.ROTATING) if outcome is Ending.ROTATING else Action(f"rotation.{outcome}")
+    return Action.of(State.ROTATING) if outcome is RequestStatus.ROTATING else Action(f"rotation.{outcome}")

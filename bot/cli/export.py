@@ -16,7 +16,7 @@ from bot.cli.choices import Period, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import progress
 from bot.domain.errors import BotError
-from bot.store.trail_reader import Reading, open_trail
+from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import Row
 from bot.trail.export import Form, write
 from bot.trail.verify import STEP
@@ -43,7 +43,7 @@ def export(
     typer.echo(counted.summary, err=True)
 
 
-def _chosen(reading: Reading, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
+def _chosen(reading: TrailSnapshot, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
     """Read the whole trail, whatever is in it, or one period's part; with the number of rows, if it is known."""
     if since is None and until is None:
         return reading.last(), reading.rows()

@@ -8,14 +8,14 @@ from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
 from bot.domain.errors import SettingsError
 from bot.domain.models import Organization, RotationId
-from bot.domain.resolution import Judge, Judgement
-from bot.store.resolutions import SqlJudgements
+from bot.domain.resolution import Resolution, Resolutions
+from bot.store.resolutions import SqlResolutions
 
 
 def resolve(
     rotation: Annotated[str, typer.Argument(help="The rotation's id, as the bot's messages name it.")],
     *,
-    judgement: Annotated[Judgement, typer.Option("--as", help="What the rotation has been.")],
+    judgement: Annotated[Resolution, typer.Option("--as", help="What the rotation has been.")],
     note: Annotated[str, typer.Option(help="How you know; kept with the judgement, and announced.")],
 ) -> None:
     """Judge an unknown rotation, as one more event.
@@ -29,7 +29,7 @@ def resolve(
     organization = Organization(settings.turso_organization)
     judged = with_database(
         settings,
-        lambda database: Judge(SqlJudgements(database, settings.seal(), organization), operator()).resolve(
+        lambda database: Resolutions(SqlResolutions(database, settings.seal(), organization), operator()).resolve(
             RotationId(rotation), judgement, note
         ),
         writes=True,

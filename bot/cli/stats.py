@@ -11,7 +11,7 @@ from bot.cli.chart import Canvas, chart
 from bot.cli.choices import Group, Period, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import Format, show
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, Scope, Tally, rank
 from bot.store.snapshot import explained, open_snapshot
@@ -20,7 +20,7 @@ from bot.store.statistics import SqlStatistics
 By = Annotated[Interval, typer.Option(help="How much time is counted together (UTC).")]
 As = Annotated[Format, typer.Option("--format", help="How to print the numbers.")]
 _HINT = "\n(`audit list --outcome unknown` finds them, `audit resolve` judges them.)"
-_REFUSED = frozenset({Ending.DENIED, Ending.REJECTED})
+_REFUSED = frozenset({RequestStatus.DENIED, RequestStatus.REJECTED})
 
 
 def stats(  # noqa: PLR0913 - one for each option

@@ -17,7 +17,7 @@ from bot.domain.errors import UsageError
 from bot.store.trail_reader import open_trail
 from bot.trail.diagnose import Fault, Finding
 from bot.trail.export import read
-from bot.trail.verify import Report, Terms, anchor
+from bot.trail.verify import Report, VerifyOptions, anchor
 from bot.trail.verify import verify as walk
 
 _SHOWN = 10
@@ -52,7 +52,7 @@ def verify(
     """
     settings = configured()
     noted = tuple(anchor(text) for text in anchors or ())
-    terms = Terms(settings.seal(), noted, unkeyed_until or 0, partial=file is not None)
+    terms = VerifyOptions(settings.seal(), noted, unkeyed_until or 0, partial=file is not None)
     if terms.unkeyed_until and not terms.seal.keyed:
         raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
     report, around = _of_database(settings, terms) if file is None else (_of_file(file, terms), _Around())
@@ -72,14 +72,14 @@ class _Around:
     mismatches: Sequence[str] = ()
 
 
-def _of_database(settings: DatabaseSettings, terms: Terms) -> tuple[Report, _Around]:
+def _of_database(settings: DatabaseSettings, terms: VerifyOptions) -> tuple[Report, _Around]:
     with open_trail(settings.database_url) as reading, progress(reading.last()) as tell:
         report = walk(reading.rows(), terms, tell)
         mismatches = [] if report.finding else reading.mismatches()  # a trail that was changed is no witness
         return report, _Around(tuple(sorted(reading.unguarded())), tuple(mismatches))
 
 
-def _of_file(file: Path, terms: Terms) -> Report:
+def _of_file(file: Path, terms: VerifyOptions) -> Report:
     with _opened(file) as lines, progress(None) as tell:
         return walk(read(lines), terms, tell)
 
@@ -93,7 +93,7 @@ def _opened(file: Path) -> TextIO:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _facts(report: Report, terms: Terms, around: _Around) -> dict[str, object]:
+def _facts(report: Report, terms: VerifyOptions, around: _Around) -> dict[str, object]:
     finding = report.finding
     return {
         "sound": finding is None,
@@ -110,7 +110,7 @@ def _facts(report: Report, terms: Terms, around: _Around) -> dict[str, object]:
     }
 
 
-def _words(report: Report, terms: Terms, around: _Around) -> Iterator[str]:
+def _words(report: Report, terms: VerifyOptions, around: _Around) -> Iterator[str]:
     if report.finding is not None:
         yield from _unsound(report.finding, report)
     elif report.rows:
@@ -135,7 +135,7 @@ def _unsound(finding: Finding, report: Report) -> Iterator[str]:
         yield f"Sound up to there: {_counted(report)}, the last one being {report.head}."
 
 
-def _sound(report: Report, terms: Terms) -> Iterator[str]:
+def _sound(report: Report, terms: VerifyOptions) -> Iterator[str]:
     yield f"Sound: {_counted(report)}, sealed {'with the key' if terms.seal.keyed else 'without a key'}."
     if report.unkeyed_until:
         yield f"Rows up to {report.unkeyed_until} are from before there was a key."
@@ -145,7 +145,7 @@ def _sound(report: Report, terms: Terms) -> Iterator[str]:
     yield from _unprovable(terms)
 
 
-def _unprovable(terms: Terms) -> Iterator[str]:
+def _unprovable(terms: VerifyOptions) -> Iterator[str]:
     if terms.anchors:
         newest = max(head.seq for head in terms.anchors)
         yield f"The anchors are met. Whether rows after row {newest} were cut off at the end cannot be shown."

@@ -18,7 +18,7 @@ from bot.doctor.findings import Unreadable
 from bot.doctor.questions import SlackQuestions, TursoQuestions
 from bot.domain.errors import DatabaseError, DatabaseUnavailable
 from bot.domain.models import Actor, TeamId
-from bot.domain.ports import Held
+from bot.domain.ports import GrantSnapshot
 from bot.slack.bolt import granted_scopes
 from bot.store import checkup
 from bot.store.database import Database, open_database
@@ -32,7 +32,7 @@ NO_TOKEN = "Slack does not take the bot token."  # noqa: S105 - says that there 
 class Grants:
     """The grants that were not revoked, and when their holders last asked for a rotation."""
 
-    held: Held
+    held: GrantSnapshot
     asked: Mapping[Actor, datetime]
 
 

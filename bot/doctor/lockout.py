@@ -6,7 +6,7 @@ from bot.config import Settings
 from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.doctor.turso import Token, path, tokens
-from bot.domain.models import GroupLook, GroupName
+from bot.domain.models import GroupInfo, GroupName
 from bot.domain.policy import refuses_lockout
 
 _MEND = "Move the database out of the groups that the bot rotates, and set DATABASE_URL."
@@ -37,14 +37,14 @@ async def _names(facts: Facts, each: Token) -> Sequence[str]:
     return [name for row in listed.rows("groups") if (name := str(row.get("name", ""))) not in others]
 
 
-async def _look(facts: Facts, each: Token, name: str) -> tuple[GroupName, GroupLook]:
+async def _look(facts: Facts, each: Token, name: str) -> tuple[GroupName, GroupInfo]:
     page = "databases" if each.group is None else f"databases?group={name}"
     answer = await facts.turso.get(path(facts, page), each.secret)
     if not answer.yes:
-        return GroupName(name), GroupLook(exists=None, databases=None)
+        return GroupName(name), GroupInfo(exists=None, databases=None)
     rows = [row for row in answer.rows("databases") if row.get("group", name) == name]
     names, hosts = (tuple(str(row.get(key, "")) for row in rows) for key in ("Name", "Hostname"))
-    return GroupName(name), GroupLook(exists=True, databases=names, hostnames=hosts)
+    return GroupName(name), GroupInfo(exists=True, databases=names, hostnames=hosts)
 
 
 def judged_host(settings: Settings) -> list[Finding]:

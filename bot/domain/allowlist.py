@@ -8,7 +8,7 @@ from typing import Protocol
 from bot.domain.errors import UsageError
 from bot.domain.models import Action, Actor, Event, Grant, GroupName, Organization, Role
 from bot.domain.names import GROUP_NAME, storable
-from bot.domain.ports import Held, NewGrant
+from bot.domain.ports import GrantSnapshot, NewGrant
 
 EVERYTHING = "*"
 """The pattern of an auditor's grant."""
@@ -18,10 +18,10 @@ _PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]{1,128}")
 _NOTE_LIMIT = 200
 
 
-class GrantBook(Protocol):
+class AllowlistStore(Protocol):
     """The allowlist as it is kept. All of it may raise `DatabaseError`."""
 
-    async def all(self, *, revoked: bool = False) -> Held:
+    async def all(self, *, revoked: bool = False) -> GrantSnapshot:
         """Read every grant."""
         ...
 
@@ -39,7 +39,7 @@ class GrantBook(Protocol):
 class Allowlist:
     """The allowlist, changed by one operator."""
 
-    def __init__(self, book: GrantBook, operator: Actor, organization: Organization) -> None:
+    def __init__(self, book: AllowlistStore, operator: Actor, organization: Organization) -> None:
         self._book = book
         self._operator = operator
         self._organization = organization
@@ -83,7 +83,7 @@ class Allowlist:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 
-    async def read(self, *, revoked: bool = False) -> Held:
+    async def read(self, *, revoked: bool = False) -> GrantSnapshot:
         """Read the grants, and the database's time to judge them by."""
         return await self._book.all(revoked=revoked)
 

@@ -8,11 +8,11 @@ Anything that is not a `BotError` is a bug: it is shown as a reference number th
     ├── UsageError               what was typed cannot be understood (exit 2)
     ├── Refused                  the rules say no; recorded
     ├── NoSuchGroup              Turso does not know the group; recorded
-    ├── NotKnown                 no rotation with that id in this database
+    ├── NoSuchRotation                 no rotation with that id in this database
     ├── AlreadyDecided           the confirmation was used, cancelled or has expired
     ├── GroupBusy                another rotation of the group is under way
-    ├── Duplicate                the same delivery was handled before; nobody needs to be told
-    ├── Closing                  the bot is shutting down and takes no new work
+    ├── DuplicateDelivery                the same delivery was handled before; nobody needs to be told
+    ├── ShuttingDown                  the bot is shutting down and takes no new work
     ├── Overloaded               more work is under way than the bot accepts
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
     └── DatabaseError
@@ -89,7 +89,7 @@ class NoSuchGroup(BotError):
         return f"Turso knows no group called {self.group}."
 
 
-class NotKnown(BotError):
+class NoSuchRotation(BotError):
     """No rotation with that id is in this database."""
 
     refusal = Refusal.NOT_KNOWN
@@ -120,13 +120,13 @@ class GroupBusy(BotError):
         return f"The tokens of {self.rotation.group} are being rotated right now."
 
 
-class Duplicate(BotError):
+class DuplicateDelivery(BotError):
     """The same delivery was handled before; nobody needs to be told."""
 
     refusal = Refusal.DUPLICATE
 
 
-class Closing(BotError):
+class ShuttingDown(BotError):
     """The bot is shutting down and takes no new work."""
 
     refusal = Refusal.CLOSING

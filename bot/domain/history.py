@@ -6,15 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from bot.domain.models import Actor, Grant, GroupName, Head, Recorded, Rotation, RotationId, State, UserId
-from bot.domain.policy import Sight
+from bot.domain.models import Actor, Grant, GroupName, Head, RecordedEvent, Rotation, RotationId, State, UserId
+from bot.domain.policy import Visibility
 
 PAGE = 10
 """How many requests make a page, unless somebody wants another number."""
 _BEYOND = 2**63 - 1  # no row of the audit trail has a higher number
 
 
-class Ending(StrEnum):
+class RequestStatus(StrEnum):
     """Where a request stands, as people ask for it."""
 
     REQUESTED = "requested"
@@ -36,7 +36,7 @@ class Query:
 
     group: GroupName | None = None
     person: UserId | None = None
-    ending: Ending | None = None
+    ending: RequestStatus | None = None
     since: datetime | None = None
     until: datetime | None = None
     """The first instant that is no longer read."""
@@ -62,14 +62,14 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HistoryEntry:
     """One request as history shows it."""
 
     key: Key
     actor: Actor
     group: GroupName | None
     """`None` where what was typed names no possible group."""
-    ending: Ending
+    ending: RequestStatus
     reason: str
     explanation: str
     """Why it was refused, or what came of it; may be empty."""
@@ -84,7 +84,7 @@ class Asked:
 class Page:
     """Some requests, newest first, and the keys from which the neighbouring pages begin, where there are any."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[HistoryEntry]
     older: Key | None
     """Read on with `before` this key."""
     newer: Key | None
@@ -98,7 +98,7 @@ class Story:
     """One rotation and its events in their order."""
 
     rotation: Rotation
-    events: Sequence[Recorded]
+    events: Sequence[RecordedEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Home:
     head: Head
 
 
-class Way(StrEnum):
+class AccessPath(StrEnum):
     """Along what a search finds requests."""
 
     OPEN = "open"
@@ -129,10 +129,10 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class HistorySearch:
     """One page as it is searched for: how far the reader sees, what they look for, and between which keys."""
 
-    sight: Sight
+    sight: Visibility
     query: Query
     before: Key | None = None
     after: Key | None = None
@@ -140,22 +140,22 @@ class Search:
     limit: int = PAGE
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[AccessPath, ...]:
         """Say along what to search, so that nothing is found that the sight does not let through."""
         group, person = self.query.group, self.query.person
         if self.sight.everything or (group is not None and self.sight.covers(group)):
-            return (Way.OPEN,)
+            return (AccessPath.OPEN,)
         if person == self.sight.actor.user_id:
-            return (Way.OWN,)
-        covered = (Way.COVERED,) if self.sight.patterns and group is None else ()
-        return covered + ((Way.OWN,) if person is None else ())
+            return (AccessPath.OWN,)
+        covered = (AccessPath.COVERED,) if self.sight.patterns and group is None else ()
+        return covered + ((AccessPath.OWN,) if person is None else ())
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search found, newest first."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[HistoryEntry]
     more: bool
     """There is more in the direction in which was searched."""
     crowded: bool = False
@@ -165,7 +165,7 @@ class Found:
 class HistoryStore(Protocol):
     """The requests of one organization. All of it may raise `DatabaseError`."""
 
-    async def find(self, search: Search) -> Found:
+    async def find(self, search: HistorySearch) -> SearchResult:
         """Read one page of requests in the order of their keys' ranks."""
         ...
 
@@ -177,7 +177,7 @@ class HistoryStore(Protocol):
         """Read the actor's requests that wait for their confirmation, oldest first."""
         ...
 
-    async def groups(self, sight: Sight, limit: int) -> Sequence[GroupName]:
+    async def groups(self, sight: Visibility, limit: int) -> Sequence[GroupName]:
         """Name groups that have a history and that the sight covers, sorted.
 
         Where they are too many, those that refused commands alone name are left out first.

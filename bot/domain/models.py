@@ -141,7 +141,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SlackContext:
     """Where in Slack something happened, and the delivery that told us (to recognise it if it comes again)."""
 
     channel_id: ChannelId
@@ -183,11 +183,11 @@ class Event:
     rotation_id: RotationId | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
     delivery: str | None = None
-    """See `Place.delivery`; the trail takes one event per delivery."""
+    """See `SlackContext.delivery`; the trail takes one event per delivery."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedEvent:
     """An event as it stands in the audit trail."""
 
     seq: int
@@ -231,7 +231,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupLook:
+class GroupInfo:
     """What Turso said about a group before the confirmation; `None` stands for "could not be looked up"."""
 
     exists: bool | None
@@ -241,7 +241,7 @@ class GroupLook:
     """When the group does not exist: names that do, best match first."""
 
 
-class Errand(StrEnum):
+class NotificationKind(StrEnum):
     """What people are still to be told about a rotation."""
 
     CARD = "card"

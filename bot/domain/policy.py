@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from bot.domain.errors import Refusal, Refused
-from bot.domain.models import Actor, Grant, GroupLook, GroupName, Role, Rotation, TeamId, UserId
+from bot.domain.models import Actor, Grant, GroupInfo, GroupName, Role, Rotation, TeamId, UserId
 
 OTHER_WORKSPACE = "This bot serves another workspace."
 NOT_YOURS = "Only the person who asked for this rotation can confirm or cancel it."
@@ -15,7 +15,7 @@ OWN_ONLY = "You may read the history of your own requests only."
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Visibility:
     """How far one reader sees into history: their own requests, and the groups that a pattern names, or everything."""
 
     everything: bool
@@ -58,12 +58,12 @@ class Policy:
             return Refused(NOT_YOURS, Refusal.NOT_YOURS)
         return self.refuses_request(actor, rotation.group)
 
-    def sight(self, reader: Actor) -> Sight:
+    def sight(self, reader: Actor) -> Visibility:
         """Say how far the reader sees, where they are not refused."""
         ours = [grant for grant in self.grants if grant.actor.team_id == self.team_id]
         held = [grant for grant in ours if grant.actor == reader and grant.in_force(self.now)]
         patterns = dict.fromkeys(grant.pattern for grant in held if grant.role is Role.ROTATE)
-        return Sight(any(grant.role is Role.AUDIT for grant in held), tuple(patterns), reader)
+        return Visibility(any(grant.role is Role.AUDIT for grant in held), tuple(patterns), reader)
 
     def refuses_reading(self, reader: Actor, group: GroupName | None, person: UserId | None) -> Refused | None:
         """Say why the reader may not ask for the requests about a group or of a person, or return `None`."""
@@ -85,7 +85,7 @@ class Policy:
         return None if self.sight(reader).sees(rotation.requester, rotation.group) else Refused(NOT_TOLD)
 
 
-def refuses_lockout(look: GroupLook, database_host: str | None, group: GroupName) -> Refused | None:
+def refuses_lockout(look: GroupInfo, database_host: str | None, group: GroupName) -> Refused | None:
     """Say why rotating the group would cut the bot off from its own audit trail, or return `None`.
 
     Where the bot's database is with Turso and the group's databases cannot be listed, the answer is no.

@@ -8,13 +8,13 @@ from typing import Protocol
 from bot.domain.models import (
     Actor,
     ChannelId,
-    Errand,
     Event,
     Grant,
     GrantId,
-    GroupLook,
+    GroupInfo,
     GroupName,
     Head,
+    NotificationKind,
     Outcome,
     Role,
     Rotation,
@@ -24,7 +24,7 @@ from bot.domain.models import (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class GrantSnapshot:
     """The grants an actor holds, revoked ones left out, and the database's time at which they were read."""
 
     grants: tuple[Grant, ...]
@@ -32,7 +32,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class NewRotation:
     """A rotation about to be requested; `seconds` is how long the confirmation stays valid."""
 
     id: RotationId
@@ -54,12 +54,12 @@ class NewGrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Notification:
     """An errand in the outbox: somebody is still to be told about a rotation."""
 
     id: int
     rotation_id: RotationId
-    errand: Errand
+    errand: NotificationKind
     created_at: datetime
     attempts: int
     overdue: bool
@@ -83,7 +83,7 @@ class Backlog:
 class GrantStore(Protocol):
     """The allowlist as the rules read it."""
 
-    async def held_by(self, actor: Actor) -> Held:
+    async def held_by(self, actor: Actor) -> GrantSnapshot:
         """Read what the actor holds. Raises `DatabaseError`."""
         ...
 
@@ -95,10 +95,10 @@ class RotationStore(Protocol):
     from a commit whose answer was lost.
     """
 
-    async def open(self, draft: Draft) -> tuple[Rotation, Rotation | None]:
+    async def open(self, draft: NewRotation) -> tuple[Rotation, Rotation | None]:
         """Insert a requested rotation; returns it with the group's newest that reached Turso, or may have.
 
-        Raises `Duplicate` if the delivery was handled before.
+        Raises `DuplicateDelivery` if the delivery was handled before.
         """
         ...
 
@@ -135,11 +135,11 @@ class RotationStore(Protocol):
 class Outbox(Protocol):
     """The errands still to be run. All of it may raise `DatabaseError`."""
 
-    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Letter]:
+    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Notification]:
         """Take the errands about a rotation that has just ended, unless somebody else has taken them."""
         ...
 
-    async def take(self, seconds: float) -> Letter | None:
+    async def take(self, seconds: float) -> Notification | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""
         ...
 
@@ -147,15 +147,15 @@ class Outbox(Protocol):
         """Say whether an errand waits, without taking it."""
         ...
 
-    async def put_off(self, letter: Letter, seconds: float) -> None:
+    async def put_off(self, letter: Notification, seconds: float) -> None:
         """Try again in so many seconds, unless somebody else has taken the errand since."""
         ...
 
-    async def done(self, letter: Letter) -> None:
+    async def done(self, letter: Notification) -> None:
         """Strike an errand off."""
         ...
 
-    async def give_up(self, letter: Letter, event: Event) -> bool:
+    async def give_up(self, letter: Notification, event: Event) -> bool:
         """Strike an errand off together with its event, and say whether it still stood."""
         ...
 
@@ -164,7 +164,7 @@ class Trail(Protocol):
     """The audit trail, to which events without a change of state are appended."""
 
     async def append(self, event: Event) -> None:
-        """Record an event by itself. Raises `Duplicate` if its delivery was handled before."""
+        """Record an event by itself. Raises `DuplicateDelivery` if its delivery was handled before."""
         ...
 
     async def head(self) -> Head:
@@ -179,7 +179,7 @@ class Turso(Protocol):
         """Say whether an API token is configured that is meant for the group."""
         ...
 
-    async def look(self, group: GroupName) -> GroupLook:
+    async def look(self, group: GroupName) -> GroupInfo:
         """Look at the group; a courtesy, whose parts may be missing."""
         ...
 

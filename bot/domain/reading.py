@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from bot.domain.errors import NotKnown, Refused
-from bot.domain.history import PAGE, HistoryStore, Home, Key, Page, Query, Search, Story, Way
-from bot.domain.models import Action, Actor, Event, Grant, GroupName, Organization, Place, RotationId, TeamId
-from bot.domain.policy import Policy, Sight
-from bot.domain.ports import GrantStore, Held, Trail
+from bot.domain.errors import NoSuchRotation, Refused
+from bot.domain.history import PAGE, AccessPath, HistorySearch, HistoryStore, Home, Key, Page, Query, Story
+from bot.domain.models import Action, Actor, Event, Grant, GroupName, Organization, RotationId, SlackContext, TeamId
+from bot.domain.policy import Policy, Visibility
+from bot.domain.ports import GrantSnapshot, GrantStore, Trail
 
 MENU = 100
 """How many groups are offered to choose from."""
@@ -21,7 +21,7 @@ _CROWDED = "There are too many groups to look through them all: name one to be s
 class Allowances(GrantStore, Protocol):
     """The allowlist as auditors read it."""
 
-    async def all(self) -> Held:
+    async def all(self) -> GrantSnapshot:
         """Read every grant that was not revoked. Raises `DatabaseError`."""
         ...
 
@@ -41,7 +41,7 @@ class History:
     async def page(  # noqa: PLR0913 - who asks where for what, and which page of it
         self,
         reader: Actor,
-        place: Place,
+        place: SlackContext,
         query: Query,
         *,
         before: Key | None = None,
@@ -50,13 +50,13 @@ class History:
     ) -> Page:
         """Read the newest requests, or those next to a key.
 
-        Raises `Refused`, which is recorded first, `Duplicate` or `DatabaseError`.
+        Raises `Refused`, which is recorded first, `DuplicateDelivery` or `DatabaseError`.
         """
         sight = await self._admit(reader, place, query)
-        return await self._page(Search(sight, query, before, after, limit))
+        return await self._page(HistorySearch(sight, query, before, after, limit))
 
-    async def story(self, reader: Actor, place: Place, rotation_id: RotationId) -> Story:
-        """Read what became of one rotation. Raises as `page` does, or `NotKnown`, which is recorded as well."""
+    async def story(self, reader: Actor, place: SlackContext, rotation_id: RotationId) -> Story:
+        """Read what became of one rotation. Raises as `page` does, or `NoSuchRotation`, which is recorded as well."""
         policy = await self._policy(reader)
         if refused := policy.refuses_reading(reader, None, None):
             await self._refuse(reader, place, refused, rotation=rotation_id[:64])
@@ -64,7 +64,7 @@ class History:
         if story is None:
             why = "No rotation with this id is known here."
             await self._record(reader, place, None, why=why, rotation=rotation_id[:64])
-            raise NotKnown
+            raise NoSuchRotation
         rotation = story.rotation
         if refused := policy.refuses_story(reader, rotation):
             await self._refuse(reader, place, refused, rotation.group, rotation=rotation.id)
@@ -73,7 +73,7 @@ class History:
     async def home(  # noqa: PLR0913 - as above
         self,
         reader: Actor,
-        place: Place,
+        place: SlackContext,
         query: Query,
         *,
         before: Key | None = None,
@@ -83,7 +83,7 @@ class History:
         """Read all that the Home tab shows. Raises as `page` does."""
         sight = await self._admit(reader, place, query)
         return Home(
-            page=await self._page(Search(sight, query, before, after, limit)),
+            page=await self._page(HistorySearch(sight, query, before, after, limit)),
             pending=await self._store.pending(reader),
             patterns=sight.patterns,
             allowlist=await self._in_force() if sight.everything else None,
@@ -91,7 +91,7 @@ class History:
             head=await self._trail.head(),
         )
 
-    async def _page(self, search: Search) -> Page:
+    async def _page(self, search: HistorySearch) -> Page:
         found = await self._store.find(search)
         forth = search.after is None or search.before is not None
         older = found.more if forth else True
@@ -111,19 +111,19 @@ class History:
         held = await self._grants.held_by(reader)
         return Policy(self._team_id, held.grants, held.now)
 
-    async def _admit(self, reader: Actor, place: Place, query: Query) -> Sight:
+    async def _admit(self, reader: Actor, place: SlackContext, query: Query) -> Visibility:
         policy = await self._policy(reader)
         if refused := policy.refuses_reading(reader, query.group, query.person):
             await self._refuse(reader, place, refused, query.group, **_sought(query))
         return policy.sight(reader)
 
     async def _refuse(
-        self, reader: Actor, place: Place, refused: Refused, group: GroupName | None = None, **sought: object
+        self, reader: Actor, place: SlackContext, refused: Refused, group: GroupName | None = None, **sought: object
     ) -> NoReturn:
         await self._record(reader, place, group, why=str(refused), **sought)
         raise refused
 
-    async def _record(self, reader: Actor, place: Place, group: GroupName | None, **detail: object) -> None:
+    async def _record(self, reader: Actor, place: SlackContext, group: GroupName | None, **detail: object) -> None:
         facts = {"channel": place.channel_id, **detail}
         event = Event(Action.READING_DENIED, reader, self._organization, group, None, facts, place.delivery)
         await self._trail.append(event)
@@ -136,10 +136,10 @@ def _sought(query: Query) -> dict[str, str]:
     return {name: str(value) for name, value in fields.items() if value is not None}
 
 
-def _narrowed(search: Search, *, crowded: bool) -> str | None:
+def _narrowed(search: HistorySearch, *, crowded: bool) -> str | None:
     """Say in words what a search leaves out that the query asks for."""
     mine = search.query.person == search.sight.actor.user_id
-    if Way.OPEN in search.ways or mine:
+    if AccessPath.OPEN in search.ways or mine:
         return None
-    words = {(Way.COVERED, Way.OWN): _BOTH, (Way.COVERED,): _ROTATABLE}.get(search.ways, _OWN)
+    words = {(AccessPath.COVERED, AccessPath.OWN): _BOTH, (AccessPath.COVERED,): _ROTATABLE}.get(search.ways, _OWN)
     return f"{words} {_CROWDED}" if crowded else words

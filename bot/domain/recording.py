@@ -19,7 +19,7 @@ _MOST_TROUBLES = 3
 """After so many it is the database's doing, and each of the others would be waited for too."""
 
 
-class Settlement:
+class OutcomeRecorder:
     """The ends of one store's rotations."""
 
     def __init__(self, store: RotationStore) -> None:

@@ -2,13 +2,13 @@
 
 BotError
 ├── NotUnknown     the outcome is known, or there is none yet
-└── AlreadyJudged  the same has been said before
+└── AlreadyResolved  the same has been said before
 """
 
 from enum import StrEnum
 from typing import Protocol
 
-from bot.domain.errors import BotError, DatabaseUnavailable, NotKnown, UsageError
+from bot.domain.errors import BotError, DatabaseUnavailable, NoSuchRotation, UsageError
 from bot.domain.models import Action, Actor, Event, Rotation, RotationId, State
 from bot.domain.names import storable
 
@@ -17,7 +17,7 @@ NOTE_LIMIT = 500
 _TRIES = 3
 
 
-class Judgement(StrEnum):
+class Resolution(StrEnum):
     """What a person may say an unknown rotation has been."""
 
     SUCCEEDED = "succeeded"
@@ -31,7 +31,7 @@ class NotUnknown(BotError):
         super().__init__(f"Only an unknown outcome can be judged, and this rotation is recorded as {state}.")
 
 
-class AlreadyJudged(BotError):
+class AlreadyResolved(BotError):
     """The same has been said before."""
 
     def __init__(self, rotation: Rotation) -> None:
@@ -39,7 +39,7 @@ class AlreadyJudged(BotError):
         super().__init__(f"This rotation has been judged {rotation.resolved_as} by {judge} already.")
 
 
-class JudgementStore(Protocol):
+class ResolutionStore(Protocol):
     """Rotations as they are judged. All of it may raise `DatabaseError`; then nothing was changed."""
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
@@ -54,17 +54,17 @@ class JudgementStore(Protocol):
         ...
 
 
-class Judge:
+class Resolutions:
     """An operator who judges."""
 
-    def __init__(self, store: JudgementStore, operator: Actor) -> None:
+    def __init__(self, store: ResolutionStore, operator: Actor) -> None:
         self._store = store
         self._operator = operator
 
-    async def resolve(self, rotation_id: RotationId, judgement: Judgement, note: str) -> Rotation:
+    async def resolve(self, rotation_id: RotationId, judgement: Resolution, note: str) -> Rotation:
         """Say what an unknown rotation has been, or say it otherwise than before.
 
-        Raises `UsageError`, `NotKnown`, `NotUnknown`, `AlreadyJudged` or `DatabaseError`; then nothing is written.
+        Raises `UsageError`, `NoSuchRotation`, `NotUnknown`, `AlreadyResolved` or `DatabaseError`; then nothing is written.
         """
         note = storable(note).strip()[:NOTE_LIMIT]
         if not note:
@@ -81,11 +81,11 @@ class Judge:
     async def _open(self, rotation_id: RotationId, judged: State) -> Rotation:
         rotation = await self._store.get(rotation_id)
         if rotation is None:
-            raise NotKnown
+            raise NoSuchRotation
         if rotation.state is not State.UNKNOWN:
             raise NotUnknown(rotation.state)
         if rotation.resolved_as is judged:
-            raise AlreadyJudged(rotation)
+            raise AlreadyResolved(rotation)
         return rotation
 
     def _event(self, rotation: Rotation, judged: State, note: str) -> Event:

@@ -10,7 +10,7 @@ from bot.domain.errors import (
     GroupBusy,
     Interrupted,
     NoSuchGroup,
-    NotKnown,
+    NoSuchRotation,
     Refusal,
     Refused,
 )
@@ -21,16 +21,16 @@ from bot.domain.models import (
     Grant,
     GroupName,
     Outcome,
-    Place,
     Request,
     Rotation,
     RotationId,
+    SlackContext,
     State,
 )
 from bot.domain.policy import Policy, refuses_lockout
-from bot.domain.ports import Draft, GrantStore, RotationStore, Trail, Turso
-from bot.domain.recording import NEVER_STARTED, Settlement
-from bot.domain.steps import Claimed, Confirmation, Rules
+from bot.domain.ports import GrantStore, NewRotation, RotationStore, Trail, Turso
+from bot.domain.recording import NEVER_STARTED, OutcomeRecorder
+from bot.domain.steps import Claimed, ConfirmationPrompt, RotationConfig
 
 LEASE_MARGIN_SECONDS = 5.0
 """How much longer than the call's deadline a claim holds: time to write the outcome."""
@@ -45,7 +45,7 @@ class Rotations:
 
     def __init__(  # noqa: PLR0913 - one argument for each port
         self,
-        rules: Rules,
+        rules: RotationConfig,
         *,
         grants: GrantStore,
         store: RotationStore,
@@ -59,7 +59,7 @@ class Rotations:
         self._trail = trail
         self._turso = turso
         self._new_id = new_id
-        self._settlement = Settlement(store)
+        self._settlement = OutcomeRecorder(store)
         self.tidy = self._settlement.tidy
         self.all_recorded = self._settlement.all_recorded
 
@@ -73,10 +73,10 @@ class Rotations:
             return None
         return tuple(group for group in groups if policy.refuses_request(actor, group) is None)
 
-    async def request(self, actor: Actor, place: Place, request: Request) -> Confirmation:
+    async def request(self, actor: Actor, place: SlackContext, request: Request) -> ConfirmationPrompt:
         """Open a request that waits for its confirmation.
 
-        Raises `Refused`, `NoSuchGroup`, `Duplicate` or `DatabaseError`; a refusal is recorded first.
+        Raises `Refused`, `NoSuchGroup`, `DuplicateDelivery` or `DatabaseError`; a refusal is recorded first.
         """
         group = request.group
         event = self._event(Action.REQUESTED, actor, place, group=group, reason=request.reason)
@@ -94,7 +94,7 @@ class Rotations:
         if lockout := refuses_lockout(look, self._rules.database_host, group):
             await self._refuse(event, lockout)
         rotation_id = RotationId(self._new_id())
-        draft = Draft(
+        draft = NewRotation(
             id=rotation_id,
             event=replace(event, rotation_id=rotation_id),
             channel_id=place.channel_id,
@@ -102,16 +102,16 @@ class Rotations:
             seconds=self._rules.confirm_seconds,
         )
         rotation, last = await self._store.open(draft)
-        return Confirmation(rotation, look, last)
+        return ConfirmationPrompt(rotation, look, last)
 
-    async def reject(self, actor: Actor, place: Place, typed: str, why: str) -> None:
+    async def reject(self, actor: Actor, place: SlackContext, typed: str, why: str) -> None:
         """Record a command that names no possible group; `typed` is kept, cut."""
         await self._trail.append(self._event(Action.REJECTED, actor, place, typed=typed[:80], why=why))
 
-    async def confirm(self, actor: Actor, place: Place, rotation_id: RotationId) -> Claimed:
+    async def confirm(self, actor: Actor, place: SlackContext, rotation_id: RotationId) -> Claimed:
         """Claim the rotation for this process; `carry_out` must follow.
 
-        Raises `Refused`, `NotKnown`, `AlreadyDecided`, `GroupBusy` or `DatabaseError`. Then nothing is called.
+        Raises `Refused`, `NoSuchRotation`, `AlreadyDecided`, `GroupBusy` or `DatabaseError`. Then nothing is called.
         """
         for _ in range(_TRIES):
             rotation, policy = await self._admit(actor, place, rotation_id)
@@ -134,7 +134,7 @@ class Rotations:
             raise
         return await asyncio.shield(self._settlement.record(claimed, outcome))
 
-    async def cancel(self, actor: Actor, place: Place, rotation_id: RotationId) -> Rotation:
+    async def cancel(self, actor: Actor, place: SlackContext, rotation_id: RotationId) -> Rotation:
         """Withdraw a request. Raises as `confirm` does, but for `GroupBusy`."""
         for _ in range(_TRIES):
             rotation, _ = await self._admit(actor, place, rotation_id)
@@ -148,13 +148,13 @@ class Rotations:
         held = await self._grants.held_by(actor)
         return Policy(self._rules.team_id, held.grants, held.now)
 
-    async def _admit(self, actor: Actor, place: Place, rotation_id: RotationId) -> tuple[Rotation, Policy]:
+    async def _admit(self, actor: Actor, place: SlackContext, rotation_id: RotationId) -> tuple[Rotation, Policy]:
         """Let the actor decide the rotation: it exists, the rules allow it, and it still waits."""
         rotation = await self._store.get(rotation_id)
         if rotation is None:
             why = "No rotation with this id is known here."
             await self._trail.append(self._event(Action.DENIED, actor, place, value=rotation_id[:64], why=why))
-            raise NotKnown
+            raise NoSuchRotation
         policy = await self._policy(actor)
         if refused := policy.refuses_press(actor, rotation):
             await self._refuse(self._event(Action.DENIED, actor, place, rotation=rotation), refused)
@@ -164,7 +164,7 @@ class Rotations:
             raise AlreadyDecided(rotation)
         return rotation, policy
 
-    async def _claim(self, actor: Actor, place: Place, rotation: Rotation, grant: Grant) -> Claimed | None:
+    async def _claim(self, actor: Actor, place: SlackContext, rotation: Rotation, grant: Grant) -> Claimed | None:
         """Start the rotation for this process, unless somebody was faster or it can no longer be started."""
         event = self._event(Action.STARTED, actor, place, rotation=rotation, grant=grant.id)
         claimed = Claimed(rotation, self._new_id())
@@ -190,7 +190,7 @@ class Rotations:
         self,
         action: Action,
         actor: Actor,
-        place: Place,
+        place: SlackContext,
         *,
         group: GroupName | None = None,
         rotation: Rotation | None = None,

@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby, takewhile
 
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 
-ENDINGS = tuple(Ending)
+ENDINGS = tuple(RequestStatus)
 
 
 class Interval(StrEnum):
@@ -49,7 +49,7 @@ class Kind:
 
     group: GroupName | None
     """`None` where what was typed names no possible group."""
-    outcome: Ending
+    outcome: RequestStatus
 
 
 @dataclass(frozen=True, slots=True)

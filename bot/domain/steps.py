@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from bot.domain.models import GroupLook, Organization, Rotation, TeamId
+from bot.domain.models import GroupInfo, Organization, Rotation, TeamId
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RotationConfig:
     """What the use cases are told once: whom they serve, and for how long (seconds) things hold."""
 
     team_id: TeamId
@@ -18,11 +18,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class ConfirmationPrompt:
     """What a person is asked to confirm, with what is known about it."""
 
     rotation: Rotation
-    look: GroupLook
+    look: GroupInfo
     last: Rotation | None
 
 

@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, Refusal, SchemaMismatch
-from bot.domain.models import Errand, State
+from bot.domain.models import NotificationKind, State
 from bot.domain.ports import Backlog
 
 PREFIX = "turso_rotate"
@@ -98,7 +98,7 @@ class Metrics:
         """Count a new connection in place of an old one, whether it was lost or refreshed."""
         self._happenings.reconnects.inc()
 
-    def given_up(self, errand: Errand) -> None:
+    def given_up(self, errand: NotificationKind) -> None:
         """Count an errand that was struck off although nobody was told."""
         self._happenings.given_up[errand].inc()
 
@@ -137,7 +137,7 @@ class _Happenings:
         given_up = counter(
             "announcements_given_up", "Messages given up, as Slack took them in no way for a day.", "errand"
         )
-        self.given_up = {errand: given_up.labels(str(errand)) for errand in Errand}
+        self.given_up = {errand: given_up.labels(str(errand)) for errand in NotificationKind}
         self.signatures = counter("signature_failures", "HTTP requests that did not carry a signature of Slack's.")
         self.reconnects = counter("socket_reconnects", "Socket Mode connections opened in place of an earlier one.")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
-from bot.domain.errors import Closing, Overloaded, Refusal
+from bot.domain.errors import Overloaded, Refusal, ShuttingDown
 
 T = TypeVar("T")
 
@@ -35,10 +35,10 @@ class Work:
         return len(self._tasks)
 
     def admit(self) -> None:
-        """Say whether new work is taken. Raises `Closing` or `Overloaded`."""
+        """Say whether new work is taken. Raises `ShuttingDown` or `Overloaded`."""
         if not self._closing and len(self._tasks) < self._limit:
             return
-        error = Closing() if self._closing else Overloaded()
+        error = ShuttingDown() if self._closing else Overloaded()
         self._refused(error.refusal)
         raise error
 

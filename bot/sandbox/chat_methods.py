@@ -5,7 +5,7 @@ from bot.sandbox.messages import Content, Message
 from bot.sandbox.methods import Answer, Arguments, Method, Methods, SaysNoError, invalid_blocks
 from bot.sandbox.payloads import message_json
 from bot.sandbox.response_urls import content_of
-from bot.sandbox.workspace import Place, Workspace
+from bot.sandbox.workspace import Channel, Workspace
 
 
 class ChatMethods:
@@ -26,7 +26,7 @@ class ChatMethods:
     def post_message(self, arguments: Arguments) -> Answer:
         """Post to a channel, a direct conversation, or a user id."""
         channel = self._reaches(arguments)
-        place = Place(channel, thread_ts=arguments.get("thread_ts"))
+        place = Channel(channel, thread_ts=arguments.get("thread_ts"))
         message = self._workspace.post(place, _content(arguments), via="chat.postMessage")
         return {"ok": True, "channel": channel, "ts": message.ts, "message": message_json(message)}
 
@@ -37,7 +37,7 @@ class ChatMethods:
         audience = self._workspace.conversations.get(channel, self._workspace.people.keys())
         if user_id not in audience:
             raise SaysNoError("user_not_in_channel")
-        place = Place(channel, user_id, arguments.get("thread_ts"))
+        place = Channel(channel, user_id, arguments.get("thread_ts"))
         message = self._workspace.post(place, _content(arguments), via="chat.postEphemeral")
         return {"ok": True, "message_ts": message.ts}
 

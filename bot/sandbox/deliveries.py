@@ -68,7 +68,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
 
 
-class Courier:
+class DeliveryRouter:
     """Delivers over HTTP, signed, or over one of the open sockets; an async context manager."""
 
     def __init__(self, signing_secret: str, sockets: Sockets) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
-from bot.sandbox.deliveries import Courier, Delivery, Parcel, Route
+from bot.sandbox.deliveries import Delivery, DeliveryRouter, Parcel, Route
 from bot.sandbox.feed import Change, Changes, within
 from bot.sandbox.messages import Block, Content, Message
 from bot.sandbox.outages import Outages
@@ -16,7 +16,7 @@ from bot.sandbox.view_methods import ViewMethods
 from bot.sandbox.viewer import Witness
 from bot.sandbox.views import View
 from bot.sandbox.web_api import Call
-from bot.sandbox.workspace import Person, Place, Workspace
+from bot.sandbox.workspace import Channel, Person, Workspace
 
 __all__ = ["Call", "Change", "Delivery", "LocalSlack", "Message", "Person", "View"]
 DEFAULT_CHANNELS: Mapping[str, str] = {"C0INCIDENT": "incident", "C0AUDIT": "audit"}
@@ -48,7 +48,7 @@ class LocalSlack(Outages):
         self._payloads = Payloads(self.workspace, urls, triggers)
         self._views = ViewMethods(self.workspace, triggers)
         super().__init__(Reception(self.workspace, urls, self._views, (bot_token, app_token), port))
-        self._courier = Courier(signing_secret, self._reception.sockets)
+        self._courier = DeliveryRouter(signing_secret, self._reception.sockets)
         self._witness = Witness(self.workspace)
         self._open = AsyncExitStack()
 
@@ -212,7 +212,7 @@ class LocalSlack(Outages):
     def _shows_answer(self, delivery: Delivery) -> None:
         """Post what the acknowledgement of a command says, or that there was none."""
         payload, body = delivery.parcel.payload, delivery.body
-        place = Place(payload["channel_id"], payload["user_id"])
+        place = Channel(payload["channel_id"], payload["user_id"])
         if delivery.error is not None:
             text = f'{payload["command"]} failed with the error "{delivery.error}"'
             self.workspace.post(place, Content(text), via="slackbot", author="slackbot")
@@ -221,4 +221,4 @@ class LocalSlack(Outages):
         content, error = content_of(said)
         if error is None:
             public = said.get("response_type") == "in_channel"
-            self.workspace.post(Place(payload["channel_id"]) if public else place, content, via="ack")
+            self.workspace.post(Channel(payload["channel_id"]) if public else place, content, via="ack")

@@ -8,7 +8,7 @@ from bot.sandbox import scenario
 from bot.sandbox.messages import Block, Content, Message, actionable
 from bot.sandbox.sandbox import Stage
 from bot.sandbox.views import View
-from bot.sandbox.workspace import Person, Place
+from bot.sandbox.workspace import Channel, Person
 
 Json = dict[str, Any]
 Act = Callable[[Person, Json], Awaitable[None]]
@@ -54,13 +54,15 @@ class Actions:
         if not text or not workspace.knows(channel) or person.user_id not in self._audience(channel):
             raise NotPossibleError
         if not text.startswith("/"):
-            workspace.post(Place(channel), Content(html.escape(text, quote=False)), via="typed", author=person.user_id)
+            workspace.post(
+                Channel(channel), Content(html.escape(text, quote=False)), via="typed", author=person.user_id
+            )
         elif text.split()[0] in scenario.COMMANDS:
             await self._stage.slack.types(person, text, channel=channel)
         else:
             # In Slack's own words, and like Slack without asking any app.
             words = f"`{html.escape(text.split()[0], quote=False)}` is not a valid command."
-            workspace.post(Place(channel, person.user_id), Content(words), via="slackbot", author="slackbot")
+            workspace.post(Channel(channel, person.user_id), Content(words), via="slackbot", author="slackbot")
 
     async def _uses(self, person: Person, said: Json) -> None:
         where = self._finds(person, said)

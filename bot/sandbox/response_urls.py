@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.sandbox.blocks import problems
 from bot.sandbox.messages import Content, Message
-from bot.sandbox.workspace import Place, Workspace
+from bot.sandbox.workspace import Channel, Workspace
 
 USES = 5
 LIFETIME = 30 * 60.0  # seconds
@@ -64,7 +64,7 @@ class ResponseUrls:
         if payload.get("replace_original") is True and url.original is not None:
             return self._replaces(url.original, content)
         in_channel = payload.get("response_type") == "in_channel"
-        place = Place(url.channel, None if in_channel else url.user_id, payload.get("thread_ts"))
+        place = Channel(url.channel, None if in_channel else url.user_id, payload.get("thread_ts"))
         self._workspace.post(place, content, via=VIA)
         return 200, None
 

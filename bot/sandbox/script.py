@@ -53,7 +53,9 @@ class Play:
 
     async def hears(self, *needles: str) -> None:
         """Wait for an announcement in the channel for it, and print it."""
-        message = await self.stage.slack.sees(None, *needles, timeout=_PATIENCE, since=self._seen, channel=scenario.AUDIT)
+        message = await self.stage.slack.sees(
+            None, *needles, timeout=_PATIENCE, since=self._seen, channel=scenario.AUDIT
+        )
         self._says(_told(f"turso-rotate → #{scenario.CHANNELS[scenario.AUDIT]}", message))
 
     def shows(self, line: str) -> None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.sandbox import scenario
 from bot.sandbox.bad_days import BAD_DAYS
 from bot.sandbox.local_turso import Request
@@ -66,7 +66,7 @@ def stage_set() -> Json:
         "bot": {"id": BOT_USER, "name": "turso-rotate"},
         "channels": [{"id": each, "name": name} for each, name in scenario.CHANNELS.items()],
         "commands": list(scenario.COMMANDS),
-        "outcomes": list(Ending),
+        "outcomes": list(RequestStatus),
         "groups": list(scenario.GROUPS),
         "organization": scenario.ORGANIZATION,
         "troubles": [{"id": each, "label": day.label, "about": day.about} for each, day in BAD_DAYS.items()],

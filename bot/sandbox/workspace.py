@@ -24,7 +24,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Channel:
     """Where a message is shown: to everybody in the channel, or to one person there."""
 
     channel: str
@@ -70,7 +70,7 @@ class Workspace:
         if person.user_id not in self.people:
             self.welcome([person])
 
-    def post(self, place: Place, content: Content, *, via: str, author: str = "bot") -> Message:
+    def post(self, place: Channel, content: Content, *, via: str, author: str = "bot") -> Message:
         """Show a new message."""
         message = Message(
             ts=self.tick(),

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from bot.domain.errors import BotError, Duplicate
+from bot.domain.errors import BotError, DuplicateDelivery
 
 Tell = Callable[[BotError], Awaitable[object]]
 """Shows a failure where the person looks: in the channel, in a modal or on the Home tab."""
@@ -14,7 +14,7 @@ Tell = Callable[[BotError], Awaitable[object]]
 log = structlog.get_logger(__name__)
 
 
-class Unforeseen(BotError):
+class UnexpectedError(BotError):
     """A failure nobody foresaw, under the reference by which the log knows it."""
 
     def __init__(self, reference: str) -> None:
@@ -27,7 +27,7 @@ async def explained(tell: Tell) -> AsyncIterator[None]:
     """Turn every failure into words."""
     try:
         yield
-    except Duplicate:
+    except DuplicateDelivery:
         log.info("delivered twice")
     except BotError as error:
         log.debug("answered no", error=type(error).__name__)
@@ -35,4 +35,4 @@ async def explained(tell: Tell) -> AsyncIterator[None]:
     except Exception:
         reference = secrets.token_hex(4)
         log.exception("bug", reference=reference)
-        await tell(Unforeseen(reference))
+        await tell(UnexpectedError(reference))

@@ -8,8 +8,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import DatabaseError
-from bot.domain.models import SYSTEM, Action, Actor, ChannelId, Errand, Event, Head, Rotation, State
-from bot.domain.ports import Letter, Outbox, RotationStore, Trail
+from bot.domain.models import SYSTEM, Action, Actor, ChannelId, Event, Head, NotificationKind, Rotation, State
+from bot.domain.ports import Notification, Outbox, RotationStore, Trail
 from bot.ops.metrics import Metrics
 from bot.slack.replies import FAILURES, Reply
 from bot.slack.rotate import card, outcome
@@ -25,7 +25,7 @@ _NO_WAY_IN = frozenset({"channel_not_found", "not_in_channel", "is_archived", "r
 log = structlog.get_logger(__name__)
 
 
-class Courier:
+class Notifier:
     """Tells people what the outbox says they should know."""
 
     def __init__(  # noqa: PLR0913 - one argument for each port, and where to write
@@ -66,7 +66,7 @@ class Courier:
             log.warning("errands are left for later", rotation=rotation.id, why=str(error))
             await reply.settle(outcome.ended(rotation))
             return True
-        return any(letter.errand is Errand.CARD for letter in letters)
+        return any(letter.errand is NotificationKind.CARD for letter in letters)
 
     async def run_due(self) -> None:
         """Run every errand that is due; another replica, or this one before, did not get it done."""
@@ -78,8 +78,8 @@ class Courier:
             if rotation is not None:
                 await self._run(letter, rotation, self._reply_to(rotation.requester, rotation.channel_id))
 
-    async def _run(self, letter: Letter, rotation: Rotation, reply: Reply) -> None:
-        is_card = letter.errand is Errand.CARD
+    async def _run(self, letter: Notification, rotation: Rotation, reply: Reply) -> None:
+        is_card = letter.errand is NotificationKind.CARD
         if not is_card and (silence := self._silence()) > 0:
             await self._outbox.put_off(letter, silence)
             return
@@ -95,7 +95,7 @@ class Courier:
             log.info("card settled" if is_card else "announced", rotation=rotation.id, attempts=letter.attempts)
             await self._outbox.done(letter)
 
-    async def _failed(self, letter: Letter, rotation: Rotation, error: Exception) -> None:
+    async def _failed(self, letter: Notification, rotation: Rotation, error: Exception) -> None:
         """Try again later: in ever longer pauses, never sooner than Slack said, and for a day."""
         asked = _retry_after(error)
         self._silent_until = max(self._silent_until, asyncio.get_running_loop().time() + asked)
@@ -106,7 +106,7 @@ class Courier:
         await self._outbox.put_off(letter, pause)
         log.warning("not told yet", rotation=rotation.id, errand=str(letter.errand), why=_words(error), seconds=pause)
 
-    async def _give_up(self, letter: Letter, rotation: Rotation, why: str) -> None:
+    async def _give_up(self, letter: Notification, rotation: Rotation, why: str) -> None:
         facts = {"errand": str(letter.errand), "why": why, "attempts": letter.attempts}
         detail = {**facts, "since": rfc3339(letter.created_at)}
         event = Event(Action.GIVEN_UP, SYSTEM, rotation.organization, rotation.group, rotation.id, detail)
@@ -118,7 +118,7 @@ class Courier:
     async def _settle(rotation: Rotation, reply: Reply) -> None:
         await reply.deliver(outcome.ended(rotation), replace_original=True)
 
-    async def _announce(self, letter: Letter, rotation: Rotation, reply: Reply) -> None:
+    async def _announce(self, letter: Notification, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
         if channel.startswith("D"):
             return  # a direct message has nobody else to tell

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from bot.domain.models import Actor, ChannelId, Place, RotationId, TeamId, UserId
+from bot.domain.models import Actor, ChannelId, RotationId, SlackContext, TeamId, UserId
 from bot.domain.names import storable
 
 Payload = Mapping[str, Any]
@@ -18,31 +18,31 @@ HOME = ChannelId("home")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Typed:
+class SlashCommand:
     """A command as it was typed; has no `repr`, as `response_url` is a capability."""
 
     actor: Actor
-    place: Place
+    place: SlackContext
     text: str
     response_url: str | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pressed:
+class ButtonPress:
     """A press of a button that carries a rotation's id; has no `repr` for the same reason."""
 
     actor: Actor
-    place: Place
+    place: SlackContext
     rotation_id: RotationId
     response_url: str | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Used:
+class Interaction:
     """The use of a button or a menu of history; has no `repr`, as `trigger_id` is a capability too."""
 
     actor: Actor
-    place: Place
+    place: SlackContext
     action_id: str
     chosen: str
     """A button's value, or what was chosen in a menu; empty where nothing was."""
@@ -53,39 +53,39 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class HomeOpened:
     """Somebody looks at the Home tab, or with `home` false at the messages beside it."""
 
     actor: Actor
-    place: Place
+    place: SlackContext
     metadata: str
     home: bool
 
 
-def typed(body: Payload) -> Typed:
+def typed(body: Payload) -> SlashCommand:
     """Read a slash command."""
     actor = Actor(TeamId(_id(body.get("team_id"))), UserId(_id(body.get("user_id"))))
-    place = Place(ChannelId(_id(body.get("channel_id"))), _delivery(body))
-    return Typed(actor, place, _text(body.get("text")), _url(body))
+    place = SlackContext(ChannelId(_id(body.get("channel_id"))), _delivery(body))
+    return SlashCommand(actor, place, _text(body.get("text")), _url(body))
 
 
-def pressed(body: Payload) -> Pressed:
+def pressed(body: Payload) -> ButtonPress:
     """Read a press; the value is a claim, to be looked up and checked."""
     actions = body.get("actions")
     action = actions[0] if isinstance(actions, list) and actions else None
-    place = Place(ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body))
-    return Pressed(_presser(body), place, RotationId(storable(_text(_mapping(action).get("value")))), _url(body))
+    place = SlackContext(ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body))
+    return ButtonPress(_presser(body), place, RotationId(storable(_text(_mapping(action).get("value")))), _url(body))
 
 
-def used(body: Payload) -> Used:
+def used(body: Payload) -> Interaction:
     """Read the use of an element; all of it is a claim, to be checked."""
     actions = body.get("actions")
     action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
     options = _text(_part(action, "selected_option").get("value")) or _text(action.get("selected_user"))
     in_view = bool(_part(body, "view"))
-    return Used(
+    return Interaction(
         actor=_presser(body),
-        place=Place(HOME if in_view else ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body)),
+        place=SlackContext(HOME if in_view else ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body)),
         action_id=_text(action.get("action_id")),
         chosen=storable(_text(action.get("value")) or options),
         metadata=_text(_part(body, "view").get("private_metadata")),
@@ -94,12 +94,12 @@ def used(body: Payload) -> Used:
     )
 
 
-def visit(body: Payload) -> Visit:
+def visit(body: Payload) -> HomeOpened:
     """Read the event that somebody looks at the app; Slack counts its deliveries by `event_id`."""
     event = _part(body, "event")
-    return Visit(
+    return HomeOpened(
         actor=Actor(TeamId(_id(body.get("team_id"))), UserId(_id(event.get("user")))),
-        place=Place(HOME, _hashed(body.get("event_id"))),
+        place=SlackContext(HOME, _hashed(body.get("event_id"))),
         metadata=_text(_part(event, "view").get("private_metadata")),
         home=event.get("tab") == "home",
     )

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from bot.domain.models import Actor, Event, Grant, GrantId, Role, TeamId, UserId
-from bot.domain.ports import Held, NewGrant
+from bot.domain.ports import GrantSnapshot, NewGrant
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist
@@ -57,11 +57,11 @@ class SqlGrants:
         self._database = database
         self._seal = seal
 
-    async def held_by(self, actor: Actor) -> Held:
+    async def held_by(self, actor: Actor) -> GrantSnapshot:
         """Read the actor's grants and the database's time."""
         return await self._held(_HELD_BY, {"of_team": actor.team_id, "of_user": actor.user_id})
 
-    async def all(self, *, revoked: bool = False) -> Held:
+    async def all(self, *, revoked: bool = False) -> GrantSnapshot:
         """Read every grant, oldest first; those that were revoked too if asked for."""
         return await self._held(_EVER if revoked else _ALL, {})
 
@@ -107,10 +107,10 @@ class SqlGrants:
 
         return await self._database.write(work)
 
-    async def _held(self, query: Select[Any], chosen: dict[str, Any]) -> Held:
-        def work(connection: Connection) -> Held:
+    async def _held(self, query: Select[Any], chosen: dict[str, Any]) -> GrantSnapshot:
+        def work(connection: Connection) -> GrantSnapshot:
             rows = connection.execute(query, chosen).all()
-            return Held(tuple(_grant(row) for row in rows if row.id is not None), rows[0].now)
+            return GrantSnapshot(tuple(_grant(row) for row in rows if row.id is not None), rows[0].now)
 
         return await self._database.read(work)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
 
 from bot.domain.errors import SchemaMismatch
 from bot.domain.models import Action, Actor
-from bot.domain.ports import Held
+from bot.domain.ports import GrantSnapshot
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
@@ -72,7 +72,7 @@ async def organizations(database: Database) -> Sequence[str]:
     return sorted({first, last} - {None})
 
 
-async def grants(database: Database, seal: Seal) -> tuple[Held, Mapping[Actor, datetime]]:
+async def grants(database: Database, seal: Seal) -> tuple[GrantSnapshot, Mapping[Actor, datetime]]:
     """Read the grants that were not revoked, and when each holder last asked for a rotation, if ever.
 
     Raises `DatabaseError`.

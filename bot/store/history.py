@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from bot.domain.history import Asked, Ending, Found, Key, Search, Story, Way
+from bot.domain.history import AccessPath, HistoryEntry, HistorySearch, Key, RequestStatus, SearchResult, Story
 from bot.domain.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
-from bot.domain.policy import Sight
+from bot.domain.policy import Visibility
 from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
@@ -23,9 +23,9 @@ MOST_NAMES = 1000
 """How many names are looked at to find them, among rotations and among refused commands each."""
 MOST_PENDING = 100
 
-_REFUSALS = {Ending.DENIED: Action.DENIED, Ending.REJECTED: Action.REJECTED}
+_REFUSALS = {RequestStatus.DENIED: Action.DENIED, RequestStatus.REJECTED: Action.REJECTED}
 _ENDINGS = {str(action): ending for ending, action in _REFUSALS.items()} | {
-    str(state): Ending(state) for state in State
+    str(state): RequestStatus(state) for state in State
 }
 _GLOB = frozenset("*?[")
 
@@ -46,7 +46,7 @@ class SqlHistory:
         self._database = database
         self._organization = organization
 
-    async def find(self, search: Search) -> Found:
+    async def find(self, search: HistorySearch) -> SearchResult:
         """Read one page, in one statement; where groups must be found first, in two."""
         return await self._database.read(lambda connection: self._find(connection, search))
 
@@ -68,18 +68,18 @@ class SqlHistory:
             lambda connection: [rotation_of(row) for row in connection.execute(_PENDING, chosen)]
         )
 
-    async def groups(self, sight: Sight, limit: int) -> Sequence[GroupName]:
+    async def groups(self, sight: Visibility, limit: int) -> Sequence[GroupName]:
         """Name groups that the sight covers, sorted; those with rotations go before others."""
         if not (sight.everything or sight.patterns):
             return []
         named, _ = await self._database.read(self._names)
         return sorted([name for name in named if sight.covers(name)][:limit])
 
-    def _find(self, connection: Connection, search: Search) -> Found:
+    def _find(self, connection: Connection, search: HistorySearch) -> SearchResult:
         groups, crowded = self._groups(connection, search)
-        ways = tuple(way for way in search.ways if way is not Way.COVERED or groups)
+        ways = tuple(way for way in search.ways if way is not AccessPath.COVERED or groups)
         if not ways:
-            return Found([], more=False, crowded=crowded)
+            return SearchResult([], more=False, crowded=crowded)
         shape = _shape(connection.dialect.name, ways, search)
         chosen = {**_chosen(search), "organization": self._organization}
         chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
@@ -87,12 +87,12 @@ class SqlHistory:
         # One's own requests may be about a group that the sight covers.
         found = sorted({asked.key: asked for asked in map(_asked, rows)}.values(), key=lambda asked: asked.key.rank)
         if shape.onwards:
-            return Found(found[: search.limit][::-1], len(found) > search.limit, crowded)
-        return Found(found[::-1][: search.limit], len(found) > search.limit, crowded)
+            return SearchResult(found[: search.limit][::-1], len(found) > search.limit, crowded)
+        return SearchResult(found[::-1][: search.limit], len(found) > search.limit, crowded)
 
-    def _groups(self, connection: Connection, search: Search) -> tuple[list[str], bool]:
+    def _groups(self, connection: Connection, search: HistorySearch) -> tuple[list[str], bool]:
         """Name the groups along which to search, and say whether there are more; exact names always come first."""
-        if Way.COVERED not in search.ways:
+        if AccessPath.COVERED not in search.ways:
             return [], False
         patterns = search.sight.patterns
         names = dict.fromkeys(pattern for pattern in patterns if not _GLOB.intersection(pattern))
@@ -112,7 +112,7 @@ class SqlHistory:
         return list(names), max(len(by_rotation), len(by_refusal)) > MOST_NAMES
 
 
-def _shape(dialect: str, ways: tuple[Way, ...], search: Search) -> Shape:
+def _shape(dialect: str, ways: tuple[AccessPath, ...], search: HistorySearch) -> Shape:
     query = search.query
     return Shape(
         dialect,
@@ -127,7 +127,7 @@ def _shape(dialect: str, ways: tuple[Way, ...], search: Search) -> Shape:
     )
 
 
-def _chosen(search: Search) -> dict[str, Any]:
+def _chosen(search: HistorySearch) -> dict[str, Any]:
     query, reader = search.query, search.sight.actor
     below = [(query.until or LATEST, "", 0), *([search.before.rank] if search.before else [])]
     above = [(query.since or EARLIEST, "", 0), *([search.after.rank] if search.after else [])]
@@ -142,10 +142,10 @@ def _chosen(search: Search) -> dict[str, Any]:
     }
 
 
-def _asked(row: Row[Any]) -> Asked:
+def _asked(row: Row[Any]) -> HistoryEntry:
     refused = row.seq is not None
     detail: Mapping[str, object] = row.detail
-    return Asked(
+    return HistoryEntry(
         key=Key(row.at, f"#{row.seq}" if refused else row.id),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
         group=None if row.group is None else GroupName(row.group),

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from bot.domain.history import Way
+from bot.domain.history import AccessPath
 from bot.store.sqltypes import UtcTime, hidden
 from bot.store.tables import REFUSED, audit_events, rotations
 
@@ -37,7 +37,7 @@ class Shape:
     """What decides the text of a page's statement; the values come as parameters."""
 
     dialect: str
-    ways: tuple[Way, ...]
+    ways: tuple[AccessPath, ...]
     most: int
     """How many rows are read along each way in each table; in the text, or PostgreSQL plans for a tenth of all."""
     rotations: bool = True
@@ -105,7 +105,7 @@ _REFUSED = _Source(_REFUSAL, "seq")
 def _parts(shape: Shape) -> Iterator[Select[Any]]:
     for source in (_ROTATIONS,) * shape.rotations + (_REFUSED,) * shape.refused:
         for way in shape.ways:
-            if way is not Way.COVERED:
+            if way is not AccessPath.COVERED:
                 yield _first(source, shape, way)
             elif shape.dialect == "sqlite":
                 yield _first_of_each_by_key(source, shape)
@@ -113,7 +113,7 @@ def _parts(shape: Shape) -> Iterator[Select[Any]]:
                 yield _first_of_each(source, shape)
 
 
-def _first(source: _Source, shape: Shape, way: Way) -> Select[Any]:
+def _first(source: _Source, shape: Shape, way: AccessPath) -> Select[Any]:
     rows = source.rows.subquery("requests")
     return _ordered(select(rows).where(*_wanted(rows, source, shape, way)), rows, source, shape)
 
@@ -122,7 +122,7 @@ def _first_of_each(source: _Source, shape: Shape) -> Select[Any]:
     """Read the first rows of each group, and of these the first."""
     groups = func.unnest(bindparam("names", type_=ARRAY(Text()))).table_valued("name", name="groups").render_derived()
     rows = source.rows.subquery("requests")
-    query = select(rows).where(rows.c.group == groups.c.name, *_wanted(rows, source, shape, Way.COVERED))
+    query = select(rows).where(rows.c.group == groups.c.name, *_wanted(rows, source, shape, AccessPath.COVERED))
     each = _ordered(query, rows, source, shape).lateral("each")
     return _ordered(select(each).select_from(groups.join(each, true())), each, source, shape)
 
@@ -132,7 +132,7 @@ def _first_of_each_by_key(source: _Source, shape: Shape) -> Select[Any]:
     groups = func.json_each(bindparam("names", type_=Text())).table_valued("value", name="groups")
     others, rows = source.rows.subquery("others"), source.rows.subquery("requests")
     query = select(others.c[source.key]).where(
-        others.c.group == groups.c.value, *_wanted(others, source, shape, Way.COVERED)
+        others.c.group == groups.c.value, *_wanted(others, source, shape, AccessPath.COVERED)
     )
     keys = _ordered(query, others, source, shape).correlate(groups)
     return _ordered(select(rows).select_from(groups.join(rows, rows.c[source.key].in_(keys))), rows, source, shape)
@@ -145,9 +145,9 @@ def _ordered(query: Select[Any], rows: FromClause, source: _Source, shape: Shape
     )
 
 
-def _wanted(rows: Subquery, source: _Source, shape: Shape, way: Way) -> Iterator[ColumnElement[bool]]:
+def _wanted(rows: Subquery, source: _Source, shape: Shape, way: AccessPath) -> Iterator[ColumnElement[bool]]:
     yield rows.c.organization == hidden("organization")
-    if way is Way.OWN:
+    if way is AccessPath.OWN:
         yield rows.c.team_id == hidden("own_team")
         yield rows.c.user_id == hidden("own_user")
     elif shape.person:

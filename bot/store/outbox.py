@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from bot.domain.models import Errand, Event, Organization, RotationId
-from bot.domain.ports import Letter
+from bot.domain.models import Event, NotificationKind, Organization, RotationId
+from bot.domain.ports import Notification
 from bot.store.database import Database
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import outbox, rotations
@@ -51,7 +51,10 @@ _DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
 
 
 def post(
-    connection: Connection, rotation_id: RotationId, errands: Iterable[Errand], head_start: float = HEAD_START_SECONDS
+    connection: Connection,
+    rotation_id: RotationId,
+    errands: Iterable[NotificationKind],
+    head_start: float = HEAD_START_SECONDS,
 ) -> None:
     """Leave errands in the transaction at hand; `head_start` (seconds) is for the writer, who is about to run them."""
     for errand in errands:
@@ -60,7 +63,10 @@ def post(
 
 
 def post_anew(
-    connection: Connection, rotation_id: RotationId, errands: Iterable[Errand], head_start: float = HEAD_START_SECONDS
+    connection: Connection,
+    rotation_id: RotationId,
+    errands: Iterable[NotificationKind],
+    head_start: float = HEAD_START_SECONDS,
 ) -> None:
     """Leave errands in place of the same ones that nobody got done: what they would have told is no longer so."""
     for errand in errands:
@@ -76,20 +82,20 @@ class SqlOutbox:
         self._seal = seal
         self._organization = organization
 
-    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Letter]:
+    async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Notification]:
         """Take the errands about one rotation, in their order, unless somebody else has taken them."""
         chosen = {"of_rotation": rotation_id, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
-        def work(connection: Connection) -> list[Letter]:
+        def work(connection: Connection) -> list[Notification]:
             return sorted(map(_letter, connection.execute(_TAKE_FOR, chosen)), key=lambda letter: letter.id)
 
         return await self._database.write(work)
 
-    async def take(self, seconds: float) -> Letter | None:
+    async def take(self, seconds: float) -> Notification | None:
         """Take the errand that is due longest; for so many seconds nobody else takes it."""
         chosen = {"ours": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
-        def work(connection: Connection) -> Letter | None:
+        def work(connection: Connection) -> Notification | None:
             row = connection.execute(_TAKE, chosen).first()
             return None if row is None else _letter(row)
 
@@ -100,17 +106,17 @@ class SqlOutbox:
         ours = {"ours": self._organization}
         return await self._database.read(lambda connection: connection.execute(_DUE, ours).first() is not None)
 
-    async def put_off(self, letter: Letter, seconds: float) -> None:
+    async def put_off(self, letter: Notification, seconds: float) -> None:
         """Try again in so many seconds, unless somebody else has taken the errand since."""
         chosen = {**_this(letter), "in_seconds": seconds}
         await self._database.write(lambda connection: connection.execute(_PUT_OFF, chosen).rowcount)
 
-    async def done(self, letter: Letter) -> None:
+    async def done(self, letter: Notification) -> None:
         """Strike an errand off: people were told."""
         chosen = {"of_letter": letter.id}
         await self._database.write(lambda connection: connection.execute(_DONE, chosen).rowcount)
 
-    async def give_up(self, letter: Letter, event: Event) -> bool:
+    async def give_up(self, letter: Notification, event: Event) -> bool:
         """Strike an errand off together with its event, and say whether it still stood."""
 
         def work(connection: Connection) -> bool:
@@ -122,11 +128,16 @@ class SqlOutbox:
         return await self._database.write(work)
 
 
-def _this(letter: Letter) -> dict[str, Any]:
+def _this(letter: Notification) -> dict[str, Any]:
     return {"of_letter": letter.id, "of_attempt": letter.attempts}
 
 
-def _letter(row: Row[Any]) -> Letter:
-    return Letter(
-        row.id, RotationId(row.rotation_id), Errand(row.errand), row.created_at, row.attempts, bool(row.overdue)
+def _letter(row: Row[Any]) -> Notification:
+    return Notification(
+        row.id,
+        RotationId(row.rotation_id),
+        NotificationKind(row.errand),
+        row.created_at,
+        row.attempts,
+        bool(row.overdue),
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from bot.domain.models import Errand, Event, Organization, Rotation, RotationId, State
+from bot.domain.models import Event, NotificationKind, Organization, Rotation, RotationId, State
 from bot.store.database import Database
 from bot.store.outbox import post_anew
 from bot.store.rotations import SqlRotations, rotation_of
@@ -22,7 +22,7 @@ _UNJUDGED = select(rotations).where(*_IT, _columns.resolved_as.is_distinct_from(
 _JUDGE = update(rotations).where(*_IT).returning(rotations)
 
 
-class SqlJudgements:
+class SqlResolutions:
     """The rotations of one organization, as they are judged."""
 
     def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
@@ -42,7 +42,7 @@ class SqlJudgements:
             facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_JUDGE, {**it, "resolved_as": str(judged), "detail": facts}).one()
             # No head start: whoever judges on a terminal tells nobody.
-            post_anew(connection, rotation_id, (Errand.ANNOUNCEMENT,), 0)
+            post_anew(connection, rotation_id, (NotificationKind.ANNOUNCEMENT,), 0)
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
             return rotation_of(row)

@@ -12,10 +12,10 @@ from bot.domain.models import (
     Action,
     Actor,
     ChannelId,
-    Errand,
     Event,
     GrantId,
     GroupName,
+    NotificationKind,
     Organization,
     Rotation,
     RotationId,
@@ -23,7 +23,7 @@ from bot.domain.models import (
     TeamId,
     UserId,
 )
-from bot.domain.ports import Draft
+from bot.domain.ports import NewRotation
 from bot.store.database import Database
 from bot.store.outbox import post, post_anew
 from bot.store.sqltypes import database_later, database_now
@@ -105,8 +105,8 @@ class SqlRotations:
         self._seal = seal
         self._organization = organization
 
-    async def open(self, draft: Draft) -> tuple[Rotation, Rotation | None]:
-        """Insert a requested rotation with its event, next to the group's last one. Raises `Duplicate`."""
+    async def open(self, draft: NewRotation) -> tuple[Rotation, Rotation | None]:
+        """Insert a requested rotation with its event, next to the group's last one. Raises `DuplicateDelivery`."""
         columns: dict[str, Any] = {
             "id": draft.id,
             "organization": self._organization,
@@ -205,8 +205,8 @@ def _signed_crc(name: str) -> int:
     return crc32(name.encode()) - 2**31
 
 
-def _errands(to: State) -> tuple[Errand, ...]:
-    return (Errand.CARD, Errand.ANNOUNCEMENT) if to in _ANNOUNCED else (Errand.CARD,)
+def _errands(to: State) -> tuple[NotificationKind, ...]:
+    return (NotificationKind.CARD, NotificationKind.ANNOUNCEMENT) if to in _ANNOUNCED else (NotificationKind.CARD,)
 
 
 def rotation_of(row: Row[Any]) -> Rotation:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, State
 from bot.domain.statistics import Interval, Kind, Scope, Tally
 from bot.store.tables import audit_events, rotations
@@ -135,4 +135,4 @@ def _day(start: date | str) -> date:
 
 
 def _kind(row: Any) -> Kind:
-    return Kind(None if row.group is None else GroupName(row.group), Ending(row.outcome))
+    return Kind(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))

@@ -9,13 +9,24 @@ from sqlalchemy import Connection, Select, bindparam, column, func, insert, lite
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import Duplicate
-from bot.domain.models import Action, Actor, Event, GroupName, Head, Organization, Recorded, RotationId, TeamId, UserId
+from bot.domain.errors import DuplicateDelivery
+from bot.domain.models import (
+    Action,
+    Actor,
+    Event,
+    GroupName,
+    Head,
+    Organization,
+    RecordedEvent,
+    RotationId,
+    TeamId,
+    UserId,
+)
 from bot.store.database import Database
 from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
 from bot.store.tables import audit_events
 from bot.trail.chain import GENESIS, Row, Seal, detail_text
-from bot.trail.records import Filter, rfc3339
+from bot.trail.records import EventFilter, rfc3339
 
 # Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
 _HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
@@ -37,7 +48,7 @@ STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_r
 def record(connection: Connection, seal: Seal, event: Event) -> None:
     """Append an event in the transaction at hand; call it last, as it serialises writers until the commit.
 
-    Raises `Duplicate` if an event of the same delivery stands already.
+    Raises `DuplicateDelivery` if an event of the same delivery stands already.
     """
     last = connection.execute(_TURN[connection.dialect.name]).one()
     row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
@@ -46,7 +57,7 @@ def record(connection: Connection, seal: Seal, event: Event) -> None:
         connection.execute(_INSERT, sealed)
     except IntegrityError as error:
         if "delivery" in str(error.orig):
-            raise Duplicate from error
+            raise DuplicateDelivery from error
         raise
 
 
@@ -66,7 +77,7 @@ def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
     )
 
 
-def recorded_of(row: SqlRow[Any]) -> Recorded:
+def recorded_of(row: SqlRow[Any]) -> RecordedEvent:
     """Read an event from its row."""
     event = Event(
         action=Action(row.action),
@@ -77,7 +88,7 @@ def recorded_of(row: SqlRow[Any]) -> Recorded:
         detail=row.detail,
         delivery=row.delivery,
     )
-    return Recorded(row.seq, row.at, event, row.prev_hash, row.hash)
+    return RecordedEvent(row.seq, row.at, event, row.prev_hash, row.hash)
 
 
 @cache
@@ -97,7 +108,7 @@ class SqlTrail:
         self._seal = seal
 
     async def append(self, event: Event) -> None:
-        """Record an event by itself. Raises `Duplicate`."""
+        """Record an event by itself. Raises `DuplicateDelivery`."""
         await self._database.write(lambda connection: record(connection, self._seal, event))
 
     async def head(self) -> Head:
@@ -105,7 +116,9 @@ class SqlTrail:
         row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
         return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
 
-    async def page(self, wanted: Filter, *, limit: int, before: Recorded | None = None) -> Sequence[Recorded]:
+    async def page(
+        self, wanted: EventFilter, *, limit: int, before: RecordedEvent | None = None
+    ) -> Sequence[RecordedEvent]:
         """Read a page of events, newest first, from the one after `before`."""
         chosen = {"group": wanted.group, "user_id": wanted.user_id, "action": wanted.action}
         query = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
@@ -120,13 +133,13 @@ class SqlTrail:
             lambda connection: [recorded_of(row) for row in connection.execute(query, values)]
         )
 
-    async def row(self, seq: int) -> Recorded | None:
+    async def row(self, seq: int) -> RecordedEvent | None:
         """Read the event with this number."""
         return await self._database.read(
             lambda connection: next(map(recorded_of, connection.execute(_ROW, {"of_seq": seq})), None)
         )
 
-    async def story(self, rotation_id: RotationId) -> Sequence[Recorded]:
+    async def story(self, rotation_id: RotationId) -> Sequence[RecordedEvent]:
         """Read the events of one rotation in their order."""
         chosen = {"of_rotation": rotation_id}
         return await self._database.read(

@@ -25,7 +25,7 @@ _AT = {
 }
 
 
-class Reading:
+class TrailSnapshot:
     """The trail as it stood when it was opened."""
 
     def __init__(self, connection: Connection) -> None:
@@ -71,10 +71,10 @@ class Reading:
 
 
 @contextmanager
-def open_trail(url: URL) -> Iterator[Reading]:
+def open_trail(url: URL) -> Iterator[TrailSnapshot]:
     """Open the trail in a snapshot of its own. Raises `DatabaseError`."""
     with open_snapshot(url) as connection:
-        yield Reading(connection)
+        yield TrailSnapshot(connection)
 
 
 def _postgresql(driver: Any, query: str) -> Iterator[Row]:

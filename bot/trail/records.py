@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.errors import UsageError
-from bot.domain.models import Action, GroupName, Recorded, UserId
+from bot.domain.models import Action, GroupName, RecordedEvent, UserId
 
 _AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class EventFilter:
     """Which events to read; `None` leaves a field free."""
 
     group: GroupName | None = None
@@ -42,7 +42,7 @@ def action(text: str) -> Action:
     raise UsageError("The actions are " + ", ".join(Action) + ".")
 
 
-def as_json(recorded: Recorded) -> dict[str, object]:
+def as_json(recorded: RecordedEvent) -> dict[str, object]:
     """Show an event with the field names of the contract; times as RFC 3339 in UTC, to the microsecond."""
     event = recorded.event
     return {

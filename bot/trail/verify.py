@@ -16,7 +16,7 @@ _ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class VerifyOptions:
     """What is asked of the rows."""
 
     seal: Seal
@@ -54,7 +54,7 @@ def anchor(text: str) -> Head:
     return Head(int(found[1]), found[2])
 
 
-def verify(rows: Iterable[Row], terms: Terms, progress: Callable[[int], None] = lambda _: None) -> Report:
+def verify(rows: Iterable[Row], terms: VerifyOptions, progress: Callable[[int], None] = lambda _: None) -> Report:
     """Check each row's number, link and seal, and the anchors, in constant memory.
 
     `progress` is told from time to time how many rows are done. Columns may hold anything: what the bot never
@@ -64,7 +64,7 @@ def verify(rows: Iterable[Row], terms: Terms, progress: Callable[[int], None] = 
 
 
 class _Walk:
-    def __init__(self, rows: Iterator[Row], terms: Terms, progress: Callable[[int], None]) -> None:
+    def __init__(self, rows: Iterator[Row], terms: VerifyOptions, progress: Callable[[int], None]) -> None:
         self._rows = rows
         self._terms = terms
         self._progress = progress

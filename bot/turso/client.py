@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from bot.domain.errors import Interrupted
-from bot.domain.models import GroupLook, GroupName, Outcome, State
+from bot.domain.models import GroupInfo, GroupName, Outcome, State
 from bot.domain.names import GROUP_NAME
 from bot.turso.answers import Answer, cleaned, judge, never_sent, unanswered
 from bot.turso.transport import Observe, clients, exchange, read
@@ -113,14 +113,14 @@ class TursoClient:
         except asyncio.CancelledError as error:
             raise Interrupted(outcome(error)) from error
 
-    async def look(self, group: GroupName) -> GroupLook:
+    async def look(self, group: GroupName) -> GroupInfo:
         """Look at the group; a courtesy, whose parts may be missing."""
         if not self.has_token(_checked(group)):
-            return GroupLook(exists=None, databases=None)
+            return GroupInfo(exists=None, databases=None)
         until = self._soon()
         (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
         names, hosts = (tuple(cleaned(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
-        return GroupLook(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
+        return GroupInfo(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
 
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the groups (`None`: unreadable); without an organization's token, those the bot holds tokens for."""

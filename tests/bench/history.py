@@ -8,70 +8,70 @@ from datetime import timedelta
 from functools import partial
 from statistics import median
 
-from bot.domain.history import Ending, Key, Query, Search
+from bot.domain.history import HistorySearch, Key, Query, RequestStatus
 from bot.domain.models import Action, Actor, GroupName, Organization, TeamId, UserId
-from bot.domain.policy import Sight
+from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.bench.fill import START
 from tests.bench.report import ratio, title
 from tests.bench.requests import Past, requests
 from tests.store.conftest import load_url
 
 READER = Actor(TeamId("T0"), UserId("U0"))
-AUDITOR = Sight(everything=True, patterns=(), actor=READER)
-ROTATOR = Sight(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
-NOBODY = Sight(everything=False, patterns=(), actor=READER)
+AUDITOR = Visibility(everything=True, patterns=(), actor=READER)
+ROTATOR = Visibility(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
+NOBODY = Visibility(everything=False, patterns=(), actor=READER)
 BUSY, RARE, OLD, NONE = map(GroupName, ("payments", "group7", "retired", "absent"))
 BUSY_ONE, ONE, OLD_ONE, NO_ONE = map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))
 HOUR = (START + timedelta(minutes=10), START + timedelta(minutes=70))
 MIDDLE = Key(START + timedelta(seconds=5000), "r00005000")
 
 SEARCHES = {
-    "auditor": Search(AUDITOR, Query()),
-    "auditor, the page in the middle": Search(AUDITOR, Query(), before=MIDDLE),
-    "auditor, the newer page": Search(AUDITOR, Query(), after=MIDDLE),
-    "auditor, a busy group": Search(AUDITOR, Query(BUSY)),
-    "auditor, a retired group": Search(AUDITOR, Query(OLD)),
-    "auditor, an absent group": Search(AUDITOR, Query(NONE)),
-    "auditor, a busy person": Search(AUDITOR, Query(person=BUSY_ONE)),
-    "auditor, a person who left": Search(AUDITOR, Query(person=OLD_ONE)),
-    "auditor, nobody": Search(AUDITOR, Query(person=NO_ONE)),
-    "auditor, the usual outcome": Search(AUDITOR, Query(ending=Ending.SUCCEEDED)),
-    "auditor, a rare old outcome": Search(AUDITOR, Query(ending=Ending.UNKNOWN)),
-    "auditor, an absent outcome": Search(AUDITOR, Query(ending=Ending.EXPIRED)),
-    "auditor, denied": Search(AUDITOR, Query(ending=Ending.DENIED)),
-    "auditor, rejected, rare and old": Search(AUDITOR, Query(ending=Ending.REJECTED)),
-    "auditor, an hour": Search(AUDITOR, Query(None, None, None, *HOUR)),
-    "auditor, two that never met": Search(AUDITOR, Query(RARE, ONE)),
-    "auditor, all at once": Search(AUDITOR, Query(BUSY, BUSY_ONE, Ending.SUCCEEDED, *HOUR)),
-    "auditor, all at once, absent": Search(AUDITOR, Query(BUSY, BUSY_ONE, Ending.UNKNOWN)),
-    "rotator": Search(ROTATOR, Query()),
-    "rotator, the page in the middle": Search(ROTATOR, Query(), before=MIDDLE),
-    "rotator, somebody else": Search(ROTATOR, Query(person=ONE)),
-    "rotator, a rare old outcome": Search(ROTATOR, Query(ending=Ending.UNKNOWN)),
-    "rotator, an absent outcome": Search(ROTATOR, Query(ending=Ending.CANCELLED)),
-    "rotator, their own": Search(ROTATOR, Query(person=BUSY_ONE)),
-    "nobody in particular": Search(NOBODY, Query()),
-    "nobody in particular, an absent outcome": Search(NOBODY, Query(ending=Ending.EXPIRED)),
+    "auditor": HistorySearch(AUDITOR, Query()),
+    "auditor, the page in the middle": HistorySearch(AUDITOR, Query(), before=MIDDLE),
+    "auditor, the newer page": HistorySearch(AUDITOR, Query(), after=MIDDLE),
+    "auditor, a busy group": HistorySearch(AUDITOR, Query(BUSY)),
+    "auditor, a retired group": HistorySearch(AUDITOR, Query(OLD)),
+    "auditor, an absent group": HistorySearch(AUDITOR, Query(NONE)),
+    "auditor, a busy person": HistorySearch(AUDITOR, Query(person=BUSY_ONE)),
+    "auditor, a person who left": HistorySearch(AUDITOR, Query(person=OLD_ONE)),
+    "auditor, nobody": HistorySearch(AUDITOR, Query(person=NO_ONE)),
+    "auditor, the usual outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.SUCCEEDED)),
+    "auditor, a rare old outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.UNKNOWN)),
+    "auditor, an absent outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.EXPIRED)),
+    "auditor, denied": HistorySearch(AUDITOR, Query(ending=RequestStatus.DENIED)),
+    "auditor, rejected, rare and old": HistorySearch(AUDITOR, Query(ending=RequestStatus.REJECTED)),
+    "auditor, an hour": HistorySearch(AUDITOR, Query(None, None, None, *HOUR)),
+    "auditor, two that never met": HistorySearch(AUDITOR, Query(RARE, ONE)),
+    "auditor, all at once": HistorySearch(AUDITOR, Query(BUSY, BUSY_ONE, RequestStatus.SUCCEEDED, *HOUR)),
+    "auditor, all at once, absent": HistorySearch(AUDITOR, Query(BUSY, BUSY_ONE, RequestStatus.UNKNOWN)),
+    "rotator": HistorySearch(ROTATOR, Query()),
+    "rotator, the page in the middle": HistorySearch(ROTATOR, Query(), before=MIDDLE),
+    "rotator, somebody else": HistorySearch(ROTATOR, Query(person=ONE)),
+    "rotator, a rare old outcome": HistorySearch(ROTATOR, Query(ending=RequestStatus.UNKNOWN)),
+    "rotator, an absent outcome": HistorySearch(ROTATOR, Query(ending=RequestStatus.CANCELLED)),
+    "rotator, their own": HistorySearch(ROTATOR, Query(person=BUSY_ONE)),
+    "nobody in particular": HistorySearch(NOBODY, Query()),
+    "nobody in particular, an absent outcome": HistorySearch(NOBODY, Query(ending=RequestStatus.EXPIRED)),
 }
 FILTERS = {
-    "everything": Filter(),
-    "a busy group": Filter(BUSY),
-    "a retired group": Filter(OLD),
-    "an absent group": Filter(NONE),
-    "a busy user": Filter(user_id=BUSY_ONE),
-    "an absent user": Filter(user_id=NO_ONE),
-    "an action": Filter(action=Action.DENIED),
-    "a rare old action": Filter(action=Action.REJECTED),
-    "an absent action": Filter(action=Action.EXPIRED),
-    "an hour": Filter(since=HOUR[0], until=HOUR[1]),
-    "two that never met": Filter(user_id=BUSY_ONE, action=Action.STARTED),
-    "all at once": Filter(BUSY, BUSY_ONE, Action.DENIED, *HOUR),
+    "everything": EventFilter(),
+    "a busy group": EventFilter(BUSY),
+    "a retired group": EventFilter(OLD),
+    "an absent group": EventFilter(NONE),
+    "a busy user": EventFilter(user_id=BUSY_ONE),
+    "an absent user": EventFilter(user_id=NO_ONE),
+    "an action": EventFilter(action=Action.DENIED),
+    "a rare old action": EventFilter(action=Action.REJECTED),
+    "an absent action": EventFilter(action=Action.EXPIRED),
+    "an hour": EventFilter(since=HOUR[0], until=HOUR[1]),
+    "two that never met": EventFilter(user_id=BUSY_ONE, action=Action.STARTED),
+    "all at once": EventFilter(BUSY, BUSY_ONE, Action.DENIED, *HOUR),
 }
 
 Look = Callable[[], Awaitable[object]]

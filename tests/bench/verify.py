@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import URL
 
 from bot.store.migrations import migrate, transaction
-from bot.store.trail_reader import Reading, open_trail
+from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import UNKEYED
-from bot.trail.verify import Terms, verify
+from bot.trail.verify import VerifyOptions, verify
 from tests.bench.report import row, title
 from tests.bench.requests import stories
 from tests.process import environment
@@ -115,9 +115,9 @@ def _hashed(rows: Iterable[tuple[object, ...]]) -> None:
         hashlib.sha256("|".join(map(str, each)).encode()).hexdigest()
 
 
-def _sound(reading: Reading) -> None:
+def _sound(reading: TrailSnapshot) -> None:
     """Do all that `audit verify` does."""
-    assert verify(reading.rows(), Terms(UNKEYED)).finding is None
+    assert verify(reading.rows(), VerifyOptions(UNKEYED)).finding is None
     assert reading.mismatches() == []
     assert reading.unguarded() == set()
 

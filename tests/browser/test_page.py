@@ -7,7 +7,7 @@ from playwright.async_api import Route, expect
 
 from bot.sandbox.messages import Content
 from bot.sandbox.sandbox import Stage
-from bot.sandbox.workspace import Place
+from bot.sandbox.workspace import Channel
 from tests.browser.conftest import Browsers, Screen
 
 HOSTILE = (
@@ -125,7 +125,7 @@ async def test_mrkdwn_reads_as_in_slack(browsers: Browsers, stage: Stage) -> Non
         "<#C0AUDIT> <!here> <https://turso.tech|Turso> <javascript:alert(1)|bad> "
         "<!date^1700000000^{date_short} {time}|then>\n&gt; quoted\n```let a = &lt;b&gt;;```"
     )
-    stage.slack.workspace.post(Place("C0INCIDENT"), Content(text), via="chat.postMessage")
+    stage.slack.workspace.post(Channel("C0INCIDENT"), Content(text), via="chat.postMessage")
     message = await alice.sees("bold")
 
     await expect(message.locator("b code")).to_have_text("in code")

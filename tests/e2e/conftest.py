@@ -17,7 +17,7 @@ from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
 from tests.proxy import Proxy
@@ -106,7 +106,7 @@ def trail(settings: dict[str, str]) -> Trail:
     async def read() -> list[str]:
         database = open_database(load_url(settings["DATABASE_URL"]))
         try:
-            events = await SqlTrail(database, UNKEYED).page(Filter(), limit=10_000)
+            events = await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000)
         finally:
             await database.close()
         actions = [str(recorded.event.action) for recorded in reversed(events)]
@@ -122,7 +122,7 @@ def stories(settings: dict[str, str]) -> Stories:
     async def read() -> dict[str, list[str]]:
         database = open_database(load_url(settings["DATABASE_URL"]))
         try:
-            events = await SqlTrail(database, UNKEYED).page(Filter(), limit=10_000)
+            events = await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000)
         finally:
             await database.close()
         told: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import URL, Connection, select
 
-from bot.domain.models import Action, Recorded
+from bot.domain.models import Action, RecordedEvent
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
@@ -17,7 +17,7 @@ from bot.store.sqltypes import database_now
 from bot.store.tables import outbox
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.e2e.conftest import ALICE, Trail, announced, asks, connect, load_url
 from tests.process import BotProcess
 from tests.store import shell
@@ -205,11 +205,11 @@ async def seconds_until_due(url: URL) -> list[float]:
         await database.close()
 
 
-async def given_up(url: URL) -> list[Recorded]:
+async def given_up(url: URL) -> list[RecordedEvent]:
     """Read the rows about errands that were given up."""
     database = open_database(url)
     try:
-        return list(await SqlTrail(database, UNKEYED).page(Filter(action=Action.GIVEN_UP), limit=10))
+        return list(await SqlTrail(database, UNKEYED).page(EventFilter(action=Action.GIVEN_UP), limit=10))
     finally:
         await database.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from bot.domain.models import Action, Actor, Event, Organization, Recorded, Role, TeamId, UserId
+from bot.domain.models import Action, Actor, Event, Organization, RecordedEvent, Role, TeamId, UserId
 from bot.domain.ports import NewGrant
 from bot.sandbox.deliveries import signature
 from bot.sandbox.faults import Answers, Fault
@@ -20,7 +20,7 @@ from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, load_url, over
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
@@ -29,7 +29,7 @@ AUDITOR = Person("U0AUD1T05", "auditor")
 CONFIRM, DETAILS, OLDER, NEWER = "rotation:confirm", "history:details", "history:older", "history:newer"
 MENUS = ["home:group", "home:person", "home:outcome", "home:period"]
 AWAY = ":warning: The database "  # does not answer, or is busy: whoever waits behind somebody is told so
-Rows = Callable[[], Awaitable[list[Recorded]]]
+Rows = Callable[[], Awaitable[list[RecordedEvent]]]
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
 def rows(database: Database) -> Rows:
     """Give a way to read the audit trail, oldest first."""
 
-    async def read() -> list[Recorded]:
-        return list(reversed(await SqlTrail(database, UNKEYED).page(Filter(), limit=10_000)))
+    async def read() -> list[RecordedEvent]:
+        return list(reversed(await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000)))
 
     return read
 
 
-def refusals(recorded: list[Recorded]) -> list[str]:
+def refusals(recorded: list[RecordedEvent]) -> list[str]:
     """Name the people who were refused to read."""
     return [each.event.actor.user_id for each in recorded if each.event.action is Action.READING_DENIED]
 
@@ -91,7 +91,9 @@ def asked(message: Message | View) -> list[str]:
 async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, rows: Rows) -> None:
     for number in range(23):
         await asks(slack, ALICE, f"payments number {number}")
-    page = await reads(slack, BOB, "payments requested", "History", "@alice", "Asked for: `payments` · requested")
+    page = await reads(
+        slack, BOB, "payments requested", "History", "@alice", "HistoryEntry for: `payments` · requested"
+    )
     pages, buttons = [asked(page)], [turns(page)]
     for turn, first in ((OLDER, 12), (OLDER, 2), (NEWER, 12), (NEWER, 22)):
         await slack.presses(BOB, page, turn)
@@ -174,24 +176,24 @@ async def test_the_home_tab_shows_history_by_choice(slack: LocalSlack, bot: BotP
     await slack.sees_view(ALICE, "number 1\n")
     second = asked(home)
     await slack.presses(ALICE, home, "home:outcome", value="succeeded")
-    await slack.sees_view(ALICE, "Asked for: succeeded")
+    await slack.sees_view(ALICE, "HistoryEntry for: succeeded")
     succeeded = asked(home)
     await slack.uses(
         ALICE, home, {"action_id": "home:person", "type": "users_select", "selected_user": "U0B0B0002"}, {}
     )
-    await slack.sees_view(ALICE, "Asked for: @U0B0B0002 · succeeded", "There is no such request.")
+    await slack.sees_view(ALICE, "HistoryEntry for: @U0B0B0002 · succeeded", "There is no such request.")
     shown = len([call for call in slack.calls if call.method == "views.publish"])
     await slack.opens_home(ALICE)
     await slack.called("views.publish", shown + 1)
     reopened = home.plain
     await slack.presses(ALICE, home, "home:clear")
-    await slack.sees_view(ALICE, "Asked for: everything", "number 13")
+    await slack.sees_view(ALICE, "HistoryEntry for: everything", "number 13")
     await slack.presses(ALICE, home, "home:group", value="payments")
-    await slack.sees_view(ALICE, "Asked for: `payments`", "number 1\n")
+    await slack.sees_view(ALICE, "HistoryEntry for: `payments`", "number 1\n")
     await slack.presses(ALICE, home, "home:period", value="24h")
-    await slack.sees_view(ALICE, "Asked for: `payments` · the last 24 hours")
+    await slack.sees_view(ALICE, "HistoryEntry for: `payments` · the last 24 hours")
 
-    assert "Asked for: @U0B0B0002 · succeeded" in reopened
+    assert "HistoryEntry for: @U0B0B0002 · succeeded" in reopened
     assert [menu for menu in home.buttons if menu in MENUS] == MENUS
     assert first == [str(number) for number in range(13, 3, -1)]
     assert second == ["3", "2", "1"]
@@ -238,7 +240,7 @@ async def test_an_auditor_reads_everything_and_rotates_nothing(
     await rotates(slack, ALICE, "payments key leaked")
     await slack.types(MALLORY, "/turso-rotate payments let me in")
     await slack.sees(MALLORY, "not on the allowlist for payments")
-    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "Asked for: everything")
+    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "HistoryEntry for: everything")
     home = await opens(slack, AUDITOR, "The allowlist in force")
     bobs = await opens(slack, BOB, "key leaked")
     await slack.types(AUDITOR, "/turso-rotate payments")

@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.sandbox.local_slack import LocalSlack, Message, Person
 from bot.sandbox.messages import Content
 from bot.sandbox.port import Port
-from bot.sandbox.workspace import Place
+from bot.sandbox.workspace import Channel
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)
@@ -83,7 +83,7 @@ async def app(slack: LocalSlack) -> AsyncIterator[App]:
 
 @pytest.fixture
 def card(slack: LocalSlack) -> Message:
-    return slack.workspace.post(Place("C0INCIDENT", "UALICE"), Content(blocks=CARD), via="response_url")
+    return slack.workspace.post(Channel("C0INCIDENT", "UALICE"), Content(blocks=CARD), via="response_url")
 
 
 async def test_a_command_arrives_with_all_its_fields(slack: LocalSlack, app: App) -> None:
@@ -192,7 +192,7 @@ async def test_a_click_on_an_ephemeral_card_carries_no_message(slack: LocalSlack
 
 
 async def test_a_click_on_a_public_card_carries_the_message(slack: LocalSlack, app: App) -> None:
-    card = slack.workspace.post(Place("C0INCIDENT"), Content("Rotate?", CARD), via="chat.postMessage")
+    card = slack.workspace.post(Channel("C0INCIDENT"), Content("Rotate?", CARD), via="chat.postMessage")
     await slack.presses(MALLORY, card, "rotation:confirm")
 
     assert app.payload["message"]["ts"] == card.ts

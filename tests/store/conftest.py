@@ -22,12 +22,12 @@ from bot.domain.models import (
     TeamId,
     UserId,
 )
-from bot.domain.ports import Draft, NewGrant
+from bot.domain.ports import NewGrant, NewRotation
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate
 from bot.store.outbox import SqlOutbox
-from bot.store.resolutions import SqlJudgements
+from bot.store.resolutions import SqlResolutions
 from bot.store.rotations import SqlRotations
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
@@ -46,7 +46,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.rotations = SqlRotations(self.database, UNKEYED, ACME)
-        self.judgements = SqlJudgements(self.database, UNKEYED, ACME)
+        self.judgements = SqlResolutions(self.database, UNKEYED, ACME)
         self.grants = SqlGrants(self.database, UNKEYED)
         self.trail = SqlTrail(self.database, UNKEYED)
         self.outbox = SqlOutbox(self.database, UNKEYED, ACME)
@@ -67,7 +67,7 @@ class Store:
         """Open a request of Alice's; returns it with the group's last rotation."""
         rotation_id = next(self._ids)
         event = Event(Action.REQUESTED, ALICE, ACME, GroupName(group), rotation_id, delivery=delivery)
-        return await self.rotations.open(Draft(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds))
+        return await self.rotations.open(NewRotation(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds))
 
     async def claim(
         self, rotation: Rotation, grant: GrantId, *, claim: str = "c1", lease: float = 30

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from bot.domain.errors import Duplicate
+from bot.domain.errors import DuplicateDelivery
 from bot.domain.models import Action, Event, GroupName, State
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.store.conftest import ACME, ALICE, Store
 
 REWRITES = [
@@ -41,27 +41,27 @@ async def test_law_6_f32_the_database_refuses_to_rewrite_history(store: Store) -
 
 async def test_events_are_numbered_without_a_gap_also_after_a_rollback(store: Store) -> None:
     await store.request(delivery="d1")
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateDelivery):
         await store.request(delivery="d1")
     await store.request(delivery="d2")
 
-    assert [recorded.seq for recorded in await store.trail.page(Filter(), limit=10)] == [2, 1]
+    assert [recorded.seq for recorded in await store.trail.page(EventFilter(), limit=10)] == [2, 1]
 
 
 async def test_f16_a_second_delivery_leaves_neither_rotation_nor_event(store: Store) -> None:
     first = await store.request(delivery="d1")
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateDelivery):
         await store.request(delivery="d1")
 
     assert await store.rotations.get(first.id) is not None
-    assert len(await store.trail.page(Filter(), limit=10)) == 1
+    assert len(await store.trail.page(EventFilter(), limit=10)) == 1
     assert await store.rotations.get(type(first.id)("rotation0001")) is None
 
 
 async def test_a_move_without_its_event_does_not_happen(store: Store) -> None:
     rotation = await store.request(delivery="d1")
     event = Event(Action.CANCELLED, ALICE, ACME, rotation.group, rotation.id, delivery="d1")
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateDelivery):
         await store.rotations.move(rotation.id, expected=State.REQUESTED, event=event)
 
     found = await store.rotations.get(rotation.id)
@@ -74,7 +74,7 @@ async def test_pages_follow_each_other_by_key(store: Store) -> None:
     for number in range(7):
         await store.request(f"group{number}")
     pages, last = [], None
-    while page := await store.trail.page(Filter(), limit=3, before=last):
+    while page := await store.trail.page(EventFilter(), limit=3, before=last):
         pages.append([recorded.seq for recorded in page])
         last = page[-1]
 
@@ -84,8 +84,8 @@ async def test_pages_follow_each_other_by_key(store: Store) -> None:
 async def test_filters_narrow_the_page(store: Store) -> None:
     for group in ("payments", "default", "payments"):
         await store.request(group)
-    found = await store.trail.page(Filter(group=GroupName("payments"), action=Action.REQUESTED), limit=10)
-    missed = await store.trail.page(Filter(action=Action.SUCCEEDED), limit=10)
+    found = await store.trail.page(EventFilter(group=GroupName("payments"), action=Action.REQUESTED), limit=10)
+    missed = await store.trail.page(EventFilter(action=Action.SUCCEEDED), limit=10)
 
     assert [recorded.event.group for recorded in found] == ["payments", "payments"]
     assert missed == []

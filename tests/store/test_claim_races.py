@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.domain.errors import Duplicate, GroupBusy
+from bot.domain.errors import DuplicateDelivery, GroupBusy
 from bot.domain.models import Action, Event, GrantId, Rotation, State
 from bot.domain.ports import NewGrant
 from tests.store import shell
@@ -54,7 +54,7 @@ async def test_a_click_delivered_twice_starts_nothing(store: Store) -> None:
     await store.trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
     event = Event(Action.STARTED, ALICE, ACME, rotation.group, rotation.id, delivery="d1")
 
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateDelivery):
         await store.rotations.claim(rotation.id, grant=grant, claim="c1", lease=60, event=event)
 
     assert await store.rotations.get(rotation.id) == rotation

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from bot.domain.history import Asked, Ending, Key, Query, Search
+from bot.domain.history import HistoryEntry, HistorySearch, Key, Query, RequestStatus
 from bot.domain.models import Action, Actor, Event, GroupName, Organization, RotationId, State, TeamId, UserId
-from bot.domain.policy import Sight
+from bot.domain.policy import Visibility
 from bot.store.history import MOST_GROUPS, MOST_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import GENESIS
@@ -21,7 +21,7 @@ from tests.store.conftest import ACME, ALICE, Store, event_about
 START = datetime(2026, 10, 1, tzinfo=UTC)
 BOB = Actor(ALICE.team_id, UserId("U0B0B0002"))
 NAMESAKE = Actor(TeamId("T0OTHER99"), ALICE.user_id)
-AUDITOR = Sight(everything=True, patterns=(), actor=BOB)
+AUDITOR = Visibility(everything=True, patterns=(), actor=BOB)
 NUMBERS = count()
 MOST_PAGES = 20
 
@@ -36,18 +36,18 @@ NAMES = [
     "\U0001f525 \u202egnp",
 ]
 # At most one rotation of a group is under way at a time; the others may be many.
-ENDED = [Ending(state) for state in State if state is not State.ROTATING]
+ENDED = [RequestStatus(state) for state in State if state is not State.ROTATING]
 names = st.sampled_from([GroupName(name) for name in NAMES])
 people = st.sampled_from([ALICE, BOB, NAMESAKE])
 moments = st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds))
 reasons = st.sampled_from(["", "key leaked", "<!channel> *bold*", "\u202e\U0001f511\n'\"\\"])
 patterns = st.sampled_from(["payments", "prod-*", "*", "[[]x]", "?%*", "absent", "'*"])
-sights = st.builds(Sight, st.booleans(), st.lists(patterns, max_size=3).map(tuple), people) | st.just(AUDITOR)
+sights = st.builds(Visibility, st.booleans(), st.lists(patterns, max_size=3).map(tuple), people) | st.just(AUDITOR)
 queries = st.builds(
     Query,
     group=st.none() | names,
     person=st.none() | people.map(lambda actor: actor.user_id),
-    ending=st.none() | st.sampled_from(Ending),
+    ending=st.none() | st.sampled_from(RequestStatus),
     since=st.none() | moments,
     until=st.none() | moments,
 )
@@ -59,12 +59,12 @@ class Past:
 
     actor: Actor
     group: GroupName | None
-    ending: Ending
+    ending: RequestStatus
     at: datetime
     reason: str
 
 
-refusals = st.sampled_from([Ending.DENIED, Ending.REJECTED])
+refusals = st.sampled_from([RequestStatus.DENIED, RequestStatus.REJECTED])
 pasts = st.lists(
     st.builds(Past, people, names, st.sampled_from(ENDED), moments, reasons)
     | st.builds(Past, people, st.none() | names, refusals, moments, reasons),
@@ -75,14 +75,14 @@ pasts = st.lists(
 @given(requests=pasts, sight=sights, query=st.just(Query()) | queries, limit=st.integers(1, 5))
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_paging_both_ways_shows_each_request_once_in_order(
-    store: Store, requests: list[Past], sight: Sight, query: Query, limit: int
+    store: Store, requests: list[Past], sight: Visibility, query: Query, limit: int
 ) -> None:
     organization = Organization(f"org{next(NUMBERS)}")
     asked = await written(store, organization, requests)
     history = SqlHistory(store.database, organization)
 
-    forth = await paged(history, Search(sight, query, limit=limit))
-    back = await paged(history, Search(sight, query, after=Key(START - timedelta(days=1), ""), limit=limit))
+    forth = await paged(history, HistorySearch(sight, query, limit=limit))
+    back = await paged(history, HistorySearch(sight, query, after=Key(START - timedelta(days=1), ""), limit=limit))
 
     expected = [each for each in asked if let_through(sight, query, each)]
     assert [each for page in forth for each in page] == expected
@@ -91,7 +91,7 @@ async def test_paging_both_ways_shows_each_request_once_in_order(
     assert [] not in forth[1:] + back[1:]
 
 
-def let_through(sight: Sight, query: Query, asked: Asked) -> bool:
+def let_through(sight: Visibility, query: Query, asked: HistoryEntry) -> bool:
     """Say whether somebody may see a request and wants to."""
     own_only = query.person == sight.actor.user_id and not sight.everything and not sight.covers(query.group)
     return (
@@ -104,9 +104,9 @@ def let_through(sight: Sight, query: Query, asked: Asked) -> bool:
     )
 
 
-async def paged(history: SqlHistory, search: Search) -> list[list[Asked]]:
+async def paged(history: SqlHistory, search: HistorySearch) -> list[list[HistoryEntry]]:
     """Read page after page, each from where the last one ended."""
-    pages: list[list[Asked]] = []
+    pages: list[list[HistoryEntry]] = []
     while len(pages) < MOST_PAGES:
         found = await history.find(search)
         pages.append(list(found.asked))
@@ -117,21 +117,21 @@ async def paged(history: SqlHistory, search: Search) -> list[list[Asked]]:
     return pages
 
 
-async def written(store: Store, organization: Organization, requests: Sequence[Past]) -> list[Asked]:
+async def written(store: Store, organization: Organization, requests: Sequence[Past]) -> list[HistoryEntry]:
     """Write requests past the bot, which can be told no times; returns what is to be read, newest first."""
     seq = (await store.trail.head()).seq
     refused = [past for past in requests if past.ending not in ENDED]
     opened = [past for past in requests if past.ending in ENDED]
 
-    def work(connection: Connection) -> list[Asked]:
+    def work(connection: Connection) -> list[HistoryEntry]:
         asked = [_open(connection, organization, f"{organization}r{n}", past) for n, past in enumerate(opened, 100)]
         return asked + [_refuse(connection, organization, n, past) for n, past in enumerate(refused, seq + 1)]
 
     return sorted(await store.database.write(work), key=lambda asked: asked.key.rank, reverse=True)
 
 
-def _open(connection: Connection, organization: Organization, rotation_id: str, past: Past) -> Asked:
-    ended = None if past.ending is Ending.REQUESTED else past.at + timedelta(seconds=2.5)
+def _open(connection: Connection, organization: Organization, rotation_id: str, past: Past) -> HistoryEntry:
+    ended = None if past.ending is RequestStatus.REQUESTED else past.at + timedelta(seconds=2.5)
     columns = {
         **_common(organization, past),
         "id": rotation_id,
@@ -142,10 +142,10 @@ def _open(connection: Connection, organization: Organization, rotation_id: str, 
         "expires_at": past.at,
         "ended_at": ended,
         "detail": {"explanation": "So it ended.", "seconds": 0.4},
-        "resolved_as": "failed" if past.ending is Ending.UNKNOWN else None,
+        "resolved_as": "failed" if past.ending is RequestStatus.UNKNOWN else None,
     }
     connection.execute(insert(rotations), columns)
-    return Asked(
+    return HistoryEntry(
         key=Key(past.at, rotation_id),
         actor=past.actor,
         group=past.group,
@@ -154,11 +154,11 @@ def _open(connection: Connection, organization: Organization, rotation_id: str, 
         explanation="So it ended.",
         seconds=None if ended is None else 2.5,
         rotation_id=RotationId(rotation_id),
-        resolved_as=State.FAILED if past.ending is Ending.UNKNOWN else None,
+        resolved_as=State.FAILED if past.ending is RequestStatus.UNKNOWN else None,
     )
 
 
-def _refuse(connection: Connection, organization: Organization, seq: int, past: Past) -> Asked:
+def _refuse(connection: Connection, organization: Organization, seq: int, past: Past) -> HistoryEntry:
     columns = {
         **_common(organization, past),
         "seq": seq,
@@ -169,7 +169,7 @@ def _refuse(connection: Connection, organization: Organization, seq: int, past: 
         "hash": GENESIS,
     }
     connection.execute(insert(audit_events), columns)
-    return Asked(Key(past.at, f"#{seq}"), past.actor, past.group, past.ending, past.reason, "Because.")
+    return HistoryEntry(Key(past.at, f"#{seq}"), past.actor, past.group, past.ending, past.reason, "Because.")
 
 
 def _common(organization: Organization, past: Past) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _common(organization: Organization, past: Past) -> dict[str, Any]:
     return {"organization": organization, "group": past.group, "team_id": actor.team_id, "user_id": actor.user_id}
 
 
-def a_past(group: str, ending: Ending = Ending.SUCCEEDED, actor: Actor = ALICE) -> Past:
+def a_past(group: str, ending: RequestStatus = RequestStatus.SUCCEEDED, actor: Actor = ALICE) -> Past:
     return Past(actor, GroupName(group), ending, START, "")
 
 
@@ -189,36 +189,38 @@ async def test_a_period_holds_wherever_a_page_begins(store: Store) -> None:
     query = Query(since=second.at, until=third.at)
 
     pages = [
-        await history.find(Search(AUDITOR, query, before=Key(third.at + day, "#1"))),
-        await history.find(Search(AUDITOR, query, after=Key(first.at - day, "#1"))),
-        await history.find(Search(AUDITOR, query, before=shown[1].key)),
+        await history.find(HistorySearch(AUDITOR, query, before=Key(third.at + day, "#1"))),
+        await history.find(HistorySearch(AUDITOR, query, after=Key(first.at - day, "#1"))),
+        await history.find(HistorySearch(AUDITOR, query, before=shown[1].key)),
     ]
 
     assert [found.asked for found in pages] == [[shown[1]], [shown[1]], []]
 
 
 async def test_another_organization_in_the_same_database_is_not_seen(store: Store) -> None:
-    await written(store, Organization("other"), [a_past("payments"), a_past("payments", Ending.DENIED)])
+    await written(store, Organization("other"), [a_past("payments"), a_past("payments", RequestStatus.DENIED)])
     history = SqlHistory(store.database, ACME)
 
-    assert (await history.find(Search(AUDITOR, Query()))).asked == []
+    assert (await history.find(HistorySearch(AUDITOR, Query()))).asked == []
     assert await history.groups(AUDITOR, 100) == []
     assert await history.story(RotationId("otherr100")) is None
 
 
 async def test_names_that_anybody_can_type_do_not_hide_the_groups_that_are_rotated(store: Store) -> None:
-    typed = [a_past(f"aaa{number:05}", Ending.DENIED, BOB) for number in range(MOST_NAMES + 1)]
-    real = [a_past("payments"), a_past("payments", Ending.DENIED)]
+    typed = [a_past(f"aaa{number:05}", RequestStatus.DENIED, BOB) for number in range(MOST_NAMES + 1)]
+    real = [a_past("payments"), a_past("payments", RequestStatus.DENIED)]
     shown = await written(store, ACME, [*typed, *real])
     history = SqlHistory(store.database, ACME)
-    rotator = Sight(everything=False, patterns=("pay*",), actor=BOB)
+    rotator = Visibility(everything=False, patterns=("pay*",), actor=BOB)
 
-    found = await history.find(Search(rotator, Query(ending=Ending.SUCCEEDED)))
-    denied = await history.find(Search(rotator, Query(group=GroupName("payments"), ending=Ending.DENIED)))
+    found = await history.find(HistorySearch(rotator, Query(ending=RequestStatus.SUCCEEDED)))
+    denied = await history.find(HistorySearch(rotator, Query(group=GroupName("payments"), ending=RequestStatus.DENIED)))
 
     assert [asked.group for asked in found.asked] == ["payments"]
     assert (found.crowded, denied.crowded) == (True, False)
-    assert denied.asked == [asked for asked in shown if asked.group == "payments" and asked.ending is Ending.DENIED]
+    assert denied.asked == [
+        asked for asked in shown if asked.group == "payments" and asked.ending is RequestStatus.DENIED
+    ]
     assert "payments" in await history.groups(AUDITOR, 3)
     assert await history.groups(rotator, 3) == ["payments"]
 
@@ -226,10 +228,10 @@ async def test_names_that_anybody_can_type_do_not_hide_the_groups_that_are_rotat
 async def test_so_many_groups_are_looked_through_and_exact_names_first(store: Store) -> None:
     await written(store, ACME, [a_past(f"prod-{number:03}") for number in range(MOST_GROUPS + 1)] + [a_past("zeta")])
     history = SqlHistory(store.database, ACME)
-    rotator = Sight(everything=False, patterns=("prod-*", "zeta"), actor=BOB)
+    rotator = Visibility(everything=False, patterns=("prod-*", "zeta"), actor=BOB)
 
-    crowded = await history.find(Search(rotator, Query(), limit=1000))
-    exact = await history.find(Search(replace(rotator, patterns=("zeta", "prod-000")), Query()))
+    crowded = await history.find(HistorySearch(rotator, Query(), limit=1000))
+    exact = await history.find(HistorySearch(replace(rotator, patterns=("zeta", "prod-000")), Query()))
 
     assert (len(crowded.asked), crowded.crowded) == (MOST_GROUPS, True)
     assert "zeta" in {asked.group for asked in crowded.asked}
@@ -266,9 +268,9 @@ async def test_a_command_that_named_no_group_shows_what_was_typed(store: Store) 
     press = event_about(await store.request(), Action.DENIED)
     await store.trail.append(press)  # no command, but a press on a card: no request of its own
 
-    found = await SqlHistory(store.database, ACME).find(Search(AUDITOR, Query()))
+    found = await SqlHistory(store.database, ACME).find(HistorySearch(AUDITOR, Query()))
 
     assert [(asked.ending, asked.group, asked.reason, asked.explanation) for asked in found.asked] == [
-        (Ending.REQUESTED, "payments", "why", ""),
-        (Ending.REJECTED, None, "../x <!channel>", "That is not the name of a group."),
+        (RequestStatus.REQUESTED, "payments", "why", ""),
+        (RequestStatus.REJECTED, None, "../x <!channel>", "That is not the name of a group."),
     ]

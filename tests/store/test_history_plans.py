@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection, event
 
-from bot.domain.history import Ending, Key, Query, Search, Way
+from bot.domain.history import AccessPath, HistorySearch, Key, Query, RequestStatus
 from bot.domain.models import Action, Actor, GroupName, Organization, RotationId, TeamId, UserId
-from bot.domain.policy import Sight
+from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
 from bot.store.migrations import migrate, transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from bot.trail.records import Filter
+from bot.trail.records import EventFilter
 from tests.bench.fill import START
 from tests.bench.requests import Past, requests
 from tests.store.conftest import load_url
@@ -34,12 +34,20 @@ PASTS = {
     "alike": Past(MANY, alike=True, analyzed=True),
 }
 READER = Actor(TeamId("T0"), UserId("U0"))
-AUDITOR = Sight(everything=True, patterns=(), actor=READER)
-ROTATOR = Sight(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
-NOBODY = Sight(everything=False, patterns=(), actor=READER)
+AUDITOR = Visibility(everything=True, patterns=(), actor=READER)
+ROTATOR = Visibility(everything=False, patterns=("group*", "absent", "retired"), actor=READER)
+NOBODY = Visibility(everything=False, patterns=(), actor=READER)
 GROUPS = [None, *map(GroupName, ("payments", "group7", "retired", "absent"))]
 PEOPLE = [None, *map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))]
-ENDINGS = [None, Ending.SUCCEEDED, Ending.FAILED, Ending.UNKNOWN, Ending.EXPIRED, Ending.DENIED, Ending.REJECTED]
+ENDINGS = [
+    None,
+    RequestStatus.SUCCEEDED,
+    RequestStatus.FAILED,
+    RequestStatus.UNKNOWN,
+    RequestStatus.EXPIRED,
+    RequestStatus.DENIED,
+    RequestStatus.REJECTED,
+]
 ACTIONS = [None, Action.STARTED, Action.DENIED, Action.REJECTED, Action.GRANTED]
 ALWAYS, HOUR, BEFORE = (None, None), (START, START + timedelta(hours=1)), (START - timedelta(days=9), START)
 MIDDLE = START + timedelta(seconds=MANY / 2)
@@ -121,7 +129,9 @@ def _postgresql(connection: Connection, statement: str, values: Any) -> Went:
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
     nodes = list(_nodes(connection.exec_driver_sql(explain, values).scalar_one()[0]["Plan"]))
     tables = [node for node in nodes if "Relation Name" in node]
-    each = (node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in tables)
+    each = (
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by EventFilter", 0)) for node in tables
+    )
     faults = [node["Node Type"] for node in tables if not node["Node Type"].endswith(("Index Scan", "Index Only Scan"))]
     indexes = frozenset(node["Index Name"] for node in tables if "Index Name" in node)
     return Went("RECURSIVE" in statement, indexes, tuple(faults), round(sum(each)))
@@ -133,20 +143,20 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _nodes(part)
 
 
-def _best(search: Search) -> frozenset[str]:
+def _best(search: HistorySearch) -> frozenset[str]:
     """Name the indexes that are made for the search."""
-    refused = {Ending.DENIED, Ending.REJECTED}
+    refused = {RequestStatus.DENIED, RequestStatus.REJECTED}
     ending = search.query.ending
     sources = [("ix_rotations", "state")] if ending not in refused else []
     sources += [("ix_audit_events_refused", "action")] if ending is None or ending in refused else []
     return frozenset("_".join((name, *_choice(search, way, what))) for name, what in sources for way in search.ways)
 
 
-def _choice(search: Search, way: Way, what: str) -> list[str]:
+def _choice(search: HistorySearch, way: AccessPath, what: str) -> list[str]:
     query = search.query
     chosen = {
-        "group": query.group is not None or way is Way.COVERED,
-        "user_id": query.person is not None or way is Way.OWN,
+        "group": query.group is not None or way is AccessPath.COVERED,
+        "user_id": query.person is not None or way is AccessPath.OWN,
         what: query.ending is not None,
     }
     return [name for name, here in chosen.items() if here] or ["all"]
@@ -174,11 +184,11 @@ def few(database_url: str) -> int:
 
 @pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 @pytest.mark.parametrize("sight", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
-async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Sight, few: int) -> None:
+async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Visibility, few: int) -> None:
     history = SqlHistory(explained, Organization("acme"))
     problems = []
     for group, person, ending, (period, before, after) in product(GROUPS, PEOPLE, ENDINGS, PLACES):
-        search = Search(sight, Query(group, person, ending, *period), before, after, LIMIT)
+        search = HistorySearch(sight, Query(group, person, ending, *period), before, after, LIMIT)
         if search.ways:
             await history.find(search)
             problems += [(search, problem) for problem in explained.problems(few, _best(search))]
@@ -206,10 +216,10 @@ async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Exp
 @pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 async def test_audit_list_reads_along_an_index(explained: Explained, few: int) -> None:
     trail = SqlTrail(explained, UNKEYED)
-    last = (await trail.page(Filter(until=MIDDLE), limit=1))[0]
+    last = (await trail.page(EventFilter(until=MIDDLE), limit=1))[0]
     problems = []
     for group, user, action, period, before in product(GROUPS, PEOPLE, ACTIONS, (ALWAYS, HOUR, BEFORE), (None, last)):
-        wanted = Filter(group, user, action, *period)
+        wanted = EventFilter(group, user, action, *period)
         await trail.page(wanted, limit=LIMIT, before=before)
         chosen = [name for name, value in (("group", group), ("user_id", user), ("action", action)) if value]
         best = frozenset({"_".join(("ix_audit_events", *(chosen or ["all"])))})

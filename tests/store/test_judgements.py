@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.errors import NotKnown, UsageError
-from bot.domain.models import Action, Actor, Errand, Rotation, RotationId, State
-from bot.domain.resolution import AlreadyJudged, Judge, Judgement, NotUnknown
+from bot.domain.errors import NoSuchRotation, UsageError
+from bot.domain.models import Action, Actor, NotificationKind, Rotation, RotationId, State
+from bot.domain.resolution import AlreadyResolved, NotUnknown, Resolution, Resolutions
 from tests.store.conftest import Store, event_about
 
-FAILED, SUCCEEDED = Judgement.FAILED, Judgement.SUCCEEDED
+FAILED, SUCCEEDED = Resolution.FAILED, Resolution.SUCCEEDED
 ROOT = Actor.on_terminal("root")
 
 
 @pytest.fixture
-def judge(store: Store) -> Judge:
-    return Judge(store.judgements, ROOT)
+def judge(store: Store) -> Resolutions:
+    return Resolutions(store.judgements, ROOT)
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ async def unknown(store: Store) -> Rotation:
     return rotation
 
 
-async def test_a_judgement_is_one_more_row_and_the_state_stays(store: Store, judge: Judge, unknown: Rotation) -> None:
+async def test_a_judgement_is_one_more_row_and_the_state_stays(
+    store: Store, judge: Resolutions, unknown: Rotation
+) -> None:
     judged = await judge.resolve(unknown.id, FAILED, " an old token still connects ")
     last = (await store.trail.story(unknown.id))[-1].event
 
@@ -42,12 +44,14 @@ async def test_a_judgement_is_one_more_row_and_the_state_stays(store: Store, jud
     assert await store.rotations.get(unknown.id) == judged
     assert (last.action, last.actor, last.group) == ("rotation.resolved", ROOT, unknown.group)
     assert last.detail == {"as": "failed", "note": "an old token still connects"}
-    assert [letter.errand for letter in await store.outbox.take_for(unknown.id, 60)] == [Errand.ANNOUNCEMENT]
+    assert [letter.errand for letter in await store.outbox.take_for(unknown.id, 60)] == [NotificationKind.ANNOUNCEMENT]
 
 
-async def test_a_judgement_can_be_corrected_but_not_repeated(store: Store, judge: Judge, unknown: Rotation) -> None:
+async def test_a_judgement_can_be_corrected_but_not_repeated(
+    store: Store, judge: Resolutions, unknown: Rotation
+) -> None:
     await judge.resolve(unknown.id, FAILED, "an old token still connects")
-    with pytest.raises(AlreadyJudged, match="judged failed by root already"):
+    with pytest.raises(AlreadyResolved, match="judged failed by root already"):
         await judge.resolve(unknown.id, FAILED, "it really does")
     corrected = await judge.resolve(unknown.id, SUCCEEDED, "that token was minted later")
     said = [recorded.event.detail for recorded in (await store.trail.story(unknown.id))[-2:]]
@@ -56,16 +60,18 @@ async def test_a_judgement_can_be_corrected_but_not_repeated(store: Store, judge
     assert [(detail["as"], detail.get("instead_of")) for detail in said] == [("failed", None), ("succeeded", "failed")]
 
 
-async def test_of_many_who_say_the_same_at_once_one_is_recorded(store: Store, judge: Judge, unknown: Rotation) -> None:
+async def test_of_many_who_say_the_same_at_once_one_is_recorded(
+    store: Store, judge: Resolutions, unknown: Rotation
+) -> None:
     said = [judge.resolve(unknown.id, FAILED, f"says {number}") for number in range(8)]
     ends = await asyncio.gather(*said, return_exceptions=True)
 
     assert sum(isinstance(end, Rotation) for end in ends) == 1
-    assert sum(isinstance(end, AlreadyJudged) for end in ends) == 7
+    assert sum(isinstance(end, AlreadyResolved) for end in ends) == 7
     assert (await store.actions(unknown)).count("rotation.resolved") == 1
 
 
-async def test_law_3_the_late_truth_wins_over_a_judgement(store: Store, judge: Judge, unknown: Rotation) -> None:
+async def test_law_3_the_late_truth_wins_over_a_judgement(store: Store, judge: Resolutions, unknown: Rotation) -> None:
     await judge.resolve(unknown.id, FAILED, "an old token still connects")
     settled = await store.move(unknown, State.UNKNOWN, State.SUCCEEDED, "c1")
     with pytest.raises(NotUnknown, match="recorded as succeeded"):
@@ -77,7 +83,7 @@ async def test_law_3_the_late_truth_wins_over_a_judgement(store: Store, judge: J
 
 
 async def test_the_late_truth_and_a_judgement_at_once_leave_the_truth(
-    store: Store, judge: Judge, unknown: Rotation
+    store: Store, judge: Resolutions, unknown: Rotation
 ) -> None:
     ends = await asyncio.gather(
         store.move(unknown, State.UNKNOWN, State.SUCCEEDED, "c1"),
@@ -94,7 +100,7 @@ async def test_the_late_truth_and_a_judgement_at_once_leave_the_truth(
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.ROTATING, State.SUCCEEDED, State.FAILED, State.CANCELLED])
-async def test_only_an_unknown_is_judged(store: Store, judge: Judge, state: State) -> None:
+async def test_only_an_unknown_is_judged(store: Store, judge: Resolutions, state: State) -> None:
     grant, rotation = await store.grant(), await store.request()
     if state not in {State.REQUESTED, State.CANCELLED}:
         await store.claim(rotation, grant)
@@ -111,8 +117,8 @@ async def test_only_an_unknown_is_judged(store: Store, judge: Judge, state: Stat
     assert (await store.rotations.get(rotation.id), await store.actions(rotation)) == before
 
 
-async def test_a_judgement_says_of_what_and_why(store: Store, judge: Judge, unknown: Rotation) -> None:
-    with pytest.raises(NotKnown):
+async def test_a_judgement_says_of_what_and_why(store: Store, judge: Resolutions, unknown: Rotation) -> None:
+    with pytest.raises(NoSuchRotation):
         await judge.resolve(RotationId("nonsense"), FAILED, "why not")
     with pytest.raises(UsageError, match="how you know"):
         await judge.resolve(unknown.id, FAILED, " \t\n")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from bot.domain.models import MOVES, Action, ChannelId, Event, GroupName, Organization, Rotation, RotationId, State
-from bot.domain.ports import Draft
+from bot.domain.ports import NewRotation
 from bot.store.rotations import _OVERDUE, SqlRotations
 from bot.trail.chain import UNKEYED
 from tests.store import shell
@@ -55,7 +55,7 @@ async def test_no_request_without_its_event(store: Store) -> None:
     event = Event(Action.REQUESTED, ALICE, ACME, GroupName("payments"), RotationId("r1"))
 
     with pytest.raises(TypeError):
-        await store.rotations.open(Draft(RotationId("r1"), _nameless(event), ChannelId("C0OPS"), "why", 300))
+        await store.rotations.open(NewRotation(RotationId("r1"), _nameless(event), ChannelId("C0OPS"), "why", 300))
 
     assert await store.rotations.get(RotationId("r1")) is None
     assert await shell.trail_of(store.database) == []

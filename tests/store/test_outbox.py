@@ -2,8 +2,8 @@
 
 import asyncio
 
-from bot.domain.models import SYSTEM, Action, Errand, Event, Organization, Rotation, State
-from bot.domain.ports import Letter
+from bot.domain.models import SYSTEM, Action, Event, NotificationKind, Organization, Rotation, State
+from bot.domain.ports import Notification
 from bot.store.outbox import SqlOutbox
 from bot.trail.chain import UNKEYED
 from tests.store import shell
@@ -29,7 +29,7 @@ async def test_who_wrote_an_errand_may_begin_it_first(store: Store) -> None:
 
     assert not await store.outbox.any_due()
     assert await store.outbox.take(60) is None
-    assert [letter.errand for letter in await store.outbox.take_for(rotation.id, 60)] == [Errand.CARD]
+    assert [letter.errand for letter in await store.outbox.take_for(rotation.id, 60)] == [NotificationKind.CARD]
 
 
 async def test_who_tells_at_once_holds_the_errands_like_anybody_else(store: Store) -> None:
@@ -128,7 +128,7 @@ async def _count(store: Store) -> object:
     return count
 
 
-async def _taken(store: Store) -> Letter:
+async def _taken(store: Store) -> Notification:
     letter = await store.outbox.take(60)
     assert letter is not None
     return letter

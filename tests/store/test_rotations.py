@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import GroupBusy
-from bot.domain.models import MOVES, Action, Errand, Event, Rotation, State
+from bot.domain.models import MOVES, Action, Event, NotificationKind, Rotation, State
 from bot.store.sqltypes import database_now
 from bot.store.tables import rotations
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store
@@ -97,7 +97,7 @@ async def test_an_end_leaves_word_for_the_people(store: Store) -> None:
     await store.move(rotation, State.ROTATING, State.FAILED, "c1")
 
     taken = await store.outbox.take_for(rotation.id, 60)
-    assert [letter.errand for letter in taken] == [Errand.CARD, Errand.ANNOUNCEMENT]
+    assert [letter.errand for letter in taken] == [NotificationKind.CARD, NotificationKind.ANNOUNCEMENT]
 
 
 async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
@@ -106,7 +106,7 @@ async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
     await store.database.write(lambda connection: connection.execute(text("UPDATE outbox SET due_at = created_at")))
     taken = await asyncio.gather(*(store.outbox.take(60) for _ in range(5)))
 
-    assert [letter.errand for letter in taken if letter is not None] == [Errand.CARD]
+    assert [letter.errand for letter in taken if letter is not None] == [NotificationKind.CARD]
     assert not await store.outbox.any_due()
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import DatabaseUnavailable, Duplicate, SchemaMismatch
+from bot.domain.errors import DatabaseUnavailable, DuplicateDelivery, SchemaMismatch
 from bot.domain.models import Action, Event
 from bot.store import schema
 from bot.store.database import open_database
@@ -18,8 +18,8 @@ from bot.store.migrations import downgrade, migrate, transaction
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
-from bot.trail.records import Filter, as_json, rfc3339
-from bot.trail.verify import Report, Terms, verify
+from bot.trail.records import EventFilter, as_json, rfc3339
+from bot.trail.verify import Report, VerifyOptions, verify
 from tests.bench.fill import START, events, fill, sealed
 from tests.postgres import PostgresServer
 from tests.process import environment
@@ -50,7 +50,7 @@ OLD_ROWS = [
 
 def verified(url: URL, seal: Seal) -> Report:
     with open_trail(url) as reading:
-        return verify(reading.rows(), Terms(seal))
+        return verify(reading.rows(), VerifyOptions(seal))
 
 
 def rows_of(url: URL) -> list[Row]:
@@ -83,7 +83,7 @@ class TestAppending:
     async def test_an_append_that_is_taken_back_leaves_no_trace(self, store: Store) -> None:
         trail = SqlTrail(store.database, KEYED)
         await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
-        with pytest.raises(Duplicate):
+        with pytest.raises(DuplicateDelivery):
             await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
         await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d2"))
 
@@ -105,7 +105,7 @@ class TestReading:
         detail = {"reason": '\x1f\u2028 "🔑"', "seconds": 0.12, "status": None}
         await store.trail.append(Event(Action.DENIED, ALICE, ACME, None, None, detail, "d1"))
         (row,) = await asyncio.to_thread(rows_of, store.url)
-        (recorded,) = await store.trail.page(Filter(), limit=1)
+        (recorded,) = await store.trail.page(EventFilter(), limit=1)
 
         assert json.loads(line(row)) == as_json(recorded)
         assert row.hash == UNKEYED.hash(row)

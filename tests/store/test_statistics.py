@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, text
 
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import Action, Event, GroupName, Organization, State
 from bot.domain.statistics import Interval, Kind, Scope, Tally
 from bot.store.snapshot import open_snapshot
@@ -70,7 +70,7 @@ async def test_each_kind_is_counted_by_the_interval_of_its_request(store: Store)
             row(7, sunday, 1, State.FAILED, organization="globex"),
         ],
     )
-    succeeded, unknown = Kind(PAYMENTS, Ending.SUCCEEDED), Kind(PAYMENTS, Ending.UNKNOWN)
+    succeeded, unknown = Kind(PAYMENTS, RequestStatus.SUCCEEDED), Kind(PAYMENTS, RequestStatus.UNKNOWN)
     week, next_week = FIRST.date(), date(2026, 10, 5)
     tallies, by_week, over_all = counted(store, OURS, Interval.WEEK)
 
@@ -79,7 +79,7 @@ async def test_each_kind_is_counted_by_the_interval_of_its_request(store: Store)
             Tally(week, succeeded, 2, 0),
             Tally(next_week, succeeded, 1, 0),
             Tally(week, unknown, 2, 1),
-            Tally(week, Kind(GroupName("default"), Ending.REQUESTED), 1, 0),
+            Tally(week, Kind(GroupName("default"), RequestStatus.REQUESTED), 1, 0),
         ],
         key=str,
     )
@@ -97,7 +97,7 @@ async def test_refused_commands_are_counted_and_refused_presses_are_not(store: S
     tallies, _, medians = counted(store, OURS, Interval.MONTH)
 
     assert sorted((str(tally.kind.group), tally.kind.outcome, tally.count) for tally in tallies) == [
-        ("None", Ending.REJECTED, 1), ("payments", Ending.DENIED, 2), ("payments", Ending.REQUESTED, 1),
+        ("None", RequestStatus.REJECTED, 1), ("payments", RequestStatus.DENIED, 2), ("payments", RequestStatus.REQUESTED, 1),
     ]  # fmt: skip
     assert medians == {}
 
@@ -151,7 +151,7 @@ async def test_whatever_was_asked_is_counted_as_by_hand(
     for at, seconds, state, group, judge in judged:
         one = (seconds, state is State.UNKNOWN and judge is None)
         for start in (interval.start(at.date()), None):
-            by_hand.setdefault((start, Kind(GroupName(group), Ending(state))), []).append(one)
+            by_hand.setdefault((start, Kind(GroupName(group), RequestStatus(state))), []).append(one)
     medians = {
         key: median(ended)
         for key, ones in by_hand.items()

@@ -12,7 +12,7 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal
 from bot.trail.diagnose import Fault
-from bot.trail.verify import Terms, verify
+from bot.trail.verify import VerifyOptions, verify
 from tests.bench.fill import sealed
 from tests.process import run
 from tests.store import shell
@@ -46,7 +46,7 @@ def rows_of(url: URL) -> list[Row]:
 
 def found(url: URL, seal: Seal) -> tuple[Fault, int]:
     with open_trail(url) as reading:
-        finding = verify(reading.rows(), Terms(seal)).finding
+        finding = verify(reading.rows(), VerifyOptions(seal)).finding
     assert finding is not None
     return finding.fault, finding.seq
 

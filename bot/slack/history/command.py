@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from bot.domain.errors import UsageError
-from bot.domain.history import Ending, Query
+from bot.domain.history import Query, RequestStatus
 from bot.domain.models import GroupName, UserId
 from bot.domain.names import GROUP_NAME, storable
 
@@ -56,7 +56,7 @@ class Wanted:
 
     group: GroupName | None = None
     person: UserId | None = None
-    outcome: Ending | None = None
+    outcome: RequestStatus | None = None
     period: str | None = None
     """As it was typed: `7d`, `2026-10-01` or `2026-10-01..2026-10-31`, in UTC; either end may be missing."""
 
@@ -110,8 +110,8 @@ def _midnight(day: str, *, days: int = 0) -> datetime | None:
 def _read(word: str, reader: UserId) -> Wanted | None:
     if is_period(word):
         return Wanted(period=word)
-    if word.lower() in set(Ending):
-        return Wanted(outcome=Ending(word.lower()))
+    if word.lower() in set(RequestStatus):
+        return Wanted(outcome=RequestStatus(word.lower()))
     if word.lower() == "me":
         return Wanted(person=reader)
     if mentioned := _MENTION.fullmatch(word):

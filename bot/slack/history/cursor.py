@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from bot.domain.errors import UsageError
-from bot.domain.history import Ending, Key
+from bot.domain.history import Key, RequestStatus
 from bot.domain.models import GroupName, UserId
 from bot.domain.names import GROUP_NAME
 from bot.slack.blocks import VALUE_LIMIT
@@ -20,7 +20,7 @@ _KEY_ID = re.compile(r"#[0-9]{1,18}|[0-9A-Za-z_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Bookmark:
+class Cursor:
     """What is wanted, and the key before or after which the page begins; with neither it is the newest page."""
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -28,12 +28,12 @@ class Bookmark:
     after: Key | None = None
 
 
-def write(bookmark: Bookmark) -> str:
+def write(bookmark: Cursor) -> str:
     """Write a bookmark."""
     return json.dumps(_parts(bookmark), separators=(",", ":"))
 
 
-def read(text: str) -> Bookmark:
+def read(text: str) -> Cursor:
     """Read a bookmark back; it proves nothing, so whoever presses is authorised as for a command.
 
     Raises `UsageError` for anything that this version would not have written.
@@ -46,10 +46,10 @@ def read(text: str) -> Bookmark:
 
 def change(wanted: Wanted, field: str, value: str | None) -> Wanted:
     """Replace one part of what is wanted by what somebody chose. Raises `UsageError` as `read` does."""
-    return read(json.dumps({**_parts(Bookmark(wanted)), field: value})).wanted
+    return read(json.dumps({**_parts(Cursor(wanted)), field: value})).wanted
 
 
-def _parts(bookmark: Bookmark) -> dict[str, object]:
+def _parts(bookmark: Cursor) -> dict[str, object]:
     wanted = bookmark.wanted
     parts: dict[str, object] = {
         "group": wanted.group,
@@ -66,15 +66,15 @@ def _written(key: Key | None) -> list[str] | None:
     return None if key is None else [key.at.isoformat(), key.id]
 
 
-def _bookmark(parts: dict[str, Any]) -> Bookmark:
+def _bookmark(parts: dict[str, Any]) -> Cursor:
     outcome = parts.get("outcome")
     wanted = Wanted(
         group=_as(GroupName, GROUP_NAME.fullmatch, parts.get("group")),
         person=_as(UserId, PERSON.fullmatch, parts.get("person")),
-        outcome=None if outcome is None else Ending(outcome),
+        outcome=None if outcome is None else RequestStatus(outcome),
         period=_as(str, is_period, parts.get("period")),
     )
-    return Bookmark(wanted, _key(parts.get("before")), _key(parts.get("after")))
+    return Cursor(wanted, _key(parts.get("before")), _key(parts.get("after")))
 
 
 def _as(make: Callable[[str], T], fits: Callable[[str], object], part: str | None) -> T | None:

@@ -9,21 +9,21 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import BotError, Closing, Overloaded
+from bot.domain.errors import BotError, Overloaded, ShuttingDown
 from bot.domain.history import PAGE
-from bot.domain.models import Actor, Place, RotationId
+from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
 from bot.ops.tasks import Work
 from bot.slack.blocks import Block, Message
 from bot.slack.errors import explained
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import parse
-from bot.slack.history.cursor import Bookmark
-from bot.slack.payloads import Payload, Typed, Used, typed, used
+from bot.slack.history.cursor import Cursor
+from bot.slack.payloads import Interaction, Payload, SlashCommand, typed, used
 from bot.slack.replies import FAILURES, Reply
 from bot.slack.rotate.listeners import ReplyTo
 
-Handler = Callable[[Used], Coroutine[Any, Any, None]]
+Handler = Callable[[Interaction], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class HistoryListeners:
         """Handle `/turso-audit`."""
         try:
             self._work.admit()
-        except (Closing, Overloaded) as error:
+        except (ShuttingDown, Overloaded) as error:
             await ack(response_type="ephemeral", **pages.unreadable(error).payload())
             return
         await ack()
@@ -67,41 +67,41 @@ class HistoryListeners:
         await ack()
         self._admitted(self._details, used(body))
 
-    def _admitted(self, handle: Handler, press: Used) -> None:
+    def _admitted(self, handle: Handler, press: Interaction) -> None:
         try:
             self._work.admit()
-        except (Closing, Overloaded) as error:
+        except (ShuttingDown, Overloaded) as error:
             self._work.start(self._reply(press).say(pages.unreadable(error)))
             return
         self._work.start(handle(press), "click")
 
-    async def _command(self, command: Typed) -> None:
+    async def _command(self, command: SlashCommand) -> None:
         reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
         async with explained(partial(_tell, reply)):
             wanted = parse(command.text, command.actor.user_id)
             if wanted is None:
                 await reply.say(pages.usage())
             else:
-                await reply.say(await self._page(command.actor, command.place, Bookmark(wanted)))
+                await reply.say(await self._page(command.actor, command.place, Cursor(wanted)))
 
-    async def _turn(self, press: Used) -> None:
+    async def _turn(self, press: Interaction) -> None:
         reply = self._reply(press)
         async with explained(partial(_tell, reply)):
             await reply.settle(await self._page(press.actor, press.place, cursor.read(press.chosen)))
 
-    async def _page(self, reader: Actor, place: Place, at: Bookmark) -> Message:
+    async def _page(self, reader: Actor, place: SlackContext, at: Cursor) -> Message:
         query = at.wanted.query(self._now())
         page = await self._history.page(reader, place, query, before=at.before, after=at.after, limit=PAGE)
         return pages.page(page, at.wanted)
 
-    async def _details(self, press: Used) -> None:
+    async def _details(self, press: Interaction) -> None:
         """Open the modal at once, as a trigger lives for three seconds, and fill it when the story is read."""
         opening = self._work.hold(self._open(press))
         async with explained(partial(self._untold, press, opening)):
             story = await self._history.story(press.actor, press.place, RotationId(press.chosen))
             await self._fill(press, opening, stories.told(story))
 
-    async def _open(self, press: Used) -> str | None:
+    async def _open(self, press: Interaction) -> str | None:
         try:
             opened = await self._web.views_open(trigger_id=press.trigger_id, view=stories.loading())
         except FAILURES as error:
@@ -109,10 +109,10 @@ class HistoryListeners:
             return None
         return str(opened["view"]["id"])
 
-    async def _untold(self, press: Used, opening: Awaitable[str | None], error: BotError) -> None:
+    async def _untold(self, press: Interaction, opening: Awaitable[str | None], error: BotError) -> None:
         await self._fill(press, opening, stories.untold(error))
 
-    async def _fill(self, press: Used, opening: Awaitable[str | None], view: Block) -> None:
+    async def _fill(self, press: Interaction, opening: Awaitable[str | None], view: Block) -> None:
         view_id = await opening
         if view_id is None:
             await self._reply(press).say(pages.not_opened())
@@ -122,7 +122,7 @@ class HistoryListeners:
         except FAILURES as error:
             log.warning("details not shown", error=type(error).__name__)
 
-    def _reply(self, press: Used) -> Reply:
+    def _reply(self, press: Interaction) -> Reply:
         return self._reply_to(press.actor, press.place.channel_id, press.response_url)
 
 

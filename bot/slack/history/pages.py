@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bot.domain.errors import BotError, Refused, UsageError
-from bot.domain.history import PAGE, Asked, Ending, Page
+from bot.domain.history import PAGE, HistoryEntry, Page, RequestStatus
 from bot.slack.blocks import (
     Block,
     Message,
@@ -22,7 +22,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.history import cursor
 from bot.slack.history.command import Wanted
-from bot.slack.history.cursor import Bookmark
+from bot.slack.history.cursor import Cursor
 from bot.slack.history.wording import asked_for, lasted, outcome
 
 OLDER = "history:older"
@@ -44,7 +44,7 @@ def page(read: Page, wanted: Wanted) -> Message:
 def top(read: Page, wanted: Wanted) -> list[Block]:
     """Say what was asked for, and what is left out."""
     narrowed = [] if read.narrowed is None else [f":eyes: {escape(read.narrowed)}"]
-    return [context(f"Asked for: {asked_for(wanted)}", *narrowed)]
+    return [context(f"HistoryEntry for: {asked_for(wanted)}", *narrowed)]
 
 
 def requests(read: Page) -> list[Block]:
@@ -58,9 +58,9 @@ def turns(read: Page, wanted: Wanted, newer: str, older: str) -> list[Block]:
     """Offer the neighbouring pages that there are."""
     buttons = []
     if read.newer is not None:
-        buttons.append(button(newer, "← Newer", cursor.write(Bookmark(wanted, after=read.newer))))
+        buttons.append(button(newer, "← Newer", cursor.write(Cursor(wanted, after=read.newer))))
     if read.older is not None:
-        buttons.append(button(older, "Older →", cursor.write(Bookmark(wanted, before=read.older))))
+        buttons.append(button(older, "Older →", cursor.write(Cursor(wanted, before=read.older))))
     fitting = [each for each in buttons if pressable(each)]
     return [actions(*fitting)] if fitting else []
 
@@ -76,7 +76,7 @@ def usage() -> Message:
         section(
             "• a group by its name; one that is called like an outcome as `group:failed`\n"
             "• a person from Slack's list, or `me`\n"
-            f"• an outcome: {', '.join(map(code, Ending))}\n"
+            f"• an outcome: {', '.join(map(code, RequestStatus))}\n"
             "• a period: `24h`, `7d`, `4w`, `2026-10-01`, `2026-10-01..2026-10-31`, `2026-10-01..`; days are UTC, "
             "the last one is included"
         ),
@@ -100,11 +100,11 @@ def not_opened() -> Message:
     return said(":warning: Slack did not open the details in time. Please press *Details* again.")
 
 
-def _request(asked: Asked) -> Iterator[Block]:
+def _request(asked: HistoryEntry) -> Iterator[Block]:
     group = "no group" if asked.group is None else code(asked.group)
     details = button(DETAILS, "Details", asked.rotation_id or "")
     yield section(f"{outcome(asked.ending, asked.resolved_as)} · {group}", details if pressable(details) else None)
     after = "" if asked.seconds is None else f" · after {lasted(asked.seconds)}"
-    said_why = asked.explanation if asked.ending is not Ending.SUCCEEDED else ""
+    said_why = asked.explanation if asked.ending is not RequestStatus.SUCCEEDED else ""
     remarks = [plain(remark, _SHORT) for remark in (asked.reason, said_why) if remark]
     yield context(f"{when(asked.key.at)} · {who(asked.actor)}{after}", *remarks)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from bot.domain.errors import BotError
-from bot.domain.history import Ending, Story
-from bot.domain.models import Recorded
+from bot.domain.history import RequestStatus, Story
+from bot.domain.models import RecordedEvent
 from bot.slack.blocks import Block, code, context, escape, header, modal, plain, quoted, rule, section, when, who
 from bot.slack.history.wording import ACTIONS, facts, outcome, place
 
@@ -30,7 +30,7 @@ def told(story: Story) -> Block:
     asked = f"{who(rotation.requester)} asked for it {when(rotation.requested_at)}{place(rotation.channel_id)}."
     blocks = [
         header(f"{rotation.group} in {rotation.organization}"),
-        section(f"{outcome(Ending(rotation.state), rotation.resolved_as)}\n{asked}"),
+        section(f"{outcome(RequestStatus(rotation.state), rotation.resolved_as)}\n{asked}"),
         *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
         rule(),
         *_events(story.events),
@@ -40,7 +40,7 @@ def told(story: Story) -> Block:
     return modal(_TITLE, blocks)
 
 
-def _events(events: Sequence[Recorded]) -> Iterator[Block]:
+def _events(events: Sequence[RecordedEvent]) -> Iterator[Block]:
     left_out = max(len(events) - 2 * _SHOWN_AT_EACH_END, 0)
     for recorded in events[:_SHOWN_AT_EACH_END]:
         yield from _event(recorded)
@@ -50,7 +50,7 @@ def _events(events: Sequence[Recorded]) -> Iterator[Block]:
         yield from _event(recorded)
 
 
-def _event(recorded: Recorded) -> Iterator[Block]:
+def _event(recorded: RecordedEvent) -> Iterator[Block]:
     event = recorded.event
     where = place(event.detail.get("channel"))
     yield section(f"*{ACTIONS[event.action]}*\n{who(event.actor)} · {when(recorded.at, seconds=True)}{where}")

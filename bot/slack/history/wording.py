@@ -3,22 +3,22 @@
 import re
 from collections.abc import Mapping
 
-from bot.domain.history import Ending
+from bot.domain.history import RequestStatus
 from bot.domain.models import Action, State
 from bot.slack.blocks import code
 from bot.slack.history.command import Wanted
 from bot.slack.payloads import HOME
 
-OUTCOMES: Mapping[Ending, str] = {
-    Ending.REQUESTED: ":bell: *requested*",
-    Ending.ROTATING: ":hourglass_flowing_sand: *rotating*",
-    Ending.SUCCEEDED: ":white_check_mark: *succeeded*",
-    Ending.FAILED: ":x: *failed*",
-    Ending.UNKNOWN: ":warning: *unknown*",
-    Ending.CANCELLED: ":no_entry_sign: *cancelled*",
-    Ending.EXPIRED: ":alarm_clock: *expired*",
-    Ending.DENIED: ":no_entry: *denied*",
-    Ending.REJECTED: ":mag: *rejected*",
+OUTCOMES: Mapping[RequestStatus, str] = {
+    RequestStatus.REQUESTED: ":bell: *requested*",
+    RequestStatus.ROTATING: ":hourglass_flowing_sand: *rotating*",
+    RequestStatus.SUCCEEDED: ":white_check_mark: *succeeded*",
+    RequestStatus.FAILED: ":x: *failed*",
+    RequestStatus.UNKNOWN: ":warning: *unknown*",
+    RequestStatus.CANCELLED: ":no_entry_sign: *cancelled*",
+    RequestStatus.EXPIRED: ":alarm_clock: *expired*",
+    RequestStatus.DENIED: ":no_entry: *denied*",
+    RequestStatus.REJECTED: ":mag: *rejected*",
 }
 ACTIONS: Mapping[Action, str] = {
     Action.REQUESTED: "Asked for the rotation",
@@ -54,9 +54,9 @@ _CLOCK = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _TENTHS_BELOW = 10  # seconds
 
 
-def outcome(ending: Ending, resolved_as: State | None) -> str:
+def outcome(ending: RequestStatus, resolved_as: State | None) -> str:
     """Say where a request stands; what a person judged stays an unknown."""
-    judged = f", judged *{resolved_as}*" if ending is Ending.UNKNOWN and resolved_as is not None else ""
+    judged = f", judged *{resolved_as}*" if ending is RequestStatus.UNKNOWN and resolved_as is not None else ""
     return OUTCOMES[ending] + judged
 
 

@@ -10,19 +10,19 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import BotError, Closing, Overloaded, UsageError
+from bot.domain.errors import BotError, Overloaded, ShuttingDown, UsageError
 from bot.domain.history import PAGE
-from bot.domain.models import Actor, Place, RotationId
+from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
 from bot.domain.rotations import Rotations
 from bot.ops.tasks import Kind, Work
 from bot.slack.blocks import Block
 from bot.slack.errors import explained
 from bot.slack.history import cursor
-from bot.slack.history.cursor import Bookmark
+from bot.slack.history.cursor import Cursor
 from bot.slack.home import view
-from bot.slack.notifier import Courier
-from bot.slack.payloads import HOME, Payload, Used, used, visit
+from bot.slack.notifier import Notifier
+from bot.slack.payloads import HOME, Interaction, Payload, used, visit
 from bot.slack.replies import FAILURES
 
 _FIELDS = {
@@ -42,7 +42,7 @@ class HomeListeners:
         self,
         history: History,
         rotations: Rotations,
-        courier: Courier,
+        courier: Notifier,
         work: Work,
         *,
         web: AsyncWebClient,
@@ -65,7 +65,7 @@ class HomeListeners:
         """Handle the event that somebody looks at the app: the newest page of what they last asked for."""
         seen = visit(body)
         if seen.home:
-            at = Bookmark(_remembered(seen.metadata).wanted)
+            at = Cursor(_remembered(seen.metadata).wanted)
             self._admitted(seen.actor, at, partial(self._show, seen.actor, seen.place, at), "other")
 
     async def on_used(self, ack: AsyncAck, body: Payload) -> None:
@@ -75,7 +75,7 @@ class HomeListeners:
         try:
             at, notice = _followed(press), ""
         except UsageError as error:
-            at, notice = Bookmark(), str(error)
+            at, notice = Cursor(), str(error)
         self._admitted(press.actor, at, partial(self._show, press.actor, press.place, at, notice))
 
     async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
@@ -85,22 +85,22 @@ class HomeListeners:
         self._admitted(press.actor, _remembered(press.metadata), partial(self._cancel, press))
 
     def _admitted(
-        self, reader: Actor, at: Bookmark, handle: Callable[[], Coroutine[Any, Any, None]], kind: Kind = "click"
+        self, reader: Actor, at: Cursor, handle: Callable[[], Coroutine[Any, Any, None]], kind: Kind = "click"
     ) -> None:
         try:
             self._work.admit()
-        except (Closing, Overloaded) as error:
+        except (ShuttingDown, Overloaded) as error:
             self._work.start(self._explain(reader, at, error))
             return
         self._work.start(handle(), kind)
 
-    async def _show(self, reader: Actor, place: Place, at: Bookmark, notice: str = "") -> None:
+    async def _show(self, reader: Actor, place: SlackContext, at: Cursor, notice: str = "") -> None:
         async with explained(partial(self._explain, reader, at)):
             query = at.wanted.query(self._now())
             read = await self._history.home(reader, place, query, before=at.before, after=at.after, limit=PAGE)
             await self._publish(reader, view.shown(read, at, notice))
 
-    async def _cancel(self, press: Used) -> None:
+    async def _cancel(self, press: Interaction) -> None:
         """Cancel, settle the request where it was made, and show what is left."""
         notices: list[str] = []
 
@@ -111,9 +111,9 @@ class HomeListeners:
             rotation = await self._rotations.cancel(press.actor, press.place, RotationId(press.chosen))
             await self._courier.tell(rotation)
         # Without the delivery, which stands for the press in the trail.
-        await self._show(press.actor, Place(HOME), _remembered(press.metadata), " ".join(notices))
+        await self._show(press.actor, SlackContext(HOME), _remembered(press.metadata), " ".join(notices))
 
-    async def _explain(self, reader: Actor, at: Bookmark, error: BotError) -> None:
+    async def _explain(self, reader: Actor, at: Cursor, error: BotError) -> None:
         await self._publish(reader, view.unreadable(error, at))
 
     async def _publish(self, reader: Actor, view: Block) -> None:
@@ -123,15 +123,15 @@ class HomeListeners:
             log.warning("home tab not shown", user=reader.user_id, error=type(error).__name__)
 
 
-def _remembered(metadata: str) -> Bookmark:
+def _remembered(metadata: str) -> Cursor:
     """Read where the tab stands; one that another version published stands at the newest page."""
     try:
-        return cursor.read(metadata) if metadata else Bookmark()
+        return cursor.read(metadata) if metadata else Cursor()
     except UsageError:
-        return Bookmark()
+        return Cursor()
 
 
-def _followed(press: Used) -> Bookmark:
+def _followed(press: Interaction) -> Cursor:
     """Say what somebody wants to see now. Raises `UsageError`."""
     here = _remembered(press.metadata)
     match press.action_id:
@@ -140,12 +140,12 @@ def _followed(press: Used) -> Bookmark:
         case view.AGAIN:
             return here
         case view.CLEAR:
-            return Bookmark()
+            return Cursor()
         case menu if menu in _FIELDS:
-            return Bookmark(cursor.change(here.wanted, _FIELDS[menu], _chosen(press)))
+            return Cursor(cursor.change(here.wanted, _FIELDS[menu], _chosen(press)))
         case _:
             raise UsageError("This version of the bot does not know that button.")
 
 
-def _chosen(press: Used) -> str | None:
+def _chosen(press: Interaction) -> str | None:
     return None if press.chosen in {"", view.ANY} else press.chosen

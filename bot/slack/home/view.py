@@ -5,7 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from bot.domain.errors import BotError, Refused
-from bot.domain.history import Ending, Home
+from bot.domain.history import Home, RequestStatus
 from bot.domain.models import Grant, GroupName, Role, Rotation
 from bot.domain.names import GROUP_NAME
 from bot.slack.blocks import (
@@ -29,7 +29,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.history import cursor
 from bot.slack.history.command import Wanted
-from bot.slack.history.cursor import Bookmark
+from bot.slack.history.cursor import Cursor
 from bot.slack.history.pages import requests, top, turns
 
 GROUP_MENU, PERSON_MENU = "home:group", "home:person"
@@ -46,7 +46,7 @@ _SECTION = 1500  # characters; five of emoji alone leave room for the rest in 25
 _SECTIONS = 5
 
 
-def shown(read: Home, bookmark: Bookmark, notice: str = "") -> Block:
+def shown(read: Home, bookmark: Cursor, notice: str = "") -> Block:
     """Show what one reader may see; a notice stands on top."""
     blocks = [
         *([section(f":warning: {escape(notice)}")] if notice else []),
@@ -65,7 +65,7 @@ def shown(read: Home, bookmark: Bookmark, notice: str = "") -> Block:
     return home(blocks, cursor.write(bookmark))
 
 
-def unreadable(error: BotError, bookmark: Bookmark) -> Block:
+def unreadable(error: BotError, bookmark: Cursor) -> Block:
     """Say why nothing can be shown, and offer to try again, with or without what was asked for."""
     recorded = " The attempt is recorded." if isinstance(error, Refused) else ""
     offers = [button(AGAIN, "Try again", "again")]
@@ -101,7 +101,9 @@ def _filters(wanted: Wanted, groups: Sequence[GroupName]) -> Iterator[Block]:
     offers = [
         menu(GROUP_MENU, *_group_menu(wanted, groups)),
         people(PERSON_MENU, "Anybody", wanted.person),
-        menu(OUTCOME_MENU, *_choice("Any outcome", {each: each.capitalize() for each in Ending}, wanted.outcome)),
+        menu(
+            OUTCOME_MENU, *_choice("Any outcome", {each: each.capitalize() for each in RequestStatus}, wanted.outcome)
+        ),
         menu(PERIOD_MENU, *_choice("Any time", _PERIODS, wanted.period)),
     ]
     if wanted != Wanted():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.domain.errors import BotError, NoSuchGroup, Refusal, Refused
 from bot.domain.models import Actor, ChannelId, GroupName, Rotation, State
-from bot.domain.steps import Confirmation
+from bot.domain.steps import ConfirmationPrompt
 from bot.slack.blocks import (
     Block,
     Message,
@@ -51,7 +51,7 @@ def usage(groups: Sequence[GroupName] | None) -> Message:
     )
 
 
-def ask(confirmation: Confirmation) -> Message:
+def ask(confirmation: ConfirmationPrompt) -> Message:
     """Ask for the confirmation."""
     rotation = confirmation.rotation
     group, organization = code(rotation.group), code(rotation.organization)
@@ -159,7 +159,7 @@ def _whom_to_ask(error: Refused, actor: Actor) -> str:
             return "Whoever runs this bot can tell you more."
 
 
-def _databases(confirmation: Confirmation) -> Block:
+def _databases(confirmation: ConfirmationPrompt) -> Block:
     names = confirmation.look.databases
     if names is None:
         return section("Which databases are in the group could not be looked up.")

@@ -10,11 +10,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.domain.errors import (
     AlreadyDecided,
     BotError,
-    Closing,
     GroupBusy,
     NoSuchGroup,
     Overloaded,
     Refused,
+    ShuttingDown,
     UsageError,
 )
 from bot.domain.models import Actor, ChannelId, State
@@ -22,16 +22,16 @@ from bot.domain.names import storable
 from bot.domain.rotations import Rotations
 from bot.ops.tasks import Work
 from bot.slack.blocks import Message
-from bot.slack.errors import Unforeseen, explained
-from bot.slack.notifier import Courier
-from bot.slack.payloads import Payload, Pressed, Typed, pressed, typed
+from bot.slack.errors import UnexpectedError, explained
+from bot.slack.notifier import Notifier
+from bot.slack.payloads import ButtonPress, Payload, SlashCommand, pressed, typed
 from bot.slack.replies import Reply
 from bot.slack.rotate import card, outcome
 from bot.slack.rotate.command import parse
 
 ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
 
-Handler = Callable[[Pressed, Reply], Awaitable[None]]
+Handler = Callable[[ButtonPress, Reply], Awaitable[None]]
 
 _SHOWING_SECONDS = 3.0
 
@@ -39,7 +39,7 @@ _SHOWING_SECONDS = 3.0
 class Listeners:
     """The bot's ears: each acknowledges at once and hands the work to a task that is held."""
 
-    def __init__(self, rotations: Rotations, courier: Courier, work: Work, reply_to: ReplyTo) -> None:
+    def __init__(self, rotations: Rotations, courier: Notifier, work: Work, reply_to: ReplyTo) -> None:
         self._rotations = rotations
         self._courier = courier
         self._work = work
@@ -59,7 +59,7 @@ class Listeners:
         """Handle `/turso-rotate`."""
         try:
             self._work.admit()
-        except (Closing, Overloaded) as error:
+        except (ShuttingDown, Overloaded) as error:
             await ack(response_type="ephemeral", **card.explained(error).payload())
             return
         await ack()
@@ -80,29 +80,27 @@ class Listeners:
         await ack()
         press = pressed(body)
         reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
-        self._work.start(
-            reply.say(card.explained(UsageError("This version of the bot does not know that button.")))
-        )
+        self._work.start(reply.say(card.explained(UsageError("This version of the bot does not know that button."))))
 
-    def _pressed(self, handle: Handler, press: Pressed) -> None:
+    def _pressed(self, handle: Handler, press: ButtonPress) -> None:
         reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
         try:
             self._work.admit()
-        except (Closing, Overloaded) as error:
+        except (ShuttingDown, Overloaded) as error:
             self._work.start(reply.say(card.explained(error)))
             return
         self._work.start(self._handle(handle, press, reply), "click")
 
-    async def _handle(self, handle: Handler, press: Pressed, reply: Reply) -> None:
+    async def _handle(self, handle: Handler, press: ButtonPress, reply: Reply) -> None:
         async with explained(partial(self._tell, reply)):
             await handle(press, reply)
 
-    async def _command(self, command: Typed) -> None:
+    async def _command(self, command: SlashCommand) -> None:
         reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
         async with explained(partial(self._tell, reply)):
             await reply.say(await self._answer(command))
 
-    async def _answer(self, command: Typed) -> Message:
+    async def _answer(self, command: SlashCommand) -> Message:
         actor, place = command.actor, command.place
         try:
             request = parse(command.text)
@@ -113,7 +111,7 @@ class Listeners:
             return card.usage(await self._rotations.rotatable(actor))
         return card.ask(await self._rotations.request(actor, place, request))
 
-    async def _confirm(self, press: Pressed, reply: Reply) -> None:
+    async def _confirm(self, press: ButtonPress, reply: Reply) -> None:
         claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
         showing = self._work.hold(reply.settle(card.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
@@ -122,7 +120,7 @@ class Listeners:
         showing.cancel()
         await self._courier.tell(rotation, reply)
 
-    async def _cancel(self, press: Pressed, reply: Reply) -> None:
+    async def _cancel(self, press: ButtonPress, reply: Reply) -> None:
         rotation = await self._rotations.cancel(press.actor, press.place, press.rotation_id)
         await self._courier.tell(rotation, reply)
 
@@ -143,7 +141,7 @@ def _words(error: BotError, reader: Actor) -> Message:
             return card.refused(error, reader)
         case UsageError():
             return card.confused(error)
-        case Unforeseen():
+        case UnexpectedError():
             return card.bug(error.reference)
         case _:
             return card.explained(error)
