@@ -309,11 +309,11 @@ def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows:
     hostile,
 )
 def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Cursor, notice: str) -> None:
-    view = view.shown(home, bookmark, notice)
+    tab = view.shown(home, bookmark, notice)
 
-    assert problems_of_view(view) == []
-    assert inert(view["blocks"])
-    assert cursor.read(view["private_metadata"]) == bookmark
+    assert problems_of_view(tab) == []
+    assert inert(tab["blocks"])
+    assert cursor.read(tab["private_metadata"]) == bookmark
 
 
 @pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("<!here>?")])

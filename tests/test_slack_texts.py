@@ -189,10 +189,10 @@ def test_f28_cards_hold_slacks_limits_and_stay_inert(
     last: Rotation | None,
 ) -> None:
     look = GroupInfo(exists, None if databases is None else tuple(databases))
-    card = card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
+    message = card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
 
-    assert inert(card)
-    assert [element["value"] for element in card.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
+    assert inert(message)
+    assert [element["value"] for element in message.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
 
 
 @pytest.mark.parametrize(

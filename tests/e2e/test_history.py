@@ -92,7 +92,7 @@ async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, 
     for number in range(23):
         await asks(slack, ALICE, f"payments number {number}")
     page = await reads(
-        slack, BOB, "payments requested", "History", "@alice", "HistoryEntry for: `payments` · requested"
+        slack, BOB, "payments requested", "History", "@alice", "Asked for: `payments` · requested"
     )
     pages, buttons = [asked(page)], [turns(page)]
     for turn, first in ((OLDER, 12), (OLDER, 2), (NEWER, 12), (NEWER, 22)):
@@ -176,24 +176,24 @@ async def test_the_home_tab_shows_history_by_choice(slack: LocalSlack, bot: BotP
     await slack.sees_view(ALICE, "number 1\n")
     second = asked(home)
     await slack.presses(ALICE, home, "home:outcome", value="succeeded")
-    await slack.sees_view(ALICE, "HistoryEntry for: succeeded")
+    await slack.sees_view(ALICE, "Asked for: succeeded")
     succeeded = asked(home)
     await slack.uses(
         ALICE, home, {"action_id": "home:person", "type": "users_select", "selected_user": "U0B0B0002"}, {}
     )
-    await slack.sees_view(ALICE, "HistoryEntry for: @U0B0B0002 · succeeded", "There is no such request.")
+    await slack.sees_view(ALICE, "Asked for: @U0B0B0002 · succeeded", "There is no such request.")
     shown = len([call for call in slack.calls if call.method == "views.publish"])
     await slack.opens_home(ALICE)
     await slack.called("views.publish", shown + 1)
     reopened = home.plain
     await slack.presses(ALICE, home, "home:clear")
-    await slack.sees_view(ALICE, "HistoryEntry for: everything", "number 13")
+    await slack.sees_view(ALICE, "Asked for: everything", "number 13")
     await slack.presses(ALICE, home, "home:group", value="payments")
-    await slack.sees_view(ALICE, "HistoryEntry for: `payments`", "number 1\n")
+    await slack.sees_view(ALICE, "Asked for: `payments`", "number 1\n")
     await slack.presses(ALICE, home, "home:period", value="24h")
-    await slack.sees_view(ALICE, "HistoryEntry for: `payments` · the last 24 hours")
+    await slack.sees_view(ALICE, "Asked for: `payments` · the last 24 hours")
 
-    assert "HistoryEntry for: @U0B0B0002 · succeeded" in reopened
+    assert "Asked for: @U0B0B0002 · succeeded" in reopened
     assert [menu for menu in home.buttons if menu in MENUS] == MENUS
     assert first == [str(number) for number in range(13, 3, -1)]
     assert second == ["3", "2", "1"]
@@ -240,7 +240,7 @@ async def test_an_auditor_reads_everything_and_rotates_nothing(
     await rotates(slack, ALICE, "payments key leaked")
     await slack.types(MALLORY, "/turso-rotate payments let me in")
     await slack.sees(MALLORY, "not on the allowlist for payments")
-    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "HistoryEntry for: everything")
+    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "Asked for: everything")
     home = await opens(slack, AUDITOR, "The allowlist in force")
     bobs = await opens(slack, BOB, "key leaked")
     await slack.types(AUDITOR, "/turso-rotate payments")

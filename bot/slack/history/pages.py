@@ -44,7 +44,7 @@ def page(read: Page, wanted: Wanted) -> Message:
 def top(read: Page, wanted: Wanted) -> list[Block]:
     """Say what was asked for, and what is left out."""
     narrowed = [] if read.narrowed is None else [f":eyes: {escape(read.narrowed)}"]
-    return [context(f"HistoryEntry for: {asked_for(wanted)}", *narrowed)]
+    return [context(f"Asked for: {asked_for(wanted)}", *narrowed)]
 
 
 def requests(read: Page) -> list[Block]:
