@@ -9,7 +9,9 @@ import pytest
 
 from bot.domain.allowlist import Allowlist, could_rotate
 from bot.domain.errors import UsageError
-from bot.domain.models import Actor, Event, Grant, GrantId, GroupName, Organization, Role, TeamId, UserId
+from bot.domain.models import Actor, GrantId, GroupName, Organization, TeamId, UserId
+from bot.domain.events import Event
+from bot.domain.grants import Grant, Role
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate

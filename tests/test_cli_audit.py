@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from bot.domain.models import Action, Actor, ChannelId, Event, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, ChannelId, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.ports import NewRotation
 from bot.store.database import open_database
 from bot.store.migrations import migrate, transaction

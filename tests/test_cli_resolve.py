@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.models import Rotation, State
+from bot.domain.models import Rotation
+from bot.domain.states import State
 from bot.store.database import open_database
 from bot.store.migrations import migrate
 from tests.process import run

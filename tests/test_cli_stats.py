@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from bot.cli.chart import Canvas, bars, chart
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName
-from bot.domain.statistics import Interval, Kind, Tally
+from bot.domain.statistics import Interval, SeriesKey, Tally
 from bot.store.migrations import migrate, transaction
 from bot.store.tables import rotations
 from tests.process import run
@@ -130,7 +130,7 @@ def test_bars_are_scaled_and_something_never_looks_like_nothing(*, plain: bool) 
 
 def tally(day: int, group: str | None = "payments", count: int = 1) -> Tally:
     name = None if group is None else GroupName(group)
-    return Tally(date(2026, 1, 1) + timedelta(days=day), Kind(name, RequestStatus.SUCCEEDED), count, 0)
+    return Tally(date(2026, 1, 1) + timedelta(days=day), SeriesKey(name, RequestStatus.SUCCEEDED), count, 0)
 
 
 @pytest.mark.parametrize("columns", [72, 80, 120, 300])
@@ -138,7 +138,7 @@ def tally(day: int, group: str | None = "payments", count: int = 1) -> Tally:
 @pytest.mark.parametrize("group", ["a", "g" * 64])
 @pytest.mark.parametrize("count", [9, 1_000_000])
 def test_a_chart_fits_whatever_it_shows(columns: int, days: int, group: str, count: int) -> None:
-    unknown = Kind(GroupName(group), RequestStatus.UNKNOWN)
+    unknown = SeriesKey(GroupName(group), RequestStatus.UNKNOWN)
     day = date(2026, 1, 1)
     drawn = chart(
         [Tally(day, unknown, count, 1), Tally(day + timedelta(days=days - 1), unknown, 1, 1)],
@@ -152,7 +152,7 @@ def test_a_chart_fits_whatever_it_shows(columns: int, days: int, group: str, cou
 
     assert sum(widths) + 2 * (len(widths) - 1) <= columns
     assert len(rows[0]["by day"]) == -(-days // drawn.together) <= 60
-    assert sum(drawn.courses[0].counts) == count + 1
+    assert sum(drawn.line_up[0].counts) == count + 1
 
 
 def test_more_groups_than_there_is_room_for_are_counted_together() -> None:

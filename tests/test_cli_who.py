@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.domain.allowlist import Allowlist
-from bot.domain.models import Actor, Organization, Role, TeamId, UserId
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.domain.grants import Role
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate

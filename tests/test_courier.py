@@ -8,9 +8,12 @@ import pytest
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.models import Action, Actor, ChannelId, Rotation, State
+from bot.domain.events import Action
+from bot.domain.models import Actor, ChannelId, Rotation
+from bot.domain.states import State
 from bot.ops.metrics import Metrics
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
 from bot.store.database import open_database

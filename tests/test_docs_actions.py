@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bot.domain.models import Action
+from bot.domain.events import Action
 
 PAGE = (Path(__file__).parents[1] / "docs" / "audit-trail.md").read_text()
 ROWS = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)

@@ -12,25 +12,11 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 
 from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
-from bot.domain.history import HistoryEntry, Home, Key, Page, Query, RequestStatus, Story
-from bot.domain.models import (
-    Action,
-    Actor,
-    ChannelId,
-    Event,
-    Grant,
-    GrantId,
-    GroupName,
-    Head,
-    Organization,
-    RecordedEvent,
-    Role,
-    Rotation,
-    RotationId,
-    State,
-    TeamId,
-    UserId,
-)
+from bot.domain.history import HistoryEntry, Home, EntryKey, Page, Query, RequestStatus, Story
+from bot.domain.events import Action, Event, TrailHead, RecordedEvent
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
+from bot.domain.grants import Grant, Role
+from bot.domain.states import State
 from bot.sandbox.blocks import problems, problems_of_view
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
@@ -43,7 +29,7 @@ NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 READER = UserId("U0ALICE01")
 ALICE = Actor(TeamId("T012AB3CD"), READER)
 BOB = UserId("U0B0B0002")
-HEAD = Head(12, "5f" * 32)
+HEAD = TrailHead(12, "5f" * 32)
 HOSTILE = [
     "<!channel>", "<https://evil.example|ledger>", "<@U0ALICE01|bob>", "`x`", "*b*", "&amp;", "```", "a\x00b", "",
     "\u202eevil", "\u2066\u200b\ufeff", "שלום", "x" * 10_000, "💥" * 10_000, "<" * 10_000, "\n" * 3000,
@@ -55,7 +41,7 @@ hostile = st.one_of(st.text(), st.sampled_from(HOSTILE))
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds it
 actors = st.builds(Actor, st.builds(TeamId, hostile), st.builds(UserId, hostile | st.just(READER)))
 judged = st.sampled_from([None, State.SUCCEEDED, State.FAILED])
-keys = st.builds(Key, moments, hostile)
+keys = st.builds(EntryKey, moments, hostile)
 asked = st.builds(
     HistoryEntry,
     key=keys,
@@ -111,7 +97,7 @@ wanteds = st.builds(
     outcome=st.none() | st.sampled_from(RequestStatus),
     period=st.sampled_from([None, "24h", "7d", "9999w", "2026-10-01", "2026-10-01..2026-10-31", "..2026-10-31"]),
 )
-known_keys = st.builds(Key, moments, st.from_regex(r"\A(#[0-9]{1,18}|[0-9a-z]{13})\Z"))
+known_keys = st.builds(EntryKey, moments, st.from_regex(r"\A(#[0-9]{1,18}|[0-9a-z]{13})\Z"))
 bookmarked = st.builds(Cursor, wanteds, st.none() | known_keys, st.none() | known_keys)
 
 
@@ -335,10 +321,10 @@ def test_the_most_of_everything_fits(text: str) -> None:
         RotationId(text[:64]), Organization(text), group, who, ChannelId(text), text, State.UNKNOWN, NOW, NOW
     )
     row = RecordedEvent(1, NOW, Event(Action.REQUESTED, who, request.organization, detail={text: text}), text, text)
-    one = HistoryEntry(Key(NOW, text), who, group, RequestStatus.DENIED, text, text, 1.0, request.id)
+    one = HistoryEntry(EntryKey(NOW, text), who, group, RequestStatus.DENIED, text, text, 1.0, request.id)
     grant = Grant(GrantId(1), who, text, NOW, text, NOW, who)
     names = [GroupName(f"{number:064}") for number in range(1000)]
-    bookmark = Cursor(Wanted(GroupName("g" * 64), BOB, RequestStatus.UNKNOWN, "7d"), Key(NOW, "a" * 64))
+    bookmark = Cursor(Wanted(GroupName("g" * 64), BOB, RequestStatus.UNKNOWN, "7d"), EntryKey(NOW, "a" * 64))
     home = Home(
         Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
     )
@@ -371,7 +357,7 @@ def test_durations_are_said_in_their_two_largest_units(seconds: float, words: st
 
 def test_what_was_judged_stays_unknown() -> None:
     one = HistoryEntry(
-        Key(NOW, "a"), ALICE, GroupName("payments"), RequestStatus.UNKNOWN, "", "", resolved_as=State.FAILED
+        EntryKey(NOW, "a"), ALICE, GroupName("payments"), RequestStatus.UNKNOWN, "", "", resolved_as=State.FAILED
     )
     shown = [text for _, text in texts(list(pages.page(Page([one], None, None), Wanted()).blocks))]
 

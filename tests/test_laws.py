@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.domain.errors import AlreadyDecided, DatabaseError
-from bot.domain.models import Actor, Request, State, TeamId, UserId
+from bot.domain.models import Actor, Request, TeamId, UserId
+from bot.domain.states import State
 from bot.sandbox.faults import Hangs
 from bot.trail.records import EventFilter
 from tests.store.conftest import ALICE

@@ -15,7 +15,7 @@ from bot.domain import errors
 from bot.domain.errors import BotError, DatabaseError, Refusal
 from bot.domain.models import GroupName
 from bot.ops.metrics import Metrics
-from bot.ops.tasks import Work
+from bot.store.database import Work
 from tests.test_policy import ROTATION
 
 DOCS = Path(__file__).parents[1] / "docs"

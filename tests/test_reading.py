@@ -12,21 +12,12 @@ from sqlalchemy import select
 
 from bot.domain.errors import DuplicateDelivery, NoSuchRotation, Refused
 from bot.domain.history import Page, Query, RequestStatus
-from bot.domain.models import (
-    Action,
-    Actor,
-    ChannelId,
-    Event,
-    GrantId,
-    GroupName,
-    Role,
-    RotationId,
-    SlackContext,
-    TeamId,
-    UserId,
-)
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, RotationId, SlackContext, TeamId, UserId
+from bot.domain.grants import Role
 from bot.domain.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
-from bot.domain.ports import NewGrant, NewRotation
+from bot.domain.grants import NewGrant
+from bot.domain.ports import NewRotation
 from bot.domain.reading import History
 from bot.store.database import open_database
 from bot.store.history import SqlHistory

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import NoSuchGroup
-from bot.domain.models import Action, Actor, Event, GroupName, Request, Rotation, State, UserId
-from bot.domain.ports import NewGrant
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, GroupName, Request, Rotation, UserId
+from bot.domain.states import State
+from bot.domain.grants import NewGrant
 from bot.slack.rotate import card
 from bot.trail.records import EventFilter
 from tests.store import shell

@@ -20,29 +20,18 @@ from bot.domain.errors import (
     Refused,
     UsageError,
 )
-from bot.domain.models import (
-    Actor,
-    ChannelId,
-    GroupInfo,
-    GroupName,
-    Head,
-    Organization,
-    Request,
-    Rotation,
-    RotationId,
-    State,
-    TeamId,
-    UserId,
-)
-from bot.domain.names import storable
-from bot.domain.steps import ConfirmationPrompt
+from bot.domain.models import Actor, ChannelId, GroupInfo, GroupName, Organization, Request, Rotation, RotationId, TeamId, UserId
+from bot.domain.events import TrailHead
+from bot.domain.states import State
+from bot.domain.text import storable
+from bot.domain.rotations import ConfirmationPrompt
 from bot.sandbox.blocks import problems
 from bot.slack.blocks import Message, escape
 from bot.slack.rotate import card, outcome
 from bot.slack.rotate.command import REASON_LIMIT, parse
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
-HEAD = Head(12, "5f" * 32)
+HEAD = TrailHead(12, "5f" * 32)
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
 HOSTILE = ["<!channel>", "<https://evil.example|ledger>", "`x`", "*b*", "\u202eevil", "a\x00b", "&amp;", "x" * 10_000]
 hostile = st.one_of(st.text(), st.sampled_from(HOSTILE))

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import Interrupted
-from bot.domain.models import GroupInfo, GroupName, Outcome, State
+from bot.domain.models import GroupInfo, GroupName, Outcome
+from bot.domain.states import State
 from bot.domain.ports import Turso
 from bot.sandbox.faults import (
     Answers,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import UsageError
-from bot.domain.models import Head
+from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import Fault
 from bot.trail.verify import Report, VerifyOptions, anchor, verify
@@ -64,10 +64,10 @@ def test_a_chain_as_it_was_written_is_sound(seal: Seal) -> None:
     rows = chain(30, seal)
     told: list[int] = []
     report = verify(
-        iter(rows), VerifyOptions(seal, anchors=[Head(7, rows[6].hash), Head(30, rows[29].hash)]), told.append
+        iter(rows), VerifyOptions(seal, anchors=[TrailHead(7, rows[6].hash), TrailHead(30, rows[29].hash)]), told.append
     )
 
-    assert report == Report(Head(0, GENESIS), Head(30, rows[29].hash), 0, None)
+    assert report == Report(TrailHead(0, GENESIS), TrailHead(30, rows[29].hash), 0, None)
     assert (report.rows, told[-1]) == (30, 30)
 
 
@@ -79,10 +79,10 @@ def test_progress_is_told_now_and_then() -> None:
 
 
 def test_no_rows_are_sound_unless_an_anchor_says_otherwise() -> None:
-    assert verify([], VerifyOptions(UNKEYED, anchors=[Head(0, GENESIS)])) == Report(
-        Head(0, GENESIS), Head(0, GENESIS), 0, None
+    assert verify([], VerifyOptions(UNKEYED, anchors=[TrailHead(0, GENESIS)])) == Report(
+        TrailHead(0, GENESIS), TrailHead(0, GENESIS), 0, None
     )
-    assert found([], UNKEYED, anchors=[Head(3, "a" * 64)])[:2] == (Fault.CUT, 1)
+    assert found([], UNKEYED, anchors=[TrailHead(3, "a" * 64)])[:2] == (Fault.CUT, 1)
 
 
 Deed = Callable[[Chain], Chain]
@@ -174,7 +174,7 @@ class TestWithoutTheKey:
         forged = resealed(changed(rows, 5, user_id="U0MALLORY"), UNKEYED)
 
         assert verify(forged, VerifyOptions(UNKEYED)).finding is None
-        assert found(forged, UNKEYED, anchors=[Head(18, rows[17].hash)])[:2] == (Fault.REMADE, 18)
+        assert found(forged, UNKEYED, anchors=[TrailHead(18, rows[17].hash)])[:2] == (Fault.REMADE, 18)
 
     def test_a_keyed_chain_shows_every_row_sealed_without_the_key(self) -> None:
         rows = chain(20, KEYED)
@@ -220,7 +220,7 @@ class TestAKeyThatCameLater:
     @pytest.mark.parametrize("until", [8, 9, 20, 100])
     def test_then_it_is_sound(self, rows: Chain, until: int) -> None:
         report = verify(
-            rows, VerifyOptions(KEYED, unkeyed_until=until, anchors=[Head(3, rows[2].hash), Head(20, rows[19].hash)])
+            rows, VerifyOptions(KEYED, unkeyed_until=until, anchors=[TrailHead(3, rows[2].hash), TrailHead(20, rows[19].hash)])
         )
 
         assert (report.finding, report.unkeyed_until, report.rows) == (None, 8, 20)
@@ -246,18 +246,18 @@ class TestAnchors:
         rows = chain(20, KEYED)
 
         assert verify(rows[:15], VerifyOptions(KEYED)).finding is None
-        fault, seq, words = found(rows[:15], KEYED, anchors=[Head(10, rows[9].hash), Head(18, rows[17].hash)])
+        fault, seq, words = found(rows[:15], KEYED, anchors=[TrailHead(10, rows[9].hash), TrailHead(18, rows[17].hash)])
         assert (fault, seq) == (Fault.CUT, 16)
         assert "row 18" in words
         assert "ends with row 15" in words
 
     def test_every_anchor_counts(self) -> None:
         rows = chain(20)
-        good = Head(10, rows[9].hash)
+        good = TrailHead(10, rows[9].hash)
 
-        assert found(rows, UNKEYED, anchors=[good, Head(10, "f" * 64)])[:2] == (Fault.REMADE, 10)
-        assert found(rows, UNKEYED, anchors=[good, Head(0, "f" * 64)])[:2] == (Fault.REMADE, 0)
-        assert found(rows, UNKEYED, anchors=[good, Head(21, "f" * 64)])[:2] == (Fault.CUT, 21)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(10, "f" * 64)])[:2] == (Fault.REMADE, 10)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(0, "f" * 64)])[:2] == (Fault.REMADE, 0)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(21, "f" * 64)])[:2] == (Fault.CUT, 21)
 
     @pytest.mark.parametrize(
         "text", ["12", "12:", ":aa", f"-1:{'a' * 64}", f"1:{'g' * 64}", f"1:{'a' * 63}", "²:" + "a" * 64]
@@ -267,7 +267,7 @@ class TestAnchors:
             anchor(text)
 
     def test_it_is_read_as_the_bot_tells_it(self) -> None:
-        head = Head(12, "ab" * 32)
+        head = TrailHead(12, "ab" * 32)
 
         assert anchor(f" {str(head).upper()}\n") == head
 
@@ -278,18 +278,18 @@ class TestAPart:
     def test_it_is_sound_by_itself(self) -> None:
         rows = chain(20, KEYED)
         report = verify(
-            rows[4:15], VerifyOptions(KEYED, partial=True, anchors=[Head(4, rows[3].hash), Head(9, rows[8].hash)])
+            rows[4:15], VerifyOptions(KEYED, partial=True, anchors=[TrailHead(4, rows[3].hash), TrailHead(9, rows[8].hash)])
         )
 
-        assert report == Report(Head(4, rows[3].hash), Head(15, rows[14].hash), 0, None)
+        assert report == Report(TrailHead(4, rows[3].hash), TrailHead(15, rows[14].hash), 0, None)
         assert report.rows == 11
 
     def test_an_anchor_outside_is_not_met(self) -> None:
         rows = chain(20)
 
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(4, "f" * 64)])[:2] == (Fault.REMADE, 4)
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(3, rows[2].hash)])[:2] == (Fault.MISSING, 3)
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[Head(18, rows[17].hash)])[:2] == (Fault.CUT, 16)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(4, "f" * 64)])[:2] == (Fault.REMADE, 4)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(3, rows[2].hash)])[:2] == (Fault.MISSING, 3)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(18, rows[17].hash)])[:2] == (Fault.CUT, 16)
 
     def test_the_whole_trail_is_no_part(self) -> None:
         assert found(chain(20)[4:], UNKEYED)[:2] == (Fault.MISSING, 1)
@@ -349,7 +349,7 @@ def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) 
     rows = chain(data.draw(st.integers(1, 12)), seal)
     noted = data.draw(st.integers(1, len(rows)))
     left = data.draw(st.integers(0, len(rows)))
-    finding = verify(rows[:left], VerifyOptions(seal, anchors=[Head(noted, rows[noted - 1].hash)])).finding
+    finding = verify(rows[:left], VerifyOptions(seal, anchors=[TrailHead(noted, rows[noted - 1].hash)])).finding
 
     assert (finding is None) == (noted <= left)
 

@@ -1,11 +1,11 @@
-"""Work is held, and bounded."""
+"""SupervisedTasks is held, and bounded."""
 
 import asyncio
 
 import pytest
 
 from bot.domain.errors import Overloaded, Refusal
-from bot.ops.tasks import Work
+from bot.ops.tasks import SupervisedTasks
 
 
 async def test_above_the_limit_people_are_told_and_far_above_it_nothing_is_begun() -> None:
@@ -17,7 +17,7 @@ async def test_above_the_limit_people_are_told_and_far_above_it_nothing_is_begun
         begun.append(number)
         await end.wait()
 
-    work = Work(limit=2, refused=refused.append)
+    work = SupervisedTasks(limit=2, refused=refused.append)
     for number in range(2):
         work.admit()
         work.start(works(number))

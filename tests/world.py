@@ -9,9 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, State, TeamId
+from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, TeamId
+from bot.domain.states import State
 from bot.domain.rotations import Rotations
-from bot.domain.steps import Claimed, RotationConfig
+from bot.domain.recording import Claimed
+from bot.domain.rotations import RotationConfig
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
 from bot.store.migrations import migrate

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The running bot: put together, kept tidy, and asked whether it is healthy."""

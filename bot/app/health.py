@@ -1,4 +1,4 @@
-"""The running bot: whether it is ready to work, and how it comes to its end."""
+"""The running bot: whether it is ready to work, and how it stops."""
 
 import asyncio
 from contextlib import suppress
@@ -6,39 +6,39 @@ from contextlib import suppress
 from bot.app.instrument import Telemetry
 from bot.app.sweeper import Sweeper
 from bot.domain.errors import DatabaseError
-from bot.domain.rotations import Rotations
-from bot.ops.tasks import Work
+from bot.domain.recording import OutcomeRecorder
+from bot.ops.tasks import SupervisedTasks
 from bot.slack.sockets import Sockets
 from bot.store import schema
 from bot.store.database import Database
 
 
 class Bot:
-    """What comes in through Slack is handed to the use cases, and what is left behind is swept up."""
+    """The parts that can be asked how the bot is, and that must finish before it stops."""
 
-    def __init__(self, rotations: Rotations, sweeper: Sweeper, database: Database, telemetry: Telemetry) -> None:
+    def __init__(self, recorder: OutcomeRecorder, sweeper: Sweeper, database: Database, telemetry: Telemetry) -> None:
         metrics = telemetry.metrics
-        self.work = Work(within=telemetry.tracing.span, refused=metrics.refused)
+        self.tasks = SupervisedTasks(within=telemetry.tracing.span, refused=metrics.refused)
         self.sweeper = sweeper
         self.sockets: Sockets | None = None
-        self._rotations = rotations
+        self._recorder = recorder
         self._database = database
-        metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.work))
+        metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.tasks))
 
     async def finish(self, seconds: float) -> int:
-        """Wait for what is under way, and for a database that is away to take the outcomes it has not, but no longer.
+        """Wait for running work, and for the database to take outcomes that are not recorded yet, at most `seconds`.
 
-        Returns how many pieces of work were broken off.
+        Return how many tasks were cancelled.
         """
         until = asyncio.get_running_loop().time() + seconds
-        broken_off = await self.work.finish(seconds)
+        cancelled = await self.tasks.finish(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
-                await self._rotations.all_recorded()
-        return broken_off
+                await self._recorder.all_recorded()
+        return cancelled
 
     async def problems(self) -> list[str]:
-        """Say what keeps the bot from working."""
+        """Check what keeps the bot from working."""
         found = []
         try:
             await schema.check(self._database)
@@ -49,5 +49,5 @@ class Bot:
         return found
 
     def _is_ready(self) -> bool:
-        """Say the same from what was seen last, without asking anybody."""
+        """Return the same from the latest observations, without asking anybody."""
         return self.sweeper.well and (self.sockets is None or self.sockets.well)

@@ -1,4 +1,4 @@
-"""What the bot does by itself, for ever: settle what is overdue, tell people, and count what waits."""
+"""What the bot does by itself: end what is overdue, deliver notifications, and count what is pending."""
 
 import asyncio
 import time
@@ -8,22 +8,22 @@ from typing import Protocol
 
 import structlog
 
+from bot.domain.backlog import Backlog
 from bot.domain.errors import DatabaseError
 from bot.domain.models import Rotation
-from bot.domain.ports import Backlog
-from bot.domain.rotations import Rotations
+from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
-"""How long what waits is not counted again: it costs the database a query, and changes slowly."""
+"""How often pending work is counted: it costs a query, and changes slowly."""
 
 log = structlog.get_logger(__name__)
 
 
-class Counts(Protocol):
-    """Says how much waits."""
+class BacklogStore(Protocol):
+    """Counts what is pending."""
 
     async def read(self) -> Backlog:
         """Count. Raises `DatabaseError`."""
@@ -31,62 +31,62 @@ class Counts(Protocol):
 
 
 class Sweeper:
-    """Two loops: a Slack that does not answer must not keep rotations from being settled."""
+    """Two loops, so that a Slack that does not answer never keeps rotations from being ended."""
 
-    def __init__(self, rotations: Rotations, courier: Notifier, counts: Counts, metrics: Metrics) -> None:
+    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: BacklogStore, metrics: Metrics) -> None:
         self.well = True
-        self._rotations = rotations
-        self._courier = courier
-        self._counts = counts
+        self._recorder = recorder
+        self._notifier = notifier
+        self._backlog = backlog
         self._metrics = metrics
-        self._settled: deque[Rotation] = deque()
+        self._ended: deque[Rotation] = deque()
         self._counted_at = float("-inf")
 
     async def sweep(self) -> None:
-        """Settle what is overdue, and count what waits. Raises `DatabaseError`."""
-        async for rotation in self._rotations.tidy():
-            self._settled.append(rotation)
+        """End what is overdue, and count what is pending. Raises `DatabaseError`."""
+        async for rotation in self._recorder.tidy():
+            self._ended.append(rotation)
         self._metrics.tidied()
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
-            self._metrics.waits(await self._counts.read())
+            self._metrics.pending(await self._backlog.read())
             self._counted_at = time.monotonic()
 
-    async def tell(self) -> None:
-        """Tell whom it concerns about what was settled, and run the errands that are due. Raises `DatabaseError`."""
-        while self._settled:
-            await self._courier.tell(self._settled.popleft())
-        await self._courier.run_due()
+    async def notify(self) -> None:
+        """Notify people of what the sweep has ended, and deliver what is due. Raises `DatabaseError`."""
+        while self._ended:
+            await self._notifier.notify(self._ended.popleft())
+        await self._notifier.deliver_due()
 
     async def try_sweep(self) -> None:
-        """Sweep, and remember whether the database let it."""
-        self._judge(await _tried(self.sweep))
+        """Sweep, and remember whether the database was available."""
+        self._note(await _tried(self.sweep))
 
     async def keep_sweeping(self) -> None:
-        """Sweep for ever; a database that is away is waited for."""
+        """Sweep forever, also while the database is unavailable."""
         while True:
             await self.try_sweep()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def keep_telling(self) -> None:
-        """Tell for ever; the other loop says it when the database is away."""
+    async def keep_notifying(self) -> None:
+        """Notify forever; the other loop logs when the database is unavailable."""
         while True:
-            await _tried(self.tell)
+            await _tried(self.notify)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _judge(self, trouble: DatabaseError | None) -> None:
-        if trouble is not None and self.well:
-            log.error("database away", why=str(trouble))
-        if trouble is None and not self.well:
-            log.info("database back")
-        self.well = trouble is None
+    def _note(self, failure: DatabaseError | None) -> None:
+        if failure is not None and self.well:
+            log.error("database unavailable", why=str(failure))
+        if failure is None and not self.well:
+            log.info("database available again")
+        self.well = failure is None
 
 
 async def _tried(step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
-    """Take a step; no failure may end the loop it is a part of."""
+    """Run a step; no failure may end its loop."""
     try:
         await step()
     except DatabaseError as error:
         return error
     except Exception:
-        log.exception("bug while tidying up")
+        log.exception("bug in the sweeper")
     return None

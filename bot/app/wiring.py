@@ -1,4 +1,4 @@
-"""Put the parts together, open them in order, and close them in the opposite one."""
+"""Put the bot together: open its parts in order, and close them in reverse."""
 
 import asyncio
 import secrets
@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import aiohttp
 import structlog
@@ -16,25 +15,28 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import __version__
 from bot.app.health import Bot
 from bot.app.http import build_site, serving
-from bot.app.instrument import ObservedDatabase, ObservedHistory, ObservedRotations, Telemetry
+from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
 from bot.app.sweeper import Sweeper
 from bot.config import Settings
 from bot.doctor import start
+from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
-from bot.domain.models import Actor, ChannelId, Organization, Role
+from bot.domain.grants import Role
+from bot.domain.models import Actor, ChannelId, Organization
 from bot.domain.reading import History
-from bot.domain.rotations import Rotations
-from bot.domain.steps import RotationConfig
+from bot.domain.recording import OutcomeRecorder
+from bot.domain.rotations import RotationConfig, Rotations
 from bot.ops.metrics import Metrics
-from bot.ops.tasks import Work
 from bot.ops.tracing import tracing
 from bot.slack.bolt import Identity, build_app, identify
 from bot.slack.endpoint import Endpoint
 from bot.slack.history.listeners import HistoryListeners
 from bot.slack.home.listeners import HomeListeners
+from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
-from bot.slack.rotate.listeners import Listeners
+from bot.slack.rotate import outcome
+from bot.slack.rotate.listeners import RotationListeners
 from bot.slack.sockets import open_sockets
 from bot.store import checkup, key_check, schema
 from bot.store.allowlist import SqlGrants
@@ -44,16 +46,16 @@ from bot.store.trail import SqlTrail
 from bot.turso.client import TursoClient
 
 SHUTDOWN_SECONDS = 25.0
-"""How long rotations in flight may take to finish after SIGTERM; Kubernetes kills after 30."""
+"""How long running rotations may take to finish after SIGTERM; Kubernetes kills after 30."""
 _SLACK_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is in flight, within a limit.
+    """Serve until SIGTERM or SIGINT, then finish running work within a limit.
 
-    Raises `BotError` when it cannot start.
+    Raises `BotError` if it cannot start.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +63,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as bot:
         await stop.wait()
-        log.info("stopping", in_flight=len(bot.work))
+        log.info("stopping", in_flight=len(bot.tasks))
         left = await bot.finish(SHUTDOWN_SECONDS)
         log.info("stopped", abandoned=left)
 
@@ -81,15 +83,25 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
         stores = Stores.over(database, settings.seal(), organization)
-        rotations = _rotations(settings, slack.identity, stores, turso, telemetry)
-        courier = _courier(settings, slack, stores, metrics)
-        sweeper = Sweeper(rotations, courier, stores.backlog, metrics)
-        bot = Bot(rotations, sweeper, database, telemetry)
+        policies = PolicySource(slack.identity.team_id, stores.grants)
+        observed = ObservedRotationStore(stores.rotations, telemetry)
+        recorder = OutcomeRecorder(observed)
+        rotations = Rotations(
+            _rotation_config(settings),
+            policies,
+            store=observed,
+            trail=stores.trail,
+            turso=ObservedTurso(turso, telemetry),
+            recorder=recorder,
+            new_id=_new_id,
+        )
+        notifier = _notifier(settings, slack, stores, metrics)
+        sweeper = Sweeper(recorder, notifier, stores.backlog, metrics)
+        bot = Bot(recorder, sweeper, database, telemetry)
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
-        stack.push_async_callback(bot.work.finish, 0)
-        team = slack.identity.team_id
-        history = ObservedHistory(telemetry, team, organization, stores.grants, stores.history, stores.trail)
-        _listen(slack, bot.work, rotations, courier, history)
+        stack.push_async_callback(bot.tasks.finish, 0)
+        history = History(organization, policies, stores.grants, stores.history, stores.trail)
+        _listen(slack, Intake(bot.tasks, telemetry.refused), rotations, notifier, history)
         await sweeper.try_sweep()
         await _announce_start(stores.grants, slack.identity, organization)
         await _log_others(database, organization)
@@ -99,21 +111,7 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         yield bot
 
 
-def _rotations(
-    settings: Settings, identity: Identity, stores: Stores, turso: TursoClient, telemetry: Telemetry
-) -> ObservedRotations:
-    return ObservedRotations(
-        telemetry,
-        _rules(settings, identity),
-        grants=stores.grants,
-        store=stores.rotations,
-        trail=stores.trail,
-        turso=turso,
-        new_id=_new_id,
-    )
-
-
-def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Notifier:
+def _notifier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Notifier:
     return Notifier(
         stores.outbox,
         stores.rotations,
@@ -122,6 +120,8 @@ def _courier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metri
         reply_to=slack.reply_to,
         audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
         metrics=metrics,
+        ended=outcome.ended,
+        announcement=outcome.announcement,
     )
 
 
@@ -138,7 +138,7 @@ class _Slack:
     identity: Identity
     app: AsyncApp
 
-    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: str | None = None) -> Reply:
+    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: str | None) -> Reply:
         return Reply(self.web, self.session, reader, channel_id, response_url)
 
 
@@ -150,17 +150,13 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
     return _Slack(web, session, identity, build_app(web, identity))
 
 
-def _listen(slack: _Slack, work: Work, rotations: Rotations, courier: Notifier, history: History) -> None:
+def _listen(slack: _Slack, intake: Intake, rotations: Rotations, notifier: Notifier, history: History) -> None:
     """Register every listener."""
-
-    def now() -> datetime:
-        return datetime.now(UTC)
-
-    listeners = Listeners(rotations, courier, work, slack.reply_to)
-    listeners.listen(slack.app)
-    HistoryListeners(history, work, web=slack.web, reply_to=slack.reply_to, now=now).listen(slack.app)
-    HomeListeners(history, rotations, courier, work, web=slack.web, now=now).listen(slack.app)
-    listeners.listen_to_strangers(slack.app)
+    listeners = RotationListeners(rotations, notifier, intake, slack.reply_to)
+    listeners.register(slack.app)
+    HistoryListeners(history, intake, web=slack.web, reply_to=slack.reply_to).register(slack.app)
+    HomeListeners(history, rotations, notifier, intake, web=slack.web).register(slack.app)
+    listeners.register_fallback(slack.app)
 
 
 def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
@@ -175,9 +171,8 @@ def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
     )
 
 
-def _rules(settings: Settings, identity: Identity) -> RotationConfig:
+def _rotation_config(settings: Settings) -> RotationConfig:
     return RotationConfig(
-        team_id=identity.team_id,
         organization=Organization(settings.turso_organization),
         confirm_seconds=settings.confirm_ttl,
         call_seconds=settings.turso_timeout,
@@ -186,27 +181,27 @@ def _rules(settings: Settings, identity: Identity) -> RotationConfig:
 
 
 async def _announce_start(grants: SqlGrants, identity: Identity, organization: Organization) -> None:
-    """Say whom the bot serves, and loudly if nobody may use it."""
+    """Log whom the bot serves, and warn if nobody may use it."""
     log.info("starting", version=__version__, team=identity.team_id, organization=organization)
     held = await grants.all()
-    if not any(grant.role is Role.ROTATE and grant.in_force(held.now) for grant in held.grants):
-        log.warning("no grant in force: nobody may rotate", mend="turso-rotate allow add USER --group GROUP")
+    if not any(grant.role is Role.ROTATE for grant in held.in_force):
+        log.warning("no grant in force: nobody may rotate", fix="turso-rotate allow add USER --group GROUP")
 
 
 async def _log_others(database: Database, organization: Organization) -> None:
-    """Say that the database is not this organization's alone, as grants hold for all of them."""
+    """Warn if the database holds other organizations too, because grants hold for all of them."""
     if others := [each for each in await checkup.organizations(database) if each != organization]:
-        log.warning("history of another organization is here: grants hold for each", others=others)
+        log.warning("the database also holds other organizations: grants hold for all of them", others=others)
 
 
 def _log_remarks(settings: Settings, identity: Identity) -> None:
-    """Say what should be seen to, as far as it shows without asking anybody."""
+    """Log what the doctor would warn about without asking anybody."""
     for finding in start.remarks(settings, identity.scopes):
-        log.warning("check-up", check=str(finding.check), found=finding.found, mend=finding.mend)
+        log.warning("check-up", check=str(finding.check), found=finding.found, fix=finding.fix)
 
 
 async def _log_head(trail: SqlTrail, when: str) -> None:
-    """Leave the newest row's number and hash where whoever owns the database cannot change them."""
+    """Log the head of the trail, where the owner of the database cannot change it."""
     try:
         log.info(when, head=str(await trail.head()))
     except DatabaseError as error:
@@ -214,7 +209,7 @@ async def _log_head(trail: SqlTrail, when: str) -> None:
 
 
 async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot, metrics: Metrics) -> None:
-    """Let Slack in: through Socket Mode when there is an app-level token, else over HTTP."""
+    """Start to serve: over Socket Mode if there is an app-level token, else over HTTP."""
     endpoint = None
     if settings.slack_app_token is not None:
         token = settings.slack_app_token.get_secret_value()
@@ -223,7 +218,7 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, 
         endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value(), metrics).answer
     site = build_site(bot.problems, metrics.page, endpoint)
     port = await stack.enter_async_context(serving(site, settings.host, settings.port))
-    for loop in (bot.sweeper.keep_sweeping, bot.sweeper.keep_telling):
+    for loop in (bot.sweeper.keep_sweeping, bot.sweeper.keep_notifying):
         stack.push_async_callback(_cancel, asyncio.ensure_future(loop()))
     log.info("serving", mode="http" if endpoint else "socket", host=settings.host, port=port)
 
@@ -234,5 +229,5 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _new_id() -> str:
-    """Make an id of 13 characters (65 random bits) that are hard to mistake for each other."""
+    """Return 13 random characters (65 bits) that are hard to confuse."""
     return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(13))

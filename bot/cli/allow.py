@@ -12,10 +12,11 @@ from bot.cli.output import Format, show
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
 from bot.domain.errors import UsageError
-from bot.domain.models import Actor, Grant, Organization, Role, TeamId, UserId
+from bot.domain.grants import Grant, Role
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.domain.periods import moment, rfc3339
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
-from bot.trail.records import moment, rfc3339
 
 app = typer.Typer(help="Say who may rotate what, and who may read everything.", no_args_is_help=True)
 

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli import export, verification
-from bot.cli.choices import Group, Named, Outcome, Period, Since, Until, User, between, chosen_action
+from bot.cli.choices import Group, Named, Outcome, PeriodOption, Since, Until, User, between, chosen_action
 from bot.cli.database import configured, with_database
 from bot.cli.operator import operator
 from bot.cli.output import Format, show
 from bot.config import DatabaseSettings
 from bot.domain.errors import NoSuchRotation, SettingsError, UsageError
-from bot.domain.history import HistoryEntry, HistorySearch, Query
-from bot.domain.models import GroupName, Organization, RecordedEvent, RotationId, UserId
+from bot.domain.events import RecordedEvent
+from bot.domain.history import HistoryEntry, HistoryQuery, HistorySearch
+from bot.domain.models import GroupName, Organization, RotationId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database
 from bot.store.history import SqlHistory
@@ -39,7 +40,7 @@ def list_events(  # noqa: PLR0913 - one for each option
     user: User = None,
     outcome: Outcome = None,
     named: Named = None,
-    period: Period = None,
+    period: PeriodOption = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -79,7 +80,7 @@ def show_stories(  # noqa: PLR0913 - one for each option
     group: Group = None,
     user: User = None,
     outcome: Outcome = None,
-    period: Period = None,
+    period: PeriodOption = None,
     since: Since = None,
     until: Until = None,
     limit: Requests = 10,
@@ -87,12 +88,14 @@ def show_stories(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Tell the story of one rotation, in order; or those of the newest requests that match, the newest first."""
     first, after = between(period, since, until)
-    query = Query(GroupName(group) if group else None, UserId(user) if user else None, outcome, first, after)
-    if rotation is not None and query != Query():
+    query = HistoryQuery(GroupName(group) if group else None, UserId(user) if user else None, outcome)
+    if rotation is not None and (query != HistoryQuery() or first or after):
         raise UsageError("Name a rotation or choose requests by options, not both.")
     settings = configured()
     if rotation is None:
-        search = HistorySearch(Visibility(everything=True, patterns=(), actor=operator()), query, limit=limit)
+        search = HistorySearch(
+            Visibility(everything=True, patterns=(), actor=operator()), query, first, after, limit=limit
+        )
         events = with_database(settings, lambda database: _stories(database, settings, search))
     else:
         one = RotationId(rotation)
@@ -107,14 +110,14 @@ async def _stories(database: Database, settings: DatabaseSettings, search: Histo
         raise SettingsError("TURSO_ORGANIZATION is required.")
     trail = SqlTrail(database, settings.seal())
     found = await SqlHistory(database, Organization(settings.turso_organization)).find(search)
-    return [event for asked in found.asked for event in await _story(trail, asked)]
+    return [event for entry in found.entries for event in await _story(trail, entry)]
 
 
-async def _story(trail: SqlTrail, asked: HistoryEntry) -> Sequence[RecordedEvent]:
+async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent]:
     """Read the events of a request; a refused command has one, and no rotation to find it by."""
-    if asked.rotation_id is not None:
-        return await trail.story(asked.rotation_id)
-    at, seq = asked.key.at, asked.key.rank[-1]
+    if entry.rotation_id is not None:
+        return await trail.story(entry.rotation_id)
+    at, seq = entry.key.at, entry.key.rank[-1]
     then = await trail.page(EventFilter(since=at, until=at + timedelta(microseconds=1)), limit=_AT_ONCE)
     return [recorded for recorded in then if recorded.seq == seq]
 

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import groupby
 
 from bot.domain.models import GroupName
-from bot.domain.statistics import Course, Interval, Medians, Tally, courses, gathered, intervals
+from bot.domain.statistics import Interval, Medians, Series, Tally, intervals, line_up, merge_small_groups
 
 GROUPS = 50
 """How many groups there is room for."""
@@ -45,7 +45,7 @@ class Layout:
 class Chart:
     """Statistics as they are drawn."""
 
-    courses: Sequence[Course]
+    line_up: Sequence[Series]
     medians: Medians
     starts: Sequence[date]
     interval: Interval
@@ -58,10 +58,10 @@ class Chart:
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Write a row for each kind, and one more for those of them that are unresolved."""
-        for group, kinds in groupby(self.courses, lambda course: course.kind.group):
+        for group, kinds in groupby(self.line_up, lambda course: course.key.group):
             name = self._name(group)
             for course in kinds:
-                yield self._row(name, course.kind.outcome, course.counts, self.medians.get((None, course.kind)))
+                yield self._row(name, course.key.outcome, course.counts, self.medians.get((None, course.key)))
                 name = ""
                 if any(course.unresolved):
                     yield self._row(name, "  unresolved", course.unresolved, None)
@@ -93,15 +93,15 @@ class Chart:
 
 def chart(tallies: Sequence[Tally], medians: Medians, interval: Interval, last: date, canvas: Canvas) -> Chart:
     """Lay a chart out from the first tally to the last day, or to the last tally if that is later."""
-    shown = gathered(tallies, GROUPS)
+    shown = merge_small_groups(tallies, GROUPS)
     days = [tally.start for tally in tallies]
     starts = intervals(min(days), max(last, *days), interval)
-    longest = max(len("group"), *(len(tally.kind.group or "(other)") for tally in shown))
+    longest = max(len("group"), *(len(tally.key.group or "(other)") for tally in shown))
     numbers = max(len("count"), len(f"{sum(tally.count for tally in tallies):,}"))
     layout = Layout.on(canvas, longest, numbers)
     together = -(-len(starts) // layout.bars)
     rest = "(none)" if shown == list(tallies) else "(other)"
-    return Chart(courses(shown, starts, together), medians, starts, interval, together, rest, layout, canvas.plain)
+    return Chart(line_up(shown, starts, together), medians, starts, interval, together, rest, layout, canvas.plain)
 
 
 def bars(counts: Sequence[int], *, plain: bool) -> str:

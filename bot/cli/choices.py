@@ -6,16 +6,19 @@ from typing import Annotated
 import typer
 
 from bot.domain.errors import UsageError
-from bot.domain.history import RequestStatus
-from bot.domain.models import Action, State
-from bot.slack.history.command import is_period, span
-from bot.trail.records import action, moment
+from bot.domain.events import RECORDED_AS, Action
+from bot.domain.history import REFUSED_AS, RequestStatus
+from bot.domain.periods import Period, moment
+from bot.domain.states import State
+from bot.trail.records import action
 
 Group = Annotated[str | None, typer.Option(help="Only this group.")]
 User = Annotated[str | None, typer.Option(help="Only this user (Slack id, or operating-system user).")]
 Named = Annotated[str | None, typer.Option("--action", help="Only this action, like succeeded or rotation.denied.")]
 Outcome = Annotated[RequestStatus | None, typer.Option(help="Only events in which a request came to this.")]
-Period = Annotated[str | None, typer.Option(help="Only this period (UTC): 7d, 2026-10-01 or 2026-10-01..2026-10-31.")]
+PeriodOption = Annotated[
+    str | None, typer.Option(help="Only this period (UTC): 7d, 2026-10-01 or 2026-10-01..2026-10-31.")
+]
 Since = Annotated[str | None, typer.Option(help="Only from then on: 7d, 2026-10-01 or an RFC 3339 time.")]
 Until = Annotated[str | None, typer.Option(help="Only before then, written alike.")]
 
@@ -27,9 +30,7 @@ def between(period: str | None, since: str | None, until: str | None) -> tuple[d
         return moment(since, now) if since else None, moment(until, now) if until else None
     if since or until:
         raise UsageError("--period says it all: leave out --since and --until.")
-    if not is_period(period):
-        raise UsageError("A period is written like 7d, 2026-10-01 or 2026-10-01..2026-10-31.")
-    return span(period, now)
+    return Period.parse(period).between(now)
 
 
 def chosen_action(named: str | None, outcome: RequestStatus | None) -> Action | None:
@@ -38,4 +39,4 @@ def chosen_action(named: str | None, outcome: RequestStatus | None) -> Action | 
         return action(named) if named else None
     if named:
         raise UsageError("--outcome is short for --action: give one of them.")
-    return Action.of(State.ROTATING) if outcome is RequestStatus.ROTATING else Action(f"rotation.{outcome}")
+    return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]

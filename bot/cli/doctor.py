@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import __version__
-from bot.cli.output import printable
 from bot.config import Settings, load
 from bot.doctor.findings import Check, Finding, State, counts
+from bot.domain.periods import rfc3339
+from bot.domain.text import escaped
 from bot.ops import log
-from bot.trail.records import rfc3339
 
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red", State.SKIPPED: "dim"}
 _STATE_WIDTH = max(len(state) for state in State)
@@ -72,10 +72,10 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def _clean(finding: Finding, redact: Callable[[str], str]) -> Finding:
     """Take out of a finding whatever could be a secret, and what could drive a terminal."""
-    found, mend, subject = (
-        None if text is None else printable(redact(text)) for text in (finding.found, finding.mend, finding.subject)
+    found, fix, subject = (
+        None if text is None else escaped(redact(text)) for text in (finding.found, finding.fix, finding.subject)
     )
-    return replace(finding, found=found or "", mend=mend, subject=subject)
+    return replace(finding, found=found or "", fix=fix, subject=subject)
 
 
 def _report(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _report(findings: Sequence[Finding]) -> dict[str, Any]:
                 "subject": each.subject,
                 "state": str(each.state),
                 "found": each.found,
-                "mend": each.mend,
+                "fix": each.fix,
             }
             for each in findings
         ],
@@ -104,9 +104,9 @@ def _print(findings: Sequence[Finding]) -> None:
     console.print(_row("STATE", "CHECK", Text("FINDING, AND WHAT MENDS IT"), style="bold"))
     for finding in findings:
         console.print(_row(finding.state, finding.check, Text(_sentence(finding)), style=_STYLES[finding.state]))
-        if finding.mend is not None:
-            fits = _INDENT + 2 + len(finding.mend) <= console.width
-            console.print(Text(" " * (_INDENT if fits else 2) + f"→ {finding.mend}"), soft_wrap=True)
+        if finding.fix is not None:
+            fits = _INDENT + 2 + len(finding.fix) <= console.width
+            console.print(Text(" " * (_INDENT if fits else 2) + f"→ {finding.fix}"), soft_wrap=True)
     console.print(_summary(findings))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from bot.cli.choices import Period, Since, Until, between
+from bot.cli.choices import PeriodOption, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import progress
 from bot.domain.errors import BotError
@@ -28,7 +28,12 @@ _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newl
 
 
 def export(
-    *, form: As = Form.JSONL, period: Period = None, since: Since = None, until: Until = None, output: Output = None
+    *,
+    form: As = Form.JSONL,
+    period: PeriodOption = None,
+    since: Since = None,
+    until: Until = None,
+    output: Output = None,
 ) -> None:
     """Write the events of a period, oldest first, without a gap from the first of them to the last.
 

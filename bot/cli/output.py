@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bot.domain.text import escaped
 from bot.trail.export import guarded
 
 
@@ -67,16 +68,11 @@ def _table(rows: Sequence[Mapping[str, object]]) -> None:
     for name in rows[0]:
         table.add_column(name.upper(), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(_flat(value))) for value in row.values()))
+        table.add_row(*(Text(escaped(_flat(value))) for value in row.values()))
     console = Console(soft_wrap=False)
     if not console.is_terminal:
         console = Console(width=240)
     console.print(table)
-
-
-def printable(text: str) -> str:
-    """Show control characters and marks that reorder text as their escapes, so that no row can lie on a terminal."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _flat(value: object) -> str:

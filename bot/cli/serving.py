@@ -40,7 +40,7 @@ def migrate() -> None:
 def _migrate(settings: DatabaseSettings) -> None:
     from bot.store.migrations import migrate as run  # noqa: PLC0415 - Alembic is not needed to serve
 
-    before, after = run(settings.database_url, seal=settings.seal())
+    before, after = run(settings.database_url)
     if before == after:
         typer.echo(f"The schema is up to date ({after}).", err=True)
     else:

@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 
 from bot.cli.chart import Canvas, chart
-from bot.cli.choices import Group, Period, Since, Until, between
+from bot.cli.choices import Group, PeriodOption, Since, Until, between
 from bot.cli.database import configured
 from bot.cli.output import Format, show
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
-from bot.domain.statistics import Interval, Medians, Scope, Tally, rank
+from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
 from bot.store.snapshot import explained, open_snapshot
 from bot.store.statistics import SqlStatistics
 
@@ -26,7 +26,7 @@ _REFUSED = frozenset({RequestStatus.DENIED, RequestStatus.REJECTED})
 def stats(  # noqa: PLR0913 - one for each option
     *,
     group: Group = None,
-    period: Period = None,
+    period: PeriodOption = None,
     since: Since = None,
     until: Until = None,
     by: By = Interval.WEEK,
@@ -39,7 +39,7 @@ def stats(  # noqa: PLR0913 - one for each option
     first, after = between(period, since, until)
     settings = configured()
     organization = Organization(settings.turso_organization) if settings.turso_organization else None
-    scope = Scope(organization, GroupName(group) if group else None, first, after)
+    scope = StatisticsQuery(organization, GroupName(group) if group else None, first, after)
     with open_snapshot(settings.database_url) as connection, explained():
         statistics = SqlStatistics(connection, scope)
         tallies = statistics.tallies(by)
@@ -54,13 +54,13 @@ def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:
     return [
         {
             "start": tally.start.isoformat(),
-            "group": tally.kind.group,
-            "outcome": str(tally.kind.outcome),
+            "group": tally.key.group,
+            "outcome": str(tally.key.outcome),
             "count": tally.count,
             "unresolved": tally.unresolved,
-            "median_seconds": None if (found := medians.get((tally.start, tally.kind))) is None else round(found, 3),
+            "median_seconds": None if (found := medians.get((tally.start, tally.key))) is None else round(found, 3),
         }
-        for tally in sorted(tallies, key=lambda tally: (tally.start, rank(tally.kind)))
+        for tally in sorted(tallies, key=lambda tally: (tally.start, rank(tally.key)))
     ]
 
 
@@ -79,7 +79,7 @@ def _last_day(after: datetime | None) -> date:
 
 
 def _totals(tallies: Sequence[Tally]) -> str:
-    refused = sum(tally.count for tally in tallies if tally.kind.outcome in _REFUSED)
+    refused = sum(tally.count for tally in tallies if tally.key.outcome in _REFUSED)
     requests = sum(tally.count for tally in tallies) - refused
     unresolved = sum(tally.unresolved for tally in tallies)
     said = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}"

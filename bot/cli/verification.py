@@ -141,7 +141,7 @@ def _sound(report: Report, terms: VerifyOptions) -> Iterator[str]:
         yield f"Rows up to {report.unkeyed_until} are from before there was a key."
     if report.start.seq:
         yield f"What precedes row {report.start.seq + 1} is not here."
-    yield f"Head: {report.head}"
+    yield f"TrailHead: {report.head}"
     yield from _unprovable(terms)
 
 

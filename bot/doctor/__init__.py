@@ -1,1 +1,1 @@
-"""Look at everything the bot depends on, change nothing, and say what is wrong and what mends it."""
+"""The check-up: look at everything the bot depends on, and change nothing."""

@@ -8,7 +8,8 @@ from datetime import timedelta
 from bot.doctor.answers import SECONDS, Answer
 from bot.doctor.facts import Facts, Grants
 from bot.doctor.findings import Check, Finding, Unreadable, ok, warning
-from bot.domain.models import Actor, Grant, Role, UserId
+from bot.domain.grants import Grant, Role
+from bot.domain.models import Actor, UserId
 
 UNUSED_DAYS = 90
 """How old a grant must be before it is strange that its holder never asked for a rotation."""

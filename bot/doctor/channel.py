@@ -36,12 +36,12 @@ async def shared(facts: Facts) -> list[Finding]:
     """See who else reads the channel."""
     about = await _about(facts)
     name = f"#{about.get('name', facts.settings.audit_channel)}"
-    mend = "Set AUDIT_CHANNEL to a channel of your own."
+    fix = "Set AUDIT_CHANNEL to a channel of your own."
     if about.get("is_ext_shared") or about.get("is_pending_ext_shared"):
         found = f"{name} is shared with another organization, which reads who rotated what, and why."
-        return [warning(Check.CHANNEL_SHARED, found, mend)]
+        return [warning(Check.CHANNEL_SHARED, found, fix)]
     if about.get("is_shared") or about.get("is_org_shared"):
-        return [warning(Check.CHANNEL_SHARED, f"{name} is shared with other workspaces.", mend)]
+        return [warning(Check.CHANNEL_SHARED, f"{name} is shared with other workspaces.", fix)]
     return [ok(Check.CHANNEL_SHARED, f"{name} is this workspace's alone.")]
 
 

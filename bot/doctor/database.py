@@ -19,8 +19,8 @@ async def reachable(facts: Facts) -> list[Finding]:
     try:
         await facts.standing()
     except DatabaseError as error:
-        mend = "Start it, or mend DATABASE_URL. A new one is made by: turso-rotate migrate"
-        return [failure(Check.DATABASE, f"{error} DATABASE_URL is {name}.", mend)]
+        fix = "Start it, or fix DATABASE_URL. A new one is made by: turso-rotate migrate"
+        return [failure(Check.DATABASE, f"{error} DATABASE_URL is {name}.", fix)]
     return [ok(Check.DATABASE, f"The database answers: {name}.")]
 
 
@@ -30,8 +30,8 @@ async def schema(facts: Facts) -> list[Finding]:
     if not standing.mismatch:
         return [ok(Check.SCHEMA, "The tables are this version's.")]
     newer = "newer" in standing.mismatch
-    mend = "Install the version that migrated it, or a later one." if newer else "turso-rotate migrate"
-    return [failure(Check.SCHEMA, standing.mismatch.partition(":")[0].rstrip(".") + ".", mend)]
+    fix = "Install the version that migrated it, or a later one." if newer else "turso-rotate migrate"
+    return [failure(Check.SCHEMA, standing.mismatch.partition(":")[0].rstrip(".") + ".", fix)]
 
 
 async def guards(facts: Facts) -> list[Finding]:
@@ -42,8 +42,8 @@ async def guards(facts: Facts) -> list[Finding]:
     if not standing.unguarded:
         return [ok(Check.GUARDS, "The triggers that protect history are in place.")]
     names = ", ".join(sorted(standing.unguarded))
-    mend = "Find out who removed them; turso-rotate audit verify; put them back as docs/doctor.md says."
-    return [failure(Check.GUARDS, f"Triggers that protect history are missing, disabled or changed: {names}.", mend)]
+    fix = "Find out who removed them; turso-rotate audit verify; put them back as docs/doctor.md says."
+    return [failure(Check.GUARDS, f"Triggers that protect history are missing, disabled or changed: {names}.", fix)]
 
 
 async def audit_key(facts: Facts) -> list[Finding]:
@@ -75,8 +75,8 @@ def judged_seal(rows: Sequence[Row], seal: Seal) -> Finding:
     row = unfit[0]
     if seal.keyed and _carries(row, UNKEYED):
         found = f"Row {row.seq} of the audit trail is sealed without a key, though AUDIT_KEY is set."
-        mend = "Nothing, if the key is new; else set it on every replica, and look: turso-rotate audit verify"
-        return warning(Check.SEAL, found, mend)
+        fix = "Nothing, if the key is new; else set it on every replica, and look: turso-rotate audit verify"
+        return warning(Check.SEAL, found, fix)
     found = f"Row {row.seq} of the audit trail does not verify: it was changed, or sealed with another key."
     return failure(
         Check.SEAL, found, "Set the AUDIT_KEY the trail is written with, and look: turso-rotate audit verify"

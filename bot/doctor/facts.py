@@ -17,8 +17,8 @@ from bot.doctor.answers import SECONDS, Answer, Once
 from bot.doctor.findings import Unreadable
 from bot.doctor.questions import SlackQuestions, TursoQuestions
 from bot.domain.errors import DatabaseError, DatabaseUnavailable
+from bot.domain.grants import GrantSnapshot
 from bot.domain.models import Actor, TeamId
-from bot.domain.ports import GrantSnapshot
 from bot.slack.bolt import granted_scopes
 from bot.store import checkup
 from bot.store.database import Database, open_database

@@ -58,8 +58,8 @@ class Finding:
     check: Check
     state: State
     found: str
-    mend: str | None = None
-    """A command, or a step in a few words; `None` where there is nothing to mend."""
+    fix: str | None = None
+    """A command, or a step in a few words; `None` where there is nothing to fix."""
     subject: str | None = None
     """Which one, where a check looks at several: a group, a user, a setting."""
 
@@ -73,19 +73,19 @@ def ok(check: Check, found: str, subject: str | None = None) -> Finding:
     return Finding(check, State.OK, found, subject=subject)
 
 
-def warning(check: Check, found: str, mend: str, subject: str | None = None) -> Finding:
+def warning(check: Check, found: str, fix: str, subject: str | None = None) -> Finding:
     """Say what should be seen to."""
-    return Finding(check, State.WARNING, found, mend, subject)
+    return Finding(check, State.WARNING, found, fix, subject)
 
 
-def failure(check: Check, found: str, mend: str, subject: str | None = None) -> Finding:
+def failure(check: Check, found: str, fix: str, subject: str | None = None) -> Finding:
     """Say what does not work."""
-    return Finding(check, State.FAILURE, found, mend, subject)
+    return Finding(check, State.FAILURE, found, fix, subject)
 
 
-def skipped(check: Check, found: str, mend: str | None = None, subject: str | None = None) -> Finding:
+def skipped(check: Check, found: str, fix: str | None = None, subject: str | None = None) -> Finding:
     """Say why it could not be looked at."""
-    return Finding(check, State.SKIPPED, found, mend, subject)
+    return Finding(check, State.SKIPPED, found, fix, subject)
 
 
 def counts(findings: Iterable[Finding]) -> Mapping[State, int]:

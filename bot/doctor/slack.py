@@ -25,10 +25,10 @@ async def token(facts: Facts) -> list[Finding]:
     if answer.yes:
         return [ok(Check.SLACK_TOKEN, f"Slack takes SLACK_BOT_TOKEN: the bot is {answer.data.get('user')}.")]
     if not answer.came:
-        mend = f"Let this machine reach {facts.settings.slack_api_url}, or mend SLACK_API_URL."
-        return [failure(Check.SLACK_TOKEN, f"{answer.error}.", mend)]
-    mend = f"Copy the token xoxb-… into SLACK_BOT_TOKEN: {_APPS} → your app → OAuth & Permissions."
-    return [failure(Check.SLACK_TOKEN, f"Slack does not take SLACK_BOT_TOKEN ({answer.error}).", mend)]
+        fix = f"Let this machine reach {facts.settings.slack_api_url}, or fix SLACK_API_URL."
+        return [failure(Check.SLACK_TOKEN, f"{answer.error}.", fix)]
+    fix = f"Copy the token xoxb-… into SLACK_BOT_TOKEN: {_APPS} → your app → OAuth & Permissions."
+    return [failure(Check.SLACK_TOKEN, f"Slack does not take SLACK_BOT_TOKEN ({answer.error}).", fix)]
 
 
 async def workspace(facts: Facts) -> list[Finding]:
@@ -36,8 +36,8 @@ async def workspace(facts: Facts) -> list[Finding]:
     about = (await facts.auth()).data
     if about.get("is_enterprise_install") or not about.get("team_id"):
         found = "The app is installed in a whole organization; the bot serves one workspace."
-        mend = "Uninstall it there, and install it in the workspace: OAuth & Permissions → Install."
-        return [failure(Check.WORKSPACE, found, mend)]
+        fix = "Uninstall it there, and install it in the workspace: OAuth & Permissions → Install."
+        return [failure(Check.WORKSPACE, found, fix)]
     return [ok(Check.WORKSPACE, f"The bot serves the workspace {about.get('team')} ({about['team_id']}).")]
 
 
@@ -48,17 +48,17 @@ async def scopes(facts: Facts) -> list[Finding]:
 
 def judged_scopes(settings: Settings, granted: frozenset[str]) -> list[Finding]:
     """Compare the scopes with those that are needed: too few, and too many."""
-    mend = f"{_APPS} → your app → OAuth & Permissions → Bot Token Scopes, then install the app again."
+    fix = f"{_APPS} → your app → OAuth & Permissions → Bot Token Scopes, then install the app again."
     missing = NEEDED.keys() - granted
     useful = NEEDED.keys() | FOR_THE_DOCTOR | ({ANNOUNCING} if settings.audit_channel else set())
     unneeded = granted - useful
     findings = [
-        failure(Check.SCOPES, f"The bot token lacks {each}: {NEEDED[each]}.", f"Add {each}: {mend}", each)
+        failure(Check.SCOPES, f"The bot token lacks {each}: {NEEDED[each]}.", f"Add {each}: {fix}", each)
         for each in sorted(missing)
     ]
     if unneeded:
         names = ", ".join(sorted(unneeded))
-        findings.append(warning(Check.SCOPES, f"The bot token may do more than it needs: {names}.", f"Remove: {mend}"))
+        findings.append(warning(Check.SCOPES, f"The bot token may do more than it needs: {names}.", f"Remove: {fix}"))
     return findings or [ok(Check.SCOPES, f"The bot token may do what it needs: {', '.join(sorted(granted))}.")]
 
 
@@ -69,14 +69,14 @@ async def socket(facts: Facts) -> list[Finding]:
     ticket, hello = await facts.slack.ticket(), await facts.slack.hello()
     if ticket.came and not ticket.yes:
         found = f"Slack does not take SLACK_APP_TOKEN ({ticket.error})."
-        mend = f"Make a token xapp-… with connections:write: {_APPS} → your app → Basic Information → App-Level Tokens."
-        return [failure(Check.SOCKET, found, mend)]
+        fix = f"Make a token xapp-… with connections:write: {_APPS} → your app → Basic Information → App-Level Tokens."
+        return [failure(Check.SOCKET, found, fix)]
     if isinstance(hello, Answer):
-        mend = "Let this machine open WebSocket connections (wss, port 443) to Slack."
-        return [failure(Check.SOCKET, f"{hello.error}.", mend)]
+        fix = "Let this machine open WebSocket connections (wss, port 443) to Slack."
+        return [failure(Check.SOCKET, f"{hello.error}.", fix)]
     if hello.turned_away == "link_disabled":
-        mend = f"Switch it on: {_APPS} → your app → Socket Mode."
-        return [failure(Check.SOCKET, "Socket Mode is switched off for the app.", mend)]
+        fix = f"Switch it on: {_APPS} → your app → Socket Mode."
+        return [failure(Check.SOCKET, "Socket Mode is switched off for the app.", fix)]
     return [ok(Check.SOCKET, "Slack takes SLACK_APP_TOKEN, and answers on a connection.")]
 
 
@@ -119,8 +119,8 @@ async def deployments(facts: Facts) -> list[Finding]:
         f"Other connections of this Slack app: {others}, of {expected} expected. Replicas look the same as another "
         "deployment, which would take this one's clicks."
     )
-    mend = f"Make a Slack app for each deployment; or, if so many replicas run: turso-rotate doctor --replicas {others}"
-    return [warning(Check.DEPLOYMENTS, found, mend)]
+    fix = f"Make a Slack app for each deployment; or, if so many replicas run: turso-rotate doctor --replicas {others}"
+    return [warning(Check.DEPLOYMENTS, found, fix)]
 
 
 async def _greeted(facts: Facts) -> Hello:

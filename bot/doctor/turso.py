@@ -56,29 +56,29 @@ async def token(facts: Facts) -> list[Finding]:
 
 
 async def _alive(facts: Facts, each: Token) -> Finding:
-    answer, mend = await facts.turso.get("/v1/auth/validate", each.secret), mint(facts.settings, each.group)
+    answer, fix = await facts.turso.get("/v1/auth/validate", each.secret), mint(facts.settings, each.group)
     if not answer.came:
-        mend = f"Let this machine reach {facts.settings.turso_api_url}, or mend TURSO_API_URL."
-        return failure(Check.TURSO_TOKEN, f"{answer.error}.", mend, each.setting)
+        fix = f"Let this machine reach {facts.settings.turso_api_url}, or fix TURSO_API_URL."
+        return failure(Check.TURSO_TOKEN, f"{answer.error}.", fix, each.setting)
     if answer.status == _UNAUTHORIZED:
-        return failure(Check.TURSO_TOKEN, f"Turso does not take the token ({answer.error}).", mend, each.setting)
+        return failure(Check.TURSO_TOKEN, f"Turso does not take the token ({answer.error}).", fix, each.setting)
     end = answer.data.get("exp") if answer.yes and isinstance(answer.data, dict) else None
     if type(end) is not int:
         found = f"Turso does not say until when the token holds ({answer.error or 'an answer without exp'})."
         return skipped(Check.TURSO_TOKEN, found, subject=each.setting)
-    return _judged_end(each, end, datetime.now(UTC), mend)
+    return _judged_end(each, end, datetime.now(UTC), fix)
 
 
-def _judged_end(each: Token, end: int, now: datetime, mend: str) -> Finding:
+def _judged_end(each: Token, end: int, now: datetime, fix: str) -> Finding:
     if end < 0:
         return ok(Check.TURSO_TOKEN, "Turso takes the token; it has no end.", each.setting)
     ends = datetime.fromtimestamp(end, UTC)
     days = (ends - now).days
     if ends <= now:
-        return failure(Check.TURSO_TOKEN, f"The token ended on {ends:%Y-%m-%d}.", mend, each.setting)
+        return failure(Check.TURSO_TOKEN, f"The token ended on {ends:%Y-%m-%d}.", fix, each.setting)
     if days < WARN_DAYS:
         found = f"The token ends on {ends:%Y-%m-%d}, in {days} days."
-        return warning(Check.TURSO_TOKEN, found, mend, each.setting)
+        return warning(Check.TURSO_TOKEN, found, fix, each.setting)
     return ok(Check.TURSO_TOKEN, f"Turso takes the token until {ends:%Y-%m-%d}.", each.setting)
 
 
@@ -106,7 +106,7 @@ async def group(facts: Facts) -> list[Finding]:
 
 
 async def _fits(facts: Facts, each: Token, own: Sequence[Token]) -> Finding:
-    name, mend = each.group or "", mint(facts.settings, each.group)
+    name, fix = each.group or "", mint(facts.settings, each.group)
     answer = await _read(facts, each, name)
     if answer.yes:
         return ok(Check.GROUP, "The token reads the group.", name)
@@ -117,9 +117,9 @@ async def _fits(facts: Facts, each: Token, own: Sequence[Token]) -> Finding:
         return skipped(Check.GROUP, f"The group cannot be read ({answer.error}).", subject=name)
     others = [other.group for other in own if other.group != name and (await _read(facts, each, other.group or "")).yes]
     if others:
-        return failure(Check.GROUP, f"The token is for the group {others[0]}: it cannot rotate {name}.", mend, name)
+        return failure(Check.GROUP, f"The token is for the group {others[0]}: it cannot rotate {name}.", fix, name)
     found = "The token may not read the group: it is for another one, or lacks the scope read."
-    return failure(Check.GROUP, found, mend, name)
+    return failure(Check.GROUP, found, fix, name)
 
 
 async def _read(facts: Facts, each: Token, name: str) -> Answer:
@@ -140,14 +140,14 @@ async def rights(facts: Facts) -> list[Finding]:
 
 def _judged_rights(settings: Settings, name: str, listed: Answer) -> Finding:
     scopes = [frozenset(map(str, row.get("scopes") or ())) for row in listed.rows("tokens") if row.get("group") == name]
-    mend = mint(settings, name)
+    fix = mint(settings, name)
     if not scopes:
         return skipped(Check.RIGHTS, "Turso lists no token for the group.", None, name)
     if not any(_ROTATE in held for held in scopes):
-        return warning(Check.RIGHTS, f"No token that Turso lists for the group holds {_ROTATE}.", mend, name)
+        return warning(Check.RIGHTS, f"No token that Turso lists for the group holds {_ROTATE}.", fix, name)
     if not any(held <= SCOPES for held in scopes):
         found = f"Each token that Turso lists for the group may do more than {' and '.join(sorted(SCOPES))}."
-        return warning(Check.RIGHTS, found, mend, name)
+        return warning(Check.RIGHTS, found, fix, name)
     return ok(Check.RIGHTS, f"Turso lists a token for the group with {' and '.join(sorted(SCOPES))} alone.", name)
 
 
@@ -157,7 +157,7 @@ async def breadth(facts: Facts) -> list[Finding]:
 
 
 async def _reach(facts: Facts, each: Token) -> Finding:
-    mend = f"One token for each group, in TURSO_GROUP_TOKENS: {mint(facts.settings, each.group)}"
+    fix = f"One token for each group, in TURSO_GROUP_TOKENS: {mint(facts.settings, each.group)}"
     organizations, groups = await asyncio.gather(
         facts.turso.get("/v1/organizations", each.secret), facts.turso.get(path(facts, "groups"), each.secret)
     )
@@ -165,16 +165,16 @@ async def _reach(facts: Facts, each: Token) -> Finding:
     slugs = {str(row.get("slug")) for row in listed if isinstance(row, dict)} - {facts.settings.turso_organization}
     if slugs:
         found = f"The token is not restricted: it also reaches {_some(slugs)}."
-        return warning(Check.BREADTH, found, mend, each.setting)
+        return warning(Check.BREADTH, found, fix, each.setting)
     names = {str(row.get("name")) for row in groups.rows("groups")} - {each.group}
     if names:
         found = f"The token reaches more than it needs: it lists {_some(names)}."
-        return warning(Check.BREADTH, found, mend, each.setting)
+        return warning(Check.BREADTH, found, fix, each.setting)
     if groups.status not in {_OK, _FORBIDDEN}:
         return skipped(Check.BREADTH, f"The groups cannot be listed ({groups.error}).", subject=each.setting)
     if each.group is None:
         found = "The token lists no groups: it may be for one group, and then it belongs into TURSO_GROUP_TOKENS."
-        return warning(Check.BREADTH, found, mend, each.setting)
+        return warning(Check.BREADTH, found, fix, each.setting)
     return ok(Check.BREADTH, "The token shows no group but its own.", each.setting)
 
 

@@ -1,4 +1,4 @@
-"""The use cases around grants: who is added and removed, by whom, with what is recorded, and who could do what when."""
+"""The use cases of the allowlist: add and remove grants, and find out who could rotate a group at some time."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
 from bot.domain.errors import UsageError
-from bot.domain.models import Action, Actor, Event, Grant, GroupName, Organization, Role
-from bot.domain.names import GROUP_NAME, storable
-from bot.domain.ports import GrantSnapshot, NewGrant
+from bot.domain.events import Action, Event
+from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
+from bot.domain.models import Actor, GroupName, Organization
+from bot.domain.names import GROUP_NAME
+from bot.domain.text import storable
 
 EVERYTHING = "*"
 """The pattern of an auditor's grant."""
@@ -19,10 +21,10 @@ _NOTE_LIMIT = 200
 
 
 class AllowlistStore(Protocol):
-    """The allowlist as it is kept. All of it may raise `DatabaseError`."""
+    """The allowlist, for changing. Methods may raise `DatabaseError`."""
 
     async def all(self, *, revoked: bool = False) -> GrantSnapshot:
-        """Read every grant."""
+        """Read every grant; revoked ones only if asked for."""
         ...
 
     async def add(self, new: NewGrant, event: Event) -> Grant:
@@ -32,15 +34,15 @@ class AllowlistStore(Protocol):
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
     ) -> Sequence[Grant]:
-        """Mark grants as revoked, each together with its event; `None` stands for any pattern or role."""
+        """Mark grants as revoked, each together with its event; `None` means any pattern or role."""
         ...
 
 
 class Allowlist:
     """The allowlist, changed by one operator."""
 
-    def __init__(self, book: AllowlistStore, operator: Actor, organization: Organization) -> None:
-        self._book = book
+    def __init__(self, store: AllowlistStore, operator: Actor, organization: Organization) -> None:
+        self._store = store
         self._operator = operator
         self._organization = organization
 
@@ -53,19 +55,19 @@ class Allowlist:
         last_day: date | None = None,
         note: str = "",
     ) -> Grant:
-        """Allow the actor to rotate the groups that match, or to read everything.
+        """Allow the actor to rotate the matching groups, or to read everything.
 
-        `last_day` (UTC) is the last one on which the grant holds. Raises `UsageError` on ids, patterns and days that
-        cannot be meant.
+        `last_day` (UTC) is the last one on which the grant holds. Raises `UsageError` for ids, patterns and days that
+        make no sense.
         """
         new = NewGrant(actor, _pattern(pattern, role), _end(last_day), storable(note).strip()[:_NOTE_LIMIT], role)
         check(actor, new.pattern)
-        held = await self._book.all()
-        if any(_same(grant, new) for grant in held.grants if grant.in_force(held.now)):
-            raise UsageError(f"{actor.user_id} {allowance(role, new.pattern)} already; remove that grant first.")
+        held = await self._store.all()
+        if any(_same(grant, new) for grant in held.in_force):
+            raise UsageError(f"{actor.user_id} already {allowance(role, new.pattern)}; remove that grant first.")
         if new.until is not None and new.until <= held.now:
-            raise UsageError(f"{last_day} is over; the grant would never hold.")
-        return await self._book.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
+            raise UsageError(f"{last_day} is in the past: the grant would never hold.")
+        return await self._store.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
 
     async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Sequence[Grant]:
         """Revoke the actor's grants: all of them, those of a role, or the one to rotate exactly that pattern.
@@ -78,63 +80,60 @@ class Allowlist:
             _pattern(pattern, role)
         detail = {"user": actor.user_id, "team": actor.team_id}
         event = Event(Action.REVOKED, self._operator, self._organization, detail=detail)
-        revoked = await self._book.revoke(actor, pattern, event, role=role)
+        revoked = await self._store.revoke(actor, pattern, event, role=role)
         if not revoked:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 
     async def read(self, *, revoked: bool = False) -> GrantSnapshot:
-        """Read the grants, and the database's time to judge them by."""
-        return await self._book.all(revoked=revoked)
+        """Read the grants, with the database's time."""
+        return await self._store.all(revoked=revoked)
 
     async def held_by(self, actor: Actor) -> Sequence[Grant]:
         """Read the actor's grants in force."""
-        held = await self._book.all()
-        return [grant for grant in held.grants if grant.actor == actor and grant.in_force(held.now)]
+        return [grant for grant in (await self._store.all()).in_force if grant.actor == actor]
 
     async def who(self, group: str, since: datetime | None, until: datetime | None = None) -> Sequence[Grant]:
-        """Read the grants by which anybody could rotate the group at a moment from `since` to before `until`.
+        """Read the grants that let somebody rotate the group at some moment from `since` to before `until`.
 
-        Without `until` it is the moment `since`, without both it is now. Raises `UsageError` on what is no group.
+        Without `until`, at the moment `since`; without both, now. Raises `UsageError` if it is not a group's name.
         """
         if not GROUP_NAME.fullmatch(group):
-            raise UsageError("Name one group, as Turso calls it; a pattern is none.")
-        held = await self._book.all(revoked=True)
+            raise UsageError("Give a group name, not a pattern.")
+        held = await self._store.all(revoked=True)
         first = since or held.now
         return [grant for grant in held.grants if could_rotate(grant, GroupName(group), first, until)]
 
 
 def could_rotate(grant: Grant, group: GroupName, since: datetime, until: datetime | None) -> bool:
-    """Say whether its holder could rotate the group by it at `since`, or at any moment from then to before `until`."""
+    """Return whether the grant let its holder rotate the group at `since`, or at any moment until before `until`."""
     if not grant.matches(group):
         return False
     if until is not None and since < grant.granted_at < until:
-        return grant.in_force(grant.granted_at)  # one that was revoked at once never held
+        return grant.in_force(grant.granted_at)  # one revoked in the same instant never held
     return grant.in_force(since)
 
 
 def allowance(role: Role, pattern: str) -> str:
-    """Say what a grant lets its holder do."""
+    """Return what a grant lets its holder do, as the rest of a sentence."""
     return f"may rotate {pattern}" if role is Role.ROTATE else "may read everything and rotate nothing"
 
 
 def check(actor: Actor, pattern: str) -> None:
-    """Say what is wrong with a user, a team or a pattern. Raises `UsageError`."""
+    """Check that a user, a team and a pattern make sense. Raises `UsageError`."""
     if not _USER.fullmatch(actor.user_id):
-        raise UsageError(
-            "A user is named by the id that Slack gives them, like U024BE7LH (profile → ⋮ → Copy member ID)."
-        )
+        raise UsageError("A user is given by their Slack id, like U024BE7LH (in Slack: profile → ⋮ → Copy member ID).")
     if not _TEAM.fullmatch(actor.team_id):
-        raise UsageError("A team is named by the id that Slack gives it, like T012AB3CD.")
+        raise UsageError("A team is given by its Slack id, like T012AB3CD.")
     if not _PATTERN.fullmatch(pattern):
-        raise UsageError("A group is a name, or a pattern with *, ? and [...], like 'prod-*'.")
+        raise UsageError("A group is given by its name, or by a pattern with *, ? and [...], like 'prod-*'.")
 
 
 def _pattern(pattern: str | None, role: Role) -> str:
-    """Give the pattern that is meant. Raises `UsageError` where it does not fit the role."""
+    """Return the pattern of a grant. Raises `UsageError` if it does not fit the role."""
     if role is Role.AUDIT:
         if pattern not in {None, EVERYTHING}:
-            raise UsageError("An auditor reads everything and rotates nothing: there is no group to name.")
+            raise UsageError("An auditor reads everything and rotates nothing: leave out --group.")
         return EVERYTHING
     if pattern is None:
         raise UsageError("Name a group, or a pattern like 'prod-*', with --group.")
@@ -142,11 +141,11 @@ def _pattern(pattern: str | None, role: Role) -> str:
 
 
 def _end(last_day: date | None) -> datetime | None:
-    """Give the first instant after a day. Raises `UsageError` after the last day there is."""
+    """Return the first instant after a day. Raises `UsageError` for the last day of the calendar."""
     if last_day is None:
         return None
     if last_day == date.max:
-        raise UsageError(f"No calendar goes beyond {last_day}; leave the end open.")
+        raise UsageError(f"The calendar ends on {last_day}: leave out --until for a grant without an end.")
     return datetime.combine(last_day + timedelta(days=1), time(), UTC)
 
 

@@ -1,52 +1,53 @@
-"""Every failure the bot can explain.
+"""Every failure that the bot can explain.
 
-`str(error)` is written for the person who reads it, in Slack or on a terminal, and never holds a secret.
-Anything that is not a `BotError` is a bug: it is shown as a reference number that stands in the log.
+`str(error)` is written for the person who reads it, in Slack or in a terminal, and never contains a secret. Anything
+that is not a `BotError` is a bug: people see a reference number, and the log has the traceback.
 
     BotError
     ├── SettingsError            a setting is missing or malformed (exit 2)
-    ├── UsageError               what was typed cannot be understood (exit 2)
-    ├── Refused                  the rules say no; recorded
+    ├── UsageError               the input cannot be understood (exit 2)
+    ├── Refused                  the rules forbid it; recorded
     ├── NoSuchGroup              Turso does not know the group; recorded
-    ├── NoSuchRotation                 no rotation with that id in this database
-    ├── AlreadyDecided           the confirmation was used, cancelled or has expired
-    ├── GroupBusy                another rotation of the group is under way
-    ├── DuplicateDelivery                the same delivery was handled before; nobody needs to be told
-    ├── ShuttingDown                  the bot is shutting down and takes no new work
-    ├── Overloaded               more work is under way than the bot accepts
+    ├── NoSuchRotation           this database has no rotation with that id
+    ├── AlreadyDecided           the request was confirmed, cancelled or has expired
+    ├── GroupBusy                another rotation of the group is running
+    ├── NotUnknown               only an unknown outcome can be judged
+    ├── AlreadyResolved          somebody has judged it the same way before
+    ├── DuplicateDelivery        the same delivery was handled before; nobody needs to be told
+    ├── ShuttingDown             the bot is stopping and takes no new work
+    ├── Overloaded               more work is running than the bot accepts
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
     └── DatabaseError
         ├── DatabaseUnavailable  the database did not answer in time, or not at all
-        ├── DatabaseReadOnly     the database refused to write: disk full, no right, read-only file
-        └── SchemaMismatch       the schema is older or newer than this version of the bot
+        ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
+        └── SchemaMismatch       the schema is not the one that this version needs
 
-`Interrupted` is no failure: it is how a cancelled task hands on what it knows.
-
-What only reading the history or judging an unknown can fail with stands in their modules, below one of these.
+Two more stand elsewhere: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`,
+which is no failure: a cancelled task hands on with it what it knows.
 """
 
 from asyncio import CancelledError
-from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.domain.models import GroupName, Outcome, Rotation
+from bot.domain.states import State
 
 
 class Refusal(StrEnum):
-    """Why somebody was told no, in one of a few words for logs and metrics."""
+    """Why nothing was changed, as one word for logs and metrics."""
 
     NOT_ALLOWED = "not_allowed"
     OTHER_WORKSPACE = "other_workspace"
     NOT_YOURS = "not_yours"
-    NO_TOKEN = "no_token"  # noqa: S105 - says that there is none
+    NO_TOKEN = "no_token"  # noqa: S105 - no secret: it says that there is none
     OWN_DATABASE = "own_database"
     MALFORMED = "malformed"
     NO_SUCH_GROUP = "no_such_group"
-    NOT_KNOWN = "not_known"
+    NO_SUCH_ROTATION = "no_such_rotation"
     ALREADY_DECIDED = "already_decided"
     GROUP_BUSY = "group_busy"
     DUPLICATE = "duplicate"
-    CLOSING = "closing"
+    SHUTTING_DOWN = "shutting_down"
     OVERLOADED = "overloaded"
     DATABASE = "database"
     OTHER = "other"
@@ -63,13 +64,13 @@ class SettingsError(BotError):
 
 
 class UsageError(BotError):
-    """What was typed cannot be understood."""
+    """The input cannot be understood."""
 
     refusal = Refusal.MALFORMED
 
 
 class Refused(BotError):
-    """The rules say no; `group` is what was asked for, where saying whom to ask needs its name."""
+    """The rules forbid it. `group` is what was asked for, if the reader needs its name to know whom to ask."""
 
     def __init__(self, words: str, refusal: Refusal = Refusal.NOT_ALLOWED, group: GroupName | None = None) -> None:
         super().__init__(words)
@@ -77,47 +78,59 @@ class Refused(BotError):
         self.group = group
 
 
-@dataclass
 class NoSuchGroup(BotError):
-    """Turso does not know the group; `similar` are names that it does know, best match first."""
+    """Turso does not know the group. `similar` are existing names, best match first."""
 
     refusal = Refusal.NO_SUCH_GROUP
-    group: GroupName
-    similar: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        return f"Turso knows no group called {self.group}."
+    def __init__(self, group: GroupName, similar: tuple[str, ...] = ()) -> None:
+        super().__init__(f"Turso has no group called {group}.")
+        self.group = group
+        self.similar = similar
 
 
 class NoSuchRotation(BotError):
-    """No rotation with that id is in this database."""
+    """This database has no rotation with that id."""
 
-    refusal = Refusal.NOT_KNOWN
+    refusal = Refusal.NO_SUCH_ROTATION
 
     def __init__(self) -> None:
-        super().__init__("This rotation is not known here. Is another deployment running on the same Slack app?")
+        super().__init__("This rotation is not in my database. Is another deployment using the same Slack app?")
 
 
-@dataclass
 class AlreadyDecided(BotError):
-    """The confirmation can no longer be used; `rotation` says what became of it."""
+    """The request was confirmed, cancelled or has expired; `rotation` says which."""
 
     refusal = Refusal.ALREADY_DECIDED
-    rotation: Rotation
 
-    def __str__(self) -> str:
-        return f"This request is already {self.rotation.state}."
+    def __init__(self, rotation: Rotation) -> None:
+        super().__init__(f"This request is already {rotation.state}.")
+        self.rotation = rotation
 
 
-@dataclass
 class GroupBusy(BotError):
-    """Another rotation of the same group is under way."""
+    """Another rotation of the same group is running."""
 
     refusal = Refusal.GROUP_BUSY
-    rotation: Rotation
 
-    def __str__(self) -> str:
-        return f"The tokens of {self.rotation.group} are being rotated right now."
+    def __init__(self, rotation: Rotation) -> None:
+        super().__init__(f"The tokens of {rotation.group} are being rotated right now.")
+        self.rotation = rotation
+
+
+class NotUnknown(BotError):
+    """Only an unknown outcome can be judged."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"Only an unknown outcome can be judged; this rotation is recorded as {state}.")
+
+
+class AlreadyResolved(BotError):
+    """Somebody has judged it the same way before."""
+
+    def __init__(self, rotation: Rotation) -> None:
+        judge = rotation.detail.get("resolved_by", "somebody")
+        super().__init__(f"This rotation has already been judged {rotation.resolved_as} by {judge}.")
 
 
 class DuplicateDelivery(BotError):
@@ -127,21 +140,21 @@ class DuplicateDelivery(BotError):
 
 
 class ShuttingDown(BotError):
-    """The bot is shutting down and takes no new work."""
+    """The bot is stopping and takes no new work."""
 
-    refusal = Refusal.CLOSING
+    refusal = Refusal.SHUTTING_DOWN
 
     def __init__(self) -> None:
-        super().__init__("I am being restarted. Nothing has been done; please try again in a minute.")
+        super().__init__("I am restarting. Nothing was done; please try again in a minute.")
 
 
 class Overloaded(BotError):
-    """More work is under way than the bot accepts."""
+    """More work is running than the bot accepts."""
 
     refusal = Refusal.OVERLOADED
 
     def __init__(self) -> None:
-        super().__init__("Too much is going on right now. Nothing has been done; please try again in a minute.")
+        super().__init__("I am overloaded right now. Nothing was done; please try again in a minute.")
 
 
 class SlackUnusable(BotError):
@@ -163,11 +176,11 @@ class DatabaseReadOnly(DatabaseError):
 
 
 class SchemaMismatch(DatabaseError):
-    """The schema is older or newer than this version of the bot."""
+    """The schema is not the one that this version needs."""
 
 
 class Interrupted(CancelledError):
-    """The task was cancelled in the call to Turso; `outcome` is what is known of the call all the same."""
+    """The task was cancelled during the call to Turso; `outcome` is what is known of the call."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()

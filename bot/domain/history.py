@@ -1,21 +1,25 @@
-"""History as values: what is asked of it, the pages and stories it is read in, and what its store finds."""
+"""The values of history: what people ask for, the pages and stories they get, and the store that finds them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from bot.domain.models import Actor, Grant, GroupName, Head, RecordedEvent, Rotation, RotationId, State, UserId
+from bot.domain.events import Action, RecordedEvent, TrailHead
+from bot.domain.grants import Grant
+from bot.domain.models import Actor, GroupName, Rotation, RotationId, UserId
+from bot.domain.periods import Period
 from bot.domain.policy import Visibility
+from bot.domain.states import State
 
 PAGE = 10
-"""How many requests make a page, unless somebody wants another number."""
-_BEYOND = 2**63 - 1  # no row of the audit trail has a higher number
+"""How many requests are on a page, by default."""
+_MAX_SEQ = 2**63 - 1
 
 
 class RequestStatus(StrEnum):
-    """Where a request stands, as people ask for it."""
+    """The status of a request: the state of its rotation, or how the command was refused."""
 
     REQUESTED = "requested"
     ROTATING = "rotating"
@@ -25,77 +29,82 @@ class RequestStatus(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     DENIED = "denied"
-    """The rules said no to the command; there is no rotation."""
+    """The rules forbade the command; there is no rotation."""
     REJECTED = "rejected"
     """The command named no group that exists; there is no rotation."""
 
 
+REFUSED_AS: Mapping[RequestStatus, Action] = {
+    RequestStatus.DENIED: Action.DENIED,
+    RequestStatus.REJECTED: Action.REJECTED,
+}
+"""The action that records a refused command, by its status."""
+
+
 @dataclass(frozen=True, slots=True)
-class Query:
-    """Which requests to read; `None` leaves a field free."""
+class HistoryQuery:
+    """Which requests somebody wants to see; `None` means any."""
 
     group: GroupName | None = None
     person: UserId | None = None
-    ending: RequestStatus | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    """The first instant that is no longer read."""
+    outcome: RequestStatus | None = None
+    period: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A request's place in history: a page begins after a key, never at an offset."""
+class EntryKey:
+    """The position of a request in history. A page begins next to a key, never at an offset."""
 
     at: datetime
     id: str
-    """The rotation's id, or `#` and the event's `seq` where a command was refused and there is no rotation."""
+    """The rotation's id; for a refused command, which has no rotation, `#` and the event's `seq`."""
 
     @property
     def refused(self) -> bool:
-        """Say whether it is the place of a refused command."""
+        """Whether this is the position of a refused command."""
         return self.id.startswith("#")
 
     @property
     def rank(self) -> tuple[datetime, str, int]:
-        """Order keys, oldest first: at one moment refused commands, by their rows, come before rotations, by id."""
-        return (self.at, "", int(self.id[1:])) if self.refused else (self.at, self.id, _BEYOND)
+        """A sort key, oldest first; of one moment, refused commands by `seq` come before rotations by id."""
+        return (self.at, "", int(self.id[1:])) if self.refused else (self.at, self.id, _MAX_SEQ)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One request as history shows it."""
+    """One request, as history shows it."""
 
-    key: Key
+    key: EntryKey
     actor: Actor
     group: GroupName | None
-    """`None` where what was typed names no possible group."""
-    ending: RequestStatus
+    """`None` if the typed text names no possible group."""
+    status: RequestStatus
     reason: str
     explanation: str
-    """Why it was refused, or what came of it; may be empty."""
+    """Why it was refused, or how it ended; may be empty."""
     seconds: float | None = None
-    """From the request to its end, where it has one."""
+    """From the request to its end, if it has ended."""
     rotation_id: RotationId | None = None
     resolved_as: State | None = None
-    """What a person judged an unknown to have been."""
+    """How a person judged an unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some requests, newest first, and the keys from which the neighbouring pages begin, where there are any."""
+    """Some requests, newest first, and where the pages next to them begin, if there are any."""
 
-    asked: Sequence[HistoryEntry]
-    older: Key | None
-    """Read on with `before` this key."""
-    newer: Key | None
-    """Read back with `after` this key."""
+    entries: Sequence[HistoryEntry]
+    older: EntryKey | None
+    """The next page is `before` this key."""
+    newer: EntryKey | None
+    """The previous page is `after` this key."""
     narrowed: str | None = None
-    """In words, what this reader does not see; `None` for somebody who sees everything."""
+    """What this reader does not see, in words; `None` if they see everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One rotation and its events in their order."""
+    """One rotation, and its events in order."""
 
     rotation: Rotation
     events: Sequence[RecordedEvent]
@@ -103,51 +112,54 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What the Home tab shows one reader."""
+    """What the Home tab shows to one reader."""
 
     page: Page
     pending: Sequence[Rotation]
-    """The reader's own requests that wait for their confirmation, oldest first."""
+    """The reader's own requests that wait for confirmation, oldest first."""
     patterns: Sequence[str]
-    """What the reader may rotate, as it was granted."""
+    """What the reader may rotate, as granted."""
     allowlist: Sequence[Grant] | None
     """The grants in force, for auditors; `None` for everybody else."""
     groups: Sequence[GroupName]
-    """The groups that have a history the reader may see, by name, 100 at most."""
-    head: Head
+    """The groups with a history that the reader may see, sorted, at most 100."""
+    head: TrailHead
 
 
 class AccessPath(StrEnum):
-    """Along what a search finds requests."""
+    """A set of requests that a search reads."""
 
     OPEN = "open"
     """All that the query asks for."""
     COVERED = "covered"
-    """The same, group by group as far as the sight covers them."""
+    """Of these, the groups that the reader may see."""
     OWN = "own"
-    """The same, of the reader alone."""
+    """Of these, the reader's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistorySearch:
-    """One page as it is searched for: how far the reader sees, what they look for, and between which keys."""
+    """A search for one page, as the store gets it."""
 
-    sight: Visibility
-    query: Query
-    before: Key | None = None
-    after: Key | None = None
-    """With this key alone the page holds what comes next after it, else the newest there is."""
+    visibility: Visibility
+    query: HistoryQuery
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first instant after the period."""
+    before: EntryKey | None = None
+    after: EntryKey | None = None
+    """With this key alone, find what follows it; otherwise the newest there is."""
     limit: int = PAGE
 
     @property
-    def ways(self) -> tuple[AccessPath, ...]:
-        """Say along what to search, so that nothing is found that the sight does not let through."""
+    def paths(self) -> tuple[AccessPath, ...]:
+        """What to read, so that nothing is found that the reader may not see."""
         group, person = self.query.group, self.query.person
-        if self.sight.everything or (group is not None and self.sight.covers(group)):
+        if self.visibility.everything or (group is not None and self.visibility.covers(group)):
             return (AccessPath.OPEN,)
-        if person == self.sight.actor.user_id:
+        if person == self.visibility.actor.user_id:
             return (AccessPath.OWN,)
-        covered = (AccessPath.COVERED,) if self.sight.patterns and group is None else ()
+        covered = (AccessPath.COVERED,) if self.visibility.patterns and group is None else ()
         return covered + ((AccessPath.OWN,) if person is None else ())
 
 
@@ -155,18 +167,18 @@ class HistorySearch:
 class SearchResult:
     """What a search found, newest first."""
 
-    asked: Sequence[HistoryEntry]
+    entries: Sequence[HistoryEntry]
     more: bool
-    """There is more in the direction in which was searched."""
+    """There is more in the direction of the search."""
     crowded: bool = False
-    """There are more groups than are looked through: requests about some may be missing."""
+    """There are more groups than were searched: requests of some may be missing."""
 
 
 class HistoryStore(Protocol):
-    """The requests of one organization. All of it may raise `DatabaseError`."""
+    """The requests of one organization. Methods may raise `DatabaseError`."""
 
     async def find(self, search: HistorySearch) -> SearchResult:
-        """Read one page of requests in the order of their keys' ranks."""
+        """Read one page of requests, ordered by their keys."""
         ...
 
     async def story(self, rotation_id: RotationId) -> Story | None:
@@ -174,12 +186,12 @@ class HistoryStore(Protocol):
         ...
 
     async def pending(self, actor: Actor) -> Sequence[Rotation]:
-        """Read the actor's requests that wait for their confirmation, oldest first."""
+        """Read the actor's requests that wait for confirmation, oldest first."""
         ...
 
-    async def groups(self, sight: Visibility, limit: int) -> Sequence[GroupName]:
-        """Name groups that have a history and that the sight covers, sorted.
+    async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
+        """List groups with a history that the reader may see, sorted.
 
-        Where they are too many, those that refused commands alone name are left out first.
+        If there are too many, groups that only refused commands name are left out first.
         """
         ...

@@ -1,4 +1,4 @@
-"""Who may do what: pure rules that give a reason, and in which absence denies."""
+"""Who may do what: pure rules that return a reason for each refusal. What is not granted is refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,46 +6,47 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from bot.domain.errors import Refusal, Refused
-from bot.domain.models import Actor, Grant, GroupInfo, GroupName, Role, Rotation, TeamId, UserId
+from bot.domain.grants import Grant, Role
+from bot.domain.models import Actor, GroupInfo, GroupName, Rotation, TeamId, UserId
 
 OTHER_WORKSPACE = "This bot serves another workspace."
-NOT_YOURS = "Only the person who asked for this rotation can confirm or cancel it."
-NOT_TOLD = "You may not read the story of this rotation."
-OWN_ONLY = "You may read the history of your own requests only."
+NOT_YOURS = "Only the person who requested this rotation can confirm or cancel it."
+NO_STORY = "You may not read the details of this rotation."
+OWN_ONLY = "You may only read the history of your own requests."
 
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """How far one reader sees into history: their own requests, and the groups that a pattern names, or everything."""
+    """What a reader sees of history: their own requests, and the groups that match a pattern, or everything."""
 
     everything: bool
     patterns: tuple[str, ...]
     actor: Actor
 
     def covers(self, group: GroupName | None) -> bool:
-        """Say whether the reader sees everybody's requests about the group; `None` is no group at all."""
+        """Return whether the reader sees everybody's requests for the group; `None` is a request without a group."""
         return self.everything or (group is not None and any(fnmatchcase(group, each) for each in self.patterns))
 
-    def sees(self, requester: Actor, group: GroupName | None) -> bool:
-        """Say whether the reader sees a request."""
+    def includes(self, requester: Actor, group: GroupName | None) -> bool:
+        """Return whether the reader sees this requester's request for the group."""
         return requester == self.actor or self.covers(group)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules for one team, with the grants in force and the database's time of now."""
+    """The rules for one Slack team, with an actor's grants and the database's current time."""
 
     team_id: TeamId
     grants: Sequence[Grant]
     now: datetime
 
     def grant_for(self, actor: Actor, group: GroupName) -> Grant | None:
-        """Find the grant that lets the actor rotate the group: the one that lasts longest."""
+        """Return the grant that lets the actor rotate the group; of several, the one that lasts longest."""
         held = [grant for grant in self.grants if grant.covers(actor, group, self.now)]
         return max(held, key=lambda grant: (grant.until is None, grant.until or self.now), default=None)
 
     def refuses_request(self, actor: Actor, group: GroupName) -> Refused | None:
-        """Say why the actor may not rotate the group, or return `None`."""
+        """Return why the actor may not rotate the group, or `None` if they may."""
         if actor.team_id != self.team_id:
             return Refused(OTHER_WORKSPACE, Refusal.OTHER_WORKSPACE)
         if self.grant_for(actor, group) is None:
@@ -53,49 +54,49 @@ class Policy:
         return None
 
     def refuses_press(self, actor: Actor, rotation: Rotation) -> Refused | None:
-        """Say why the actor may not decide the rotation, by confirming or by cancelling, or return `None`."""
+        """Return why the actor may not confirm or cancel the rotation, or `None` if they may."""
         if actor.team_id == self.team_id and actor != rotation.requester:
             return Refused(NOT_YOURS, Refusal.NOT_YOURS)
         return self.refuses_request(actor, rotation.group)
 
-    def sight(self, reader: Actor) -> Visibility:
-        """Say how far the reader sees, where they are not refused."""
+    def visibility(self, reader: Actor) -> Visibility:
+        """Return what the reader sees of history, unless `refuses_reading` refuses them."""
         ours = [grant for grant in self.grants if grant.actor.team_id == self.team_id]
         held = [grant for grant in ours if grant.actor == reader and grant.in_force(self.now)]
         patterns = dict.fromkeys(grant.pattern for grant in held if grant.role is Role.ROTATE)
         return Visibility(any(grant.role is Role.AUDIT for grant in held), tuple(patterns), reader)
 
     def refuses_reading(self, reader: Actor, group: GroupName | None, person: UserId | None) -> Refused | None:
-        """Say why the reader may not ask for the requests about a group or of a person, or return `None`."""
+        """Return why the reader may not ask for a group's or a person's requests, or `None` if they may."""
         if reader.team_id != self.team_id:
             return Refused(OTHER_WORKSPACE, Refusal.OTHER_WORKSPACE)
-        sight = self.sight(reader)
+        visibility = self.visibility(reader)
         if person == reader.user_id:
             return None
-        if group is not None and not sight.covers(group):
+        if group is not None and not visibility.covers(group):
             return Refused(f"You may not read the history of {group}, only that of your own requests.")
-        if person is not None and not (sight.everything or sight.patterns):
+        if person is not None and not (visibility.everything or visibility.patterns):
             return Refused(OWN_ONLY)
         return None
 
     def refuses_story(self, reader: Actor, rotation: Rotation) -> Refused | None:
-        """Say why the reader may not read the story of the rotation, or return `None`."""
+        """Return why the reader may not read the story of the rotation, or `None` if they may."""
         if reader.team_id != self.team_id:
             return Refused(OTHER_WORKSPACE, Refusal.OTHER_WORKSPACE)
-        return None if self.sight(reader).sees(rotation.requester, rotation.group) else Refused(NOT_TOLD)
+        return None if self.visibility(reader).includes(rotation.requester, rotation.group) else Refused(NO_STORY)
 
 
-def refuses_lockout(look: GroupInfo, database_host: str | None, group: GroupName) -> Refused | None:
-    """Say why rotating the group would cut the bot off from its own audit trail, or return `None`.
+def refuses_lockout(info: GroupInfo, database_host: str | None, group: GroupName) -> Refused | None:
+    """Return why rotating the group would cut the bot off from its own database, or `None` if it would not.
 
-    Where the bot's database is with Turso and the group's databases cannot be listed, the answer is no.
+    If the bot's database is at Turso and the group's databases cannot be listed, refuse.
     """
     if database_host is None:
         return None
-    if database_host in look.hostnames:
-        words = f"The bot keeps its own audit trail in {group}: rotating it would cut the bot off from its record."
+    if database_host in info.hostnames:
+        words = f"My own database is in {group}: rotating the group would cut me off from my audit trail."
         return Refused(words, Refusal.OWN_DATABASE, group)
-    if look.databases is None and database_host.endswith(".turso.io"):
-        words = f"The bot's own database may live in {group}, and Turso could not be asked whether it does."
+    if info.databases is None and database_host.endswith(".turso.io"):
+        words = f"My own database may be in {group}, and I could not list the group's databases."
         return Refused(words, Refusal.OWN_DATABASE, group)
     return None

@@ -1,39 +1,49 @@
-"""The use cases around reading: who may see which requests, pages of them, and the story of one."""
+"""The use cases of reading history: pages of requests, the story of one, and the Home tab."""
 
 from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from datetime import datetime
+from typing import NoReturn
 
+from bot.domain.access import PolicySource
 from bot.domain.errors import NoSuchRotation, Refused
-from bot.domain.history import PAGE, AccessPath, HistorySearch, HistoryStore, Home, Key, Page, Query, Story
-from bot.domain.models import Action, Actor, Event, Grant, GroupName, Organization, RotationId, SlackContext, TeamId
-from bot.domain.policy import Policy, Visibility
-from bot.domain.ports import GrantSnapshot, GrantStore, Trail
+from bot.domain.events import Action, Event
+from bot.domain.grants import Grant
+from bot.domain.history import (
+    PAGE,
+    AccessPath,
+    EntryKey,
+    HistoryQuery,
+    HistorySearch,
+    HistoryStore,
+    Home,
+    Page,
+    Story,
+)
+from bot.domain.models import Actor, GroupName, Organization, RotationId, SlackContext
+from bot.domain.ports import AuditTrail, GrantStore
 
 MENU = 100
-"""How many groups are offered to choose from."""
+"""How many groups the Home tab offers to choose from."""
 
-_OWN = "Only your own requests are shown."
-_ROTATABLE = "Only the groups that you may rotate are shown."
-_BOTH = "Only the groups that you may rotate and your own requests are shown."
-_CROWDED = "There are too many groups to look through them all: name one to be sure to see its requests."
-
-
-class Allowances(GrantStore, Protocol):
-    """The allowlist as auditors read it."""
-
-    async def all(self) -> GrantSnapshot:
-        """Read every grant that was not revoked. Raises `DatabaseError`."""
-        ...
+_OWN = "You only see your own requests."
+_ROTATABLE = "You only see the groups that you may rotate."
+_BOTH = "You only see the groups that you may rotate, and your own requests."
+_CROWDED = "There are too many groups to search them all: name one to be sure to see its requests."
 
 
 class History:
-    """One organization's history, as far as members of one Slack team may read it."""
+    """One organization's history, as far as each reader may see it."""
 
     def __init__(
-        self, team_id: TeamId, organization: Organization, grants: Allowances, store: HistoryStore, trail: Trail
+        self,
+        organization: Organization,
+        policies: PolicySource,
+        grants: GrantStore,
+        store: HistoryStore,
+        trail: AuditTrail,
     ) -> None:
-        self._team_id = team_id
         self._organization = organization
+        self._policies = policies
         self._grants = grants
         self._store = store
         self._trail = trail
@@ -41,105 +51,111 @@ class History:
     async def page(  # noqa: PLR0913 - who asks where for what, and which page of it
         self,
         reader: Actor,
-        place: SlackContext,
-        query: Query,
+        context: SlackContext,
+        query: HistoryQuery,
         *,
-        before: Key | None = None,
-        after: Key | None = None,
+        before: EntryKey | None = None,
+        after: EntryKey | None = None,
         limit: int = PAGE,
     ) -> Page:
         """Read the newest requests, or those next to a key.
 
-        Raises `Refused`, which is recorded first, `DuplicateDelivery` or `DatabaseError`.
+        Raises `Refused`, which is recorded first, `UsageError`, `DuplicateDelivery` or `DatabaseError`.
         """
-        sight = await self._admit(reader, place, query)
-        return await self._page(HistorySearch(sight, query, before, after, limit))
+        search = await self._admit(reader, context, query, before=before, after=after, limit=limit)
+        return await self._page(search)
 
-    async def story(self, reader: Actor, place: SlackContext, rotation_id: RotationId) -> Story:
-        """Read what became of one rotation. Raises as `page` does, or `NoSuchRotation`, which is recorded as well."""
-        policy = await self._policy(reader)
+    async def story(self, reader: Actor, context: SlackContext, rotation_id: RotationId) -> Story:
+        """Read the story of one rotation. Raises as `page` does, or `NoSuchRotation`, which is recorded too."""
+        policy = await self._policies.policy_for(reader)
         if refused := policy.refuses_reading(reader, None, None):
-            await self._refuse(reader, place, refused, rotation=rotation_id[:64])
+            await self._refuse(reader, context, refused, rotation=rotation_id[:64])
         story = await self._store.story(rotation_id)
         if story is None:
-            why = "No rotation with this id is known here."
-            await self._record(reader, place, None, why=why, rotation=rotation_id[:64])
+            why = "This database has no rotation with this id."
+            await self._record(reader, context, None, why=why, rotation=rotation_id[:64])
             raise NoSuchRotation
         rotation = story.rotation
         if refused := policy.refuses_story(reader, rotation):
-            await self._refuse(reader, place, refused, rotation.group, rotation=rotation.id)
+            await self._refuse(reader, context, refused, rotation.group, rotation=rotation.id)
         return story
 
-    async def home(  # noqa: PLR0913 - as above
+    async def home(
         self,
         reader: Actor,
-        place: SlackContext,
-        query: Query,
+        context: SlackContext,
+        query: HistoryQuery,
         *,
-        before: Key | None = None,
-        after: Key | None = None,
-        limit: int = PAGE,
+        before: EntryKey | None = None,
+        after: EntryKey | None = None,
     ) -> Home:
-        """Read all that the Home tab shows. Raises as `page` does."""
-        sight = await self._admit(reader, place, query)
+        """Read everything that the Home tab shows. Raises as `page` does."""
+        search = await self._admit(reader, context, query, before=before, after=after, limit=PAGE)
+        visibility = search.visibility
         return Home(
-            page=await self._page(HistorySearch(sight, query, before, after, limit)),
+            page=await self._page(search),
             pending=await self._store.pending(reader),
-            patterns=sight.patterns,
-            allowlist=await self._in_force() if sight.everything else None,
-            groups=await self._store.groups(sight, MENU),
+            patterns=visibility.patterns,
+            allowlist=await self._in_force() if visibility.everything else None,
+            groups=await self._store.groups(visibility, MENU),
             head=await self._trail.head(),
         )
 
+    async def _admit(  # noqa: PLR0913 - as above
+        self,
+        reader: Actor,
+        context: SlackContext,
+        query: HistoryQuery,
+        *,
+        before: EntryKey | None,
+        after: EntryKey | None,
+        limit: int,
+    ) -> HistorySearch:
+        """Check that the reader may ask for this, and turn it into a search as of the database's time."""
+        policy = await self._policies.policy_for(reader)
+        since, until = query.period.between(policy.now) if query.period else (None, None)
+        if refused := policy.refuses_reading(reader, query.group, query.person):
+            await self._refuse(reader, context, refused, query.group, **_sought(query, since, until))
+        return HistorySearch(policy.visibility(reader), query, since, until, before, after, limit)
+
     async def _page(self, search: HistorySearch) -> Page:
         found = await self._store.find(search)
-        forth = search.after is None or search.before is not None
-        older = found.more if forth else True
-        newer = search.before is not None if forth else found.more
+        backwards = search.after is None or search.before is not None
+        older = found.more if backwards else True
+        newer = search.before is not None if backwards else found.more
         return Page(
-            asked=found.asked,
-            older=found.asked[-1].key if found.asked and older else None,
-            newer=found.asked[0].key if found.asked and newer else None,
+            entries=found.entries,
+            older=found.entries[-1].key if found.entries and older else None,
+            newer=found.entries[0].key if found.entries and newer else None,
             narrowed=_narrowed(search, crowded=found.crowded),
         )
 
     async def _in_force(self) -> Sequence[Grant]:
-        held = await self._grants.all()
-        return [grant for grant in held.grants if grant.in_force(held.now)]
-
-    async def _policy(self, reader: Actor) -> Policy:
-        held = await self._grants.held_by(reader)
-        return Policy(self._team_id, held.grants, held.now)
-
-    async def _admit(self, reader: Actor, place: SlackContext, query: Query) -> Visibility:
-        policy = await self._policy(reader)
-        if refused := policy.refuses_reading(reader, query.group, query.person):
-            await self._refuse(reader, place, refused, query.group, **_sought(query))
-        return policy.sight(reader)
+        return (await self._grants.all()).in_force
 
     async def _refuse(
-        self, reader: Actor, place: SlackContext, refused: Refused, group: GroupName | None = None, **sought: object
+        self, reader: Actor, context: SlackContext, refused: Refused, group: GroupName | None = None, **sought: object
     ) -> NoReturn:
-        await self._record(reader, place, group, why=str(refused), **sought)
+        await self._record(reader, context, group, why=str(refused), **sought)
         raise refused
 
-    async def _record(self, reader: Actor, place: SlackContext, group: GroupName | None, **detail: object) -> None:
-        facts = {"channel": place.channel_id, **detail}
-        event = Event(Action.READING_DENIED, reader, self._organization, group, None, facts, place.delivery)
+    async def _record(self, reader: Actor, context: SlackContext, group: GroupName | None, **detail: object) -> None:
+        facts = {"channel": context.channel_id, **detail}
+        event = Event(Action.READING_DENIED, reader, self._organization, group, None, facts, context.delivery)
         await self._trail.append(event)
 
 
-def _sought(query: Query) -> dict[str, str]:
-    """Say what was asked for, besides the group."""
-    since, until = (None if moment is None else moment.isoformat() for moment in (query.since, query.until))
-    fields = {"person": query.person, "ending": query.ending, "since": since, "until": until}
+def _sought(query: HistoryQuery, since: datetime | None, until: datetime | None) -> dict[str, str]:
+    """Return what was asked for, except the group, as the detail of an event."""
+    first, after = (None if moment is None else moment.isoformat() for moment in (since, until))
+    fields = {"person": query.person, "outcome": query.outcome, "since": first, "until": after}
     return {name: str(value) for name, value in fields.items() if value is not None}
 
 
 def _narrowed(search: HistorySearch, *, crowded: bool) -> str | None:
-    """Say in words what a search leaves out that the query asks for."""
-    mine = search.query.person == search.sight.actor.user_id
-    if AccessPath.OPEN in search.ways or mine:
+    """Return what the reader does not see of what they asked for, in words."""
+    mine = search.query.person == search.visibility.actor.user_id
+    if AccessPath.OPEN in search.paths or mine:
         return None
-    words = {(AccessPath.COVERED, AccessPath.OWN): _BOTH, (AccessPath.COVERED,): _ROTATABLE}.get(search.ways, _OWN)
+    words = {(AccessPath.COVERED, AccessPath.OWN): _BOTH, (AccessPath.COVERED,): _ROTATABLE}.get(search.paths, _OWN)
     return f"{words} {_CROWDED}" if crowded else words

@@ -1,93 +1,75 @@
-"""The use case of judging: a person says what an unknown rotation has been, as one more row of the audit trail.
-
-BotError
-├── NotUnknown     the outcome is known, or there is none yet
-└── AlreadyResolved  the same has been said before
-"""
+"""The use case of judging an unknown outcome, recorded as one more row of the audit trail."""
 
 from enum import StrEnum
 from typing import Protocol
 
-from bot.domain.errors import BotError, DatabaseUnavailable, NoSuchRotation, UsageError
-from bot.domain.models import Action, Actor, Event, Rotation, RotationId, State
-from bot.domain.names import storable
+from bot.domain.errors import AlreadyResolved, DatabaseUnavailable, NoSuchRotation, NotUnknown, UsageError
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, Rotation, RotationId
+from bot.domain.states import State
+from bot.domain.text import storable
 
 NOTE_LIMIT = 500
-"""Characters of a note that are kept."""
+"""How many characters of a note are kept."""
 _TRIES = 3
 
 
 class Resolution(StrEnum):
-    """What a person may say an unknown rotation has been."""
+    """How a person may judge an unknown rotation."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
-class NotUnknown(BotError):
-    """Only an unknown outcome is for people to judge."""
-
-    def __init__(self, state: State) -> None:
-        super().__init__(f"Only an unknown outcome can be judged, and this rotation is recorded as {state}.")
-
-
-class AlreadyResolved(BotError):
-    """The same has been said before."""
-
-    def __init__(self, rotation: Rotation) -> None:
-        judge = rotation.detail.get("judged_by", "somebody")
-        super().__init__(f"This rotation has been judged {rotation.resolved_as} by {judge} already.")
-
-
 class ResolutionStore(Protocol):
-    """Rotations as they are judged. All of it may raise `DatabaseError`; then nothing was changed."""
+    """Rotations, for judging. Methods may raise `DatabaseError`; nothing was changed then."""
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
         ...
 
-    async def resolve(self, rotation_id: RotationId, judged: State, event: Event) -> Rotation | None:
-        """Keep the judgement with its event, and have it announced; the state stays.
+    async def resolve(self, rotation_id: RotationId, resolved_as: State, event: Event) -> Rotation | None:
+        """Record the judgement with its event, and queue its announcement; the state stays.
 
-        Returns `None` when the rotation is not unknown, or has been judged the same.
+        Return `None` if the rotation is not unknown, or was already judged the same way.
         """
         ...
 
 
 class Resolutions:
-    """An operator who judges."""
+    """The judgements of one operator."""
 
     def __init__(self, store: ResolutionStore, operator: Actor) -> None:
         self._store = store
         self._operator = operator
 
-    async def resolve(self, rotation_id: RotationId, judgement: Resolution, note: str) -> Rotation:
-        """Say what an unknown rotation has been, or say it otherwise than before.
+    async def resolve(self, rotation_id: RotationId, resolution: Resolution, note: str) -> Rotation:
+        """Judge an unknown rotation, or change an earlier judgement.
 
-        Raises `UsageError`, `NoSuchRotation`, `NotUnknown`, `AlreadyResolved` or `DatabaseError`; then nothing is written.
+        Raises `UsageError`, `NoSuchRotation`, `NotUnknown`, `AlreadyResolved` or `DatabaseError`: nothing is recorded.
         """
         note = storable(note).strip()[:NOTE_LIMIT]
         if not note:
-            raise UsageError("Say in the note how you know: it is all that a reader will have to go by.")
-        judged = State(judgement)
+            raise UsageError("Say in the note how you know: a later reader has nothing else to go by.")
+        resolved_as = State(resolution)
         for _ in range(_TRIES):
-            rotation = await self._open(rotation_id, judged)
-            event = self._event(rotation, judged, note)
-            if (resolved := await self._store.resolve(rotation.id, judged, event)) is not None:
+            rotation = await self._unresolved(rotation_id, resolved_as)
+            event = self._event(rotation, resolved_as, note)
+            if (resolved := await self._store.resolve(rotation.id, resolved_as, event)) is not None:
                 return resolved
-            # Somebody was faster: the same questions now have another answer.
-        raise DatabaseUnavailable("Others are judging this rotation right now; look again, and try again.")
+            # It was judged or has ended since it was read: ask again.
+        raise DatabaseUnavailable("Others are judging this rotation right now. Look at it again, then try again.")
 
-    async def _open(self, rotation_id: RotationId, judged: State) -> Rotation:
+    async def _unresolved(self, rotation_id: RotationId, resolved_as: State) -> Rotation:
         rotation = await self._store.get(rotation_id)
         if rotation is None:
             raise NoSuchRotation
         if rotation.state is not State.UNKNOWN:
             raise NotUnknown(rotation.state)
-        if rotation.resolved_as is judged:
+        if rotation.resolved_as is resolved_as:
             raise AlreadyResolved(rotation)
         return rotation
 
-    def _event(self, rotation: Rotation, judged: State, note: str) -> Event:
-        detail = {"as": str(judged), "note": note}
+    def _event(self, rotation: Rotation, resolved_as: State, note: str) -> Event:
+        detail = {"as": str(resolved_as), "note": note}
         return Event(Action.RESOLVED, self._operator, rotation.organization, rotation.group, rotation.id, detail)

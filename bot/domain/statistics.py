@@ -1,4 +1,4 @@
-"""Statistics of history: what is counted, in which intervals, and how the counts line up over time."""
+"""Statistics of history: what is counted, in which intervals, and the counts lined up over time."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,31 +10,31 @@ from itertools import groupby, takewhile
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 
-ENDINGS = tuple(RequestStatus)
+OUTCOMES = tuple(RequestStatus)
 
 
 class Interval(StrEnum):
-    """How much time is counted together; all of it in UTC."""
+    """How much time is counted together, in UTC."""
 
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
 
     def start(self, day: date) -> date:
-        """Give the first day of the interval in which a day lies; weeks begin on Monday."""
+        """Return the first day of the interval that contains `day`; weeks begin on Monday."""
         if self is Interval.MONTH:
             return day.replace(day=1)
         return day if self is Interval.DAY else day - timedelta(days=day.weekday())
 
     def after(self, start: date) -> date:
-        """Give the first day of the next interval."""
+        """Return the first day of the next interval."""
         days = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 31}[self]
         return self.start(start + timedelta(days=days))
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Which requests and refused commands are counted; `None` leaves a field free."""
+class StatisticsQuery:
+    """Which requests and refused commands to count; `None` means any."""
 
     organization: Organization | None = None
     group: GroupName | None = None
@@ -44,78 +44,80 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What is counted together, besides the interval."""
+class SeriesKey:
+    """What is counted together, apart from the interval."""
 
     group: GroupName | None
-    """`None` where what was typed names no possible group."""
+    """`None` for commands that named no possible group."""
     outcome: RequestStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How much of a kind there was in one interval, by the time of the request."""
+    """One count of a series, by the time of the request."""
 
     start: date
-    kind: Kind
+    """The first day of the interval."""
+    key: SeriesKey
     count: int
     unresolved: int
-    """How many of them are unknown, and nobody has judged them."""
+    """How many of them are unknown and not judged."""
 
 
-Medians = Mapping[tuple[date | None, Kind], float]
-"""Seconds by the interval's first day, or `None` for the whole time, and by kind."""
+Medians = Mapping[tuple[date | None, SeriesKey], float]
+"""Seconds, by the first day of the interval (`None` for the whole time) and by series."""
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A kind over time."""
+class Series:
+    """The counts of one series over time."""
 
-    kind: Kind
+    key: SeriesKey
     counts: Sequence[int]
-    """One for each interval, or for several that lie side by side."""
+    """One for each interval, or for several adjacent ones."""
     unresolved: Sequence[int]
 
 
 def intervals(first: date, last: date, interval: Interval) -> list[date]:
-    """List where the intervals start that lie between two days, both included."""
+    """Return the first days of the intervals from one day to another, both included."""
     return list(takewhile(lambda start: start <= last, _from(interval.start(first), interval)))
 
 
-def gathered(tallies: Sequence[Tally], most: int) -> list[Tally]:
-    """Keep so many groups, those with the most requests, and count the others with what names no possible group."""
+def merge_small_groups(tallies: Sequence[Tally], limit: int) -> list[Tally]:
+    """Keep the `limit` groups with the most requests, and count all others under no group."""
     sizes = Counter[GroupName | None]()
     for tally in tallies:
-        sizes[tally.kind.group] += tally.count
-    kept = {group for group, _ in sizes.most_common(most)}
+        sizes[tally.key.group] += tally.count
+    kept = {group for group, _ in sizes.most_common(limit)}
     return [
-        tally if tally.kind.group in kept else replace(tally, kind=Kind(None, tally.kind.outcome)) for tally in tallies
+        tally if tally.key.group in kept else replace(tally, key=SeriesKey(None, tally.key.outcome))
+        for tally in tallies
     ]
 
 
-def courses(tallies: Iterable[Tally], starts: Sequence[date], together: int) -> list[Course]:
-    """Line the tallies up over time, kind by kind: by group, and by outcome as they are declared.
+def line_up(tallies: Iterable[Tally], starts: Sequence[date], together: int) -> list[Series]:
+    """Return the tallies as series, by group and outcome.
 
-    `together` says how many intervals make one count; the first count may hold fewer.
+    Each count covers `together` intervals; the first one may cover fewer.
     """
     size = -(-len(starts) // together)
     missing = size * together - len(starts)
     places = {start: (place + missing) // together for place, start in enumerate(starts)}
-    ordered = sorted(tallies, key=lambda tally: rank(tally.kind))
-    return [_course(kind, list(tallied), places, size) for kind, tallied in groupby(ordered, lambda each: each.kind)]
+    ordered = sorted(tallies, key=lambda tally: rank(tally.key))
+    return [_series(key, list(tallied), places, size) for key, tallied in groupby(ordered, lambda each: each.key)]
 
 
-def rank(kind: Kind) -> tuple[bool, str, int]:
-    """Order kinds: by group, those without one last, and by outcome as they are declared."""
-    return kind.group is None, kind.group or "", ENDINGS.index(kind.outcome)
+def rank(key: SeriesKey) -> tuple[bool, str, int]:
+    """Return a sort key: by group, no group last, then by outcome in the order of `RequestStatus`."""
+    return key.group is None, key.group or "", OUTCOMES.index(key.outcome)
 
 
-def _course(kind: Kind, tallies: Sequence[Tally], places: Mapping[date, int], size: int) -> Course:
+def _series(key: SeriesKey, tallies: Sequence[Tally], places: Mapping[date, int], size: int) -> Series:
     counts, unresolved = [0] * size, [0] * size
     for tally in tallies:
         counts[places[tally.start]] += tally.count
         unresolved[places[tally.start]] += tally.unresolved
-    return Course(kind, counts, unresolved)
+    return Series(key, counts, unresolved)
 
 
 def _from(start: date, interval: Interval) -> Iterator[date]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What operators see: logs, metrics and traces; and the tasks that are supervised."""

@@ -16,6 +16,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from bot.config import LogFormat, LogLevel
+from bot.domain.text import escaped
 from bot.ops.redaction import Redactor
 
 # Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
@@ -129,13 +130,10 @@ def _console(*, colors: bool) -> tuple[Processor, ...]:
 
 def _inert(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape what could forge a line or drive the terminal; a traceback keeps its line breaks."""
-    return {key: _escaped(value, keep="\n" if key in {"exception", "stack"} else "") for key, value in event.items()}
-
-
-def _escaped(value: object, keep: str) -> object:
-    if not isinstance(value, str):
-        return value
-    return "".join(each if each.isprintable() or each in keep else repr(each)[1:-1] for each in value)
+    return {
+        key: escaped(value, keep="\n" if key in {"exception", "stack"} else "") if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 def _quieten(level: int) -> None:

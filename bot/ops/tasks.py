@@ -1,4 +1,4 @@
-"""Work that outlives the acknowledgement: held, counted, refused when too much, and waited for at the end."""
+"""Supervised tasks: held until they end, counted, limited, and waited for at shutdown."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,13 +10,13 @@ from bot.domain.errors import Overloaded, Refusal, ShuttingDown
 T = TypeVar("T")
 
 LIMIT = 1000
-"""How many pieces of work may be under way; far above any chat's load, it bounds memory under a flood."""
+"""How many tasks may run; far above the load of any chat, it bounds memory under a flood."""
 
-Kind = Literal["command", "click", "other"]
+TaskKind = Literal["command", "click", "other"]
 
 
-class Work:
-    """The tasks of one bot; `within` is entered around each piece, and `refused` hears what was not taken."""
+class SupervisedTasks:
+    """The tasks of one bot. `within` is entered around each, and `refused` is told what was not accepted."""
 
     def __init__(
         self,
@@ -35,39 +35,39 @@ class Work:
         return len(self._tasks)
 
     def admit(self) -> None:
-        """Say whether new work is taken. Raises `ShuttingDown` or `Overloaded`."""
+        """Check that new work is accepted. Raises `ShuttingDown` or `Overloaded`."""
         if not self._closing and len(self._tasks) < self._limit:
             return
         error = ShuttingDown() if self._closing else Overloaded()
         self._refused(error.refusal)
         raise error
 
-    def start(self, coroutine: Coroutine[Any, Any, object], kind: Kind = "other") -> None:
-        """Run the coroutine in a task of its own; it must explain its own failures.
+    def start(self, coroutine: Coroutine[Any, Any, object], kind: TaskKind = "other") -> None:
+        """Run a coroutine that explains its own failures in a task.
 
-        Far above the limit not even a refusal is said any more: saying it is work too.
+        Far above the limit, drop it: even telling people that the bot is overloaded is work.
         """
         if len(self._tasks) >= 2 * self._limit:
             coroutine.close()
             self._refused(Refusal.OVERLOADED)
             return
         task = self.hold(self._inside(coroutine, kind))
-        task.add_done_callback(_look_at)
-        task.add_done_callback(lambda _: coroutine.close())  # cancelled before it began, it would warn
+        task.add_done_callback(_report)
+        task.add_done_callback(lambda _: coroutine.close())  # it would warn if it were cancelled before its first step
 
     def hold(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run the coroutine in a task whose result somebody waits for."""
+        """Run a coroutine whose result somebody awaits in a task."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def refuse_more(self) -> None:
-        """Take no new work from now on."""
+        """Accept no new work from now on."""
         self._closing = True
 
     async def finish(self, seconds: float) -> int:
-        """Wait for what is under way, cancel what is left after so many seconds, and say how many those were."""
+        """Wait up to `seconds` for running tasks, cancel the rest, and return how many those were."""
         self.refuse_more()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -79,12 +79,12 @@ class Work:
         await asyncio.gather(*overdue, return_exceptions=True)
         return len(overdue)
 
-    async def _inside(self, coroutine: Coroutine[Any, Any, object], kind: Kind) -> None:
+    async def _inside(self, coroutine: Coroutine[Any, Any, object], kind: TaskKind) -> None:
         with self._within(kind):
             await coroutine
 
 
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """Report a failure that escaped: a bug, as work explains its own failures."""
+def _report(task: asyncio.Task[Any]) -> None:
+    """Report a failure that escaped. It is a bug: work explains its own failures."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        asyncio.get_running_loop().call_exception_handler({"message": "work failed", "exception": error, "task": task})
+        asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error, "task": task})

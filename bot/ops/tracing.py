@@ -71,7 +71,7 @@ def _provider(endpoint: str, headers: Mapping[str, str], version: str) -> "Trace
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
     except ImportError:
-        log.warning("no traces: OpenTelemetry is not installed", mend="pip install 'turso-rotate[otel]'")
+        log.warning("no traces: OpenTelemetry is not installed", fix="pip install 'turso-rotate[otel]'")
         return None
     ours = Resource.create({"service.name": "turso-rotate", "service.version": version})
     provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)

@@ -1,1 +1,1 @@
-"""The Slack side: commands, messages, listeners, and the two ways in (HTTP and Socket Mode)."""
+"""What people type, press and see in Slack, and the transport below it."""

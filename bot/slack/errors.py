@@ -1,4 +1,4 @@
-"""The one boundary between failures and people: each becomes words, and a bug a reference that stands in the log."""
+"""The boundary between failures and people: each failure becomes words, and each bug a reference number in the log."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,31 +6,33 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from bot.domain.errors import BotError, DuplicateDelivery
+from bot.domain.errors import BotError, DuplicateDelivery, Refusal
 
 Tell = Callable[[BotError], Awaitable[object]]
-"""Shows a failure where the person looks: in the channel, in a modal or on the Home tab."""
+"""Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
+Refused = Callable[[Refusal], None]
+"""Counts a command or press that changed nothing."""
 
 log = structlog.get_logger(__name__)
 
 
 class UnexpectedError(BotError):
-    """A failure nobody foresaw, under the reference by which the log knows it."""
+    """A bug, with the reference number that stands beside it in the log."""
 
     def __init__(self, reference: str) -> None:
-        super().__init__(f"Something went wrong that should not. Its reference is {reference} in the bot's log.")
+        super().__init__(f"Something went wrong unexpectedly. The bot's log has details under {reference}.")
         self.reference = reference
 
 
 @asynccontextmanager
-async def explained(tell: Tell) -> AsyncIterator[None]:
-    """Turn every failure into words."""
+async def explained(tell: Tell, refused: Refused) -> AsyncIterator[None]:
+    """Turn every failure into words for the person, and count it."""
     try:
         yield
-    except DuplicateDelivery:
-        log.info("delivered twice")
+    except DuplicateDelivery as error:
+        refused(error.refusal)
     except BotError as error:
-        log.debug("answered no", error=type(error).__name__)
+        refused(error.refusal)
         await tell(error)
     except Exception:
         reference = secrets.token_hex(4)

@@ -1,4 +1,4 @@
-"""Run the errands that the outbox holds: tell the requester, tell the channel, and try again until it worked."""
+"""Deliver the notifications in the outbox: to the requester and to the channel, again and again until they arrive."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,36 +8,41 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import DatabaseError
-from bot.domain.models import SYSTEM, Action, Actor, ChannelId, Event, Head, NotificationKind, Rotation, State
-from bot.domain.ports import Notification, Outbox, RotationStore, Trail
+from bot.domain.events import Action, Event, TrailHead
+from bot.domain.models import SYSTEM, ChannelId, Rotation
+from bot.domain.notifications import Notification, NotificationKind
+from bot.domain.periods import rfc3339
+from bot.domain.ports import AuditTrail, Outbox, RotationStore
+from bot.domain.states import State
 from bot.ops.metrics import Metrics
-from bot.slack.replies import FAILURES, Reply
-from bot.slack.rotate import card, outcome
-from bot.trail.records import rfc3339
+from bot.slack.blocks import Message, message
+from bot.slack.replies import FAILURES, Reply, ReplyTo
 
 TAKEN_SECONDS = 60.0
-"""How long a replica may run an errand before another one takes it."""
-_ATTEMPT_SECONDS = 25.0  # a rotation has two errands, taken together
+"""How long a replica may work on a notification before another one takes it."""
+_ATTEMPT_SECONDS = 25.0  # a rotation has two notifications, which are taken together
 _LONGEST_PAUSE_SECONDS = 600.0
 _LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
-_NO_WAY_IN = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
+_CANNOT_POST = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
 
 log = structlog.get_logger(__name__)
 
 
 class Notifier:
-    """Tells people what the outbox says they should know."""
+    """Tells people what the outbox says they must be told."""
 
-    def __init__(  # noqa: PLR0913 - one argument for each port, and where to write
+    def __init__(  # noqa: PLR0913 - one argument for each port, and for each message
         self,
         outbox: Outbox,
         rotations: RotationStore,
-        trail: Trail,
+        trail: AuditTrail,
         *,
         web: AsyncWebClient,
-        reply_to: Callable[[Actor, ChannelId], Reply],
+        reply_to: ReplyTo,
         audit_channel: ChannelId | None,
         metrics: Metrics,
+        ended: Callable[[Rotation], Message],
+        announcement: Callable[[Rotation, TrailHead | None], Message],
     ) -> None:
         self._outbox = outbox
         self._rotations = rotations
@@ -46,105 +51,116 @@ class Notifier:
         self._reply_to = reply_to
         self._audit_channel = audit_channel
         self._metrics = metrics
-        self._silent_until = 0.0  # on the loop's clock: Slack asked to be left alone
+        self._ended = ended
+        self._announcement = announcement
+        self._paused_until = 0.0  # on the loop's clock, because Slack asked for it
 
-    async def tell(self, rotation: Rotation, reply: Reply | None = None) -> bool:
-        """Run the errands of a rotation that has just ended, over the reply at hand if there is one.
+    async def notify(self, rotation: Rotation, reply: Reply | None = None) -> bool:
+        """Deliver the notifications of a rotation that has just ended, over the given reply if there is one.
 
-        Without the database the card is settled all the same, and the errands stay for later. Says whether the
-        requester was among those to be told.
+        Without the database the card is settled anyway, and the notifications stay for later. Return whether the
+        requester was to be notified.
         """
-        reply = reply or self._reply_to(rotation.requester, rotation.channel_id)
+        reply = reply or self._reply_to(rotation.requester, rotation.channel_id, None)
         try:
-            letters = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
-            if letters and rotation.state is State.UNKNOWN:
-                # The one end that is not the last: the truth may have come on record since, with these errands.
+            notifications = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
+            if notifications and rotation.state is State.UNKNOWN:
+                # The one end that may change: the truth may have been recorded since, with these notifications.
                 rotation = await self._rotations.get(rotation.id) or rotation
-            for letter in letters:
-                await self._run(letter, rotation, reply)
+            for notification in notifications:
+                await self._deliver(notification, rotation, reply)
         except DatabaseError as error:
-            log.warning("errands are left for later", rotation=rotation.id, why=str(error))
-            await reply.settle(outcome.ended(rotation))
+            log.warning("notifications left for later", rotation=rotation.id, why=str(error))
+            await reply.replace(self._ended(rotation))
             return True
-        return any(letter.errand is NotificationKind.CARD for letter in letters)
+        return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
-    async def run_due(self) -> None:
-        """Run every errand that is due; another replica, or this one before, did not get it done."""
-        while self._silence() <= 0 and await self._outbox.any_due():
-            letter = await self._outbox.take(TAKEN_SECONDS)
-            if letter is None:
+    async def deliver_due(self) -> None:
+        """Deliver every notification that is due because an earlier attempt, here or on another replica, failed."""
+        while self._pause() <= 0 and await self._outbox.any_due():
+            notification = await self._outbox.take(TAKEN_SECONDS)
+            if notification is None:
                 return
-            rotation = await self._rotations.get(letter.rotation_id)
+            rotation = await self._rotations.get(notification.rotation_id)
             if rotation is not None:
-                await self._run(letter, rotation, self._reply_to(rotation.requester, rotation.channel_id))
+                reply = self._reply_to(rotation.requester, rotation.channel_id, None)
+                await self._deliver(notification, rotation, reply)
 
-    async def _run(self, letter: Notification, rotation: Rotation, reply: Reply) -> None:
-        is_card = letter.errand is NotificationKind.CARD
-        if not is_card and (silence := self._silence()) > 0:
-            await self._outbox.put_off(letter, silence)
+    async def _deliver(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
+        is_card = notification.kind is NotificationKind.CARD
+        if not is_card and (pause := self._pause()) > 0:
+            await self._outbox.put_off(notification, pause)
             return
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                await (self._settle(rotation, reply) if is_card else self._announce(letter, rotation, reply))
+                await (self._settle(rotation, reply) if is_card else self._announce(notification, rotation, reply))
         except FAILURES as error:
-            await self._failed(letter, rotation, error)
+            await self._failed(notification, rotation, error)
         except Exception as error:
-            log.exception("bug while telling people", rotation=rotation.id, errand=str(letter.errand))
-            await self._failed(letter, rotation, error)
+            log.exception("bug while notifying", rotation=rotation.id, kind=str(notification.kind))
+            await self._failed(notification, rotation, error)
         else:
-            log.info("card settled" if is_card else "announced", rotation=rotation.id, attempts=letter.attempts)
-            await self._outbox.done(letter)
+            log.info("card settled" if is_card else "announced", rotation=rotation.id, attempts=notification.attempts)
+            await self._outbox.done(notification)
 
-    async def _failed(self, letter: Notification, rotation: Rotation, error: Exception) -> None:
-        """Try again later: in ever longer pauses, never sooner than Slack said, and for a day."""
-        asked = _retry_after(error)
-        self._silent_until = max(self._silent_until, asyncio.get_running_loop().time() + asked)
-        if letter.overdue:
-            await self._give_up(letter, rotation, _words(error))
+    async def _failed(self, notification: Notification, rotation: Rotation, error: Exception) -> None:
+        """Try again later, after ever longer pauses and never sooner than Slack said; after a day, give up."""
+        retry_after = _retry_after(error)
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + retry_after)
+        if notification.overdue:
+            await self._give_up(notification, rotation, _words(error))
             return
-        pause = max(asked, min(2.0 ** min(letter.attempts, 16), _LONGEST_PAUSE_SECONDS))
-        await self._outbox.put_off(letter, pause)
-        log.warning("not told yet", rotation=rotation.id, errand=str(letter.errand), why=_words(error), seconds=pause)
+        pause = max(retry_after, min(2.0 ** min(notification.attempts, 16), _LONGEST_PAUSE_SECONDS))
+        await self._outbox.put_off(notification, pause)
+        facts = {"kind": str(notification.kind), "why": _words(error), "seconds": pause}
+        log.warning("not notified yet", rotation=rotation.id, **facts)
 
-    async def _give_up(self, letter: Notification, rotation: Rotation, why: str) -> None:
-        facts = {"errand": str(letter.errand), "why": why, "attempts": letter.attempts}
-        detail = {**facts, "since": rfc3339(letter.created_at)}
+    async def _give_up(self, notification: Notification, rotation: Rotation, why: str) -> None:
+        facts = {"kind": str(notification.kind), "why": why, "attempts": notification.attempts}
+        detail = {**facts, "since": rfc3339(notification.created_at)}
         event = Event(Action.GIVEN_UP, SYSTEM, rotation.organization, rotation.group, rotation.id, detail)
-        if await self._outbox.give_up(letter, event):
-            self._metrics.given_up(letter.errand)
-            log.error("given up telling people", rotation=rotation.id, **facts)
+        if await self._outbox.give_up(notification, event):
+            self._metrics.given_up(notification.kind)
+            log.error("notification given up", rotation=rotation.id, **facts)
 
-    @staticmethod
-    async def _settle(rotation: Rotation, reply: Reply) -> None:
-        await reply.deliver(outcome.ended(rotation), replace_original=True)
+    async def _settle(self, rotation: Rotation, reply: Reply) -> None:
+        await reply.deliver(self._ended(rotation), replace_original=True)
 
-    async def _announce(self, letter: Notification, rotation: Rotation, reply: Reply) -> None:
+    async def _announce(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
         if channel.startswith("D"):
-            return  # a direct message has nobody else to tell
-        message = outcome.announcement(rotation, await self._head())
+            return  # in a direct message there is nobody else to tell
+        announcement = self._announcement(rotation, await self._head())
         try:
-            await self._web.chat_postMessage(channel=channel, **message.payload())
+            await self._web.chat_postMessage(channel=channel, **announcement.payload())
         except SlackApiError as error:
-            if error.response.get("error") not in _NO_WAY_IN:
+            if error.response.get("error") not in _CANNOT_POST:
                 raise
-            # The `response_url` of the press still reaches the channel it was typed in.
-            if channel == rotation.channel_id and await reply.show_channel(message):
+            # The `response_url` of the press still reaches the channel of the command.
+            if channel == rotation.channel_id and await reply.show_channel(announcement):
                 return
-            if letter.attempts == 1:
-                await reply.say(card.not_announced(channel))
+            if notification.attempts == 1:
+                await reply.send(_not_announced(channel))
             raise
 
-    async def _head(self) -> Head | None:
-        """Read how far the trail reaches; an announcement does without rather than wait."""
+    async def _head(self) -> TrailHead | None:
+        """Read the head of the trail; an announcement goes out without it rather than wait."""
         try:
             return await self._trail.head()
         except DatabaseError:
             return None
 
-    def _silence(self) -> float:
-        """Say for how many seconds Slack wants to hear nothing."""
-        return self._silent_until - asyncio.get_running_loop().time()
+    def _pause(self) -> float:
+        """Return for how many more seconds Slack wants no announcements."""
+        return self._paused_until - asyncio.get_running_loop().time()
+
+
+def _not_announced(channel: ChannelId) -> Message:
+    """Tell the requester that the channel does not know yet."""
+    return message(
+        f":mute: I could not announce this in <#{channel}>. Invite me there: I keep trying for a day. "
+        "Until then, tell people yourself."
+    )
 
 
 def _retry_after(error: Exception) -> float:
@@ -155,7 +171,7 @@ def _retry_after(error: Exception) -> float:
 
 
 def _words(error: Exception) -> str:
-    """Say in a few words what Slack, or the way to it, had against a message."""
+    """Return in a few words why a message was not delivered."""
     if isinstance(error, SlackApiError) and (code := error.response.get("error")):
         return f"Slack answered {str(code)[:80]}."
     if isinstance(error, FAILURES):

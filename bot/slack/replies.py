@@ -1,5 +1,6 @@
-"""Say something to one person: through the `response_url`, else as an ephemeral message, else directly."""
+"""Reply to one person: over the `response_url`, else with an ephemeral message, else with a direct message."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +14,17 @@ from bot.slack.blocks import Message
 
 _OK = 200
 _TRIES = 2
-_CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)  # what a kept connection that Slack has ended says
+_CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)  # a kept-alive connection that Slack has closed
 
 log = structlog.get_logger(__name__)
 
 FAILURES = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
-"""What may come out of Slack's client when Slack or the network misbehave."""
+"""What Slack's client raises when Slack or the network fails."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
-    """A way back to the person who typed or pressed something; has no `repr`, as the URL is a capability."""
+    """A way to answer the person who typed or pressed something. It has no `repr`: the URL is a capability."""
 
     web: AsyncWebClient
     session: aiohttp.ClientSession
@@ -31,54 +32,57 @@ class Reply:
     channel_id: ChannelId
     response_url: str | None = None
 
-    async def say(self, message: Message) -> bool:
-        """Show a new message that only the reader sees; says whether Slack took it."""
-        return await self._tried(message, replace_original=False)
+    async def send(self, message: Message) -> bool:
+        """Show a new message to the reader alone; return whether Slack accepted it."""
+        return await self._try(message, replace_original=False)
 
-    async def settle(self, message: Message) -> bool:
-        """Replace the card that was pressed, or say it anew where that is not possible."""
-        return await self._tried(message, replace_original=True)
+    async def replace(self, message: Message) -> bool:
+        """Replace the card that was pressed or, if that is not possible, show a new message."""
+        return await self._try(message, replace_original=True)
 
     async def deliver(self, message: Message, *, replace_original: bool) -> None:
-        """Do the same, but raise the last of `FAILURES` where Slack took it in no way."""
+        """Do the same, but raise the last of `FAILURES` if Slack did not accept it in any way."""
         if not await self._respond(message, replace_original=replace_original):
-            await self._elsewhere(message)
+            await self._send_otherwise(message)
 
     async def show_channel(self, message: Message) -> bool:
-        """Show a message to the whole channel, also where the bot is no member."""
+        """Show a message to the whole channel, even if the bot is not a member."""
         body = {**message.payload(), "response_type": "in_channel", "replace_original": False}
         return await self._post(body)
 
     async def _respond(self, message: Message, *, replace_original: bool) -> bool:
-        return await self._post(
-            {**message.payload(), "response_type": "ephemeral", "replace_original": replace_original}
-        )
+        body = {**message.payload(), "response_type": "ephemeral", "replace_original": replace_original}
+        return await self._post(body)
 
     async def _post(self, body: dict[str, object]) -> bool:
         if self.response_url is None:
             return False
-        # Slack's webhook client costs a tenth of a command's processor time more, and would follow redirects.
+        # Slack's webhook client takes a tenth of a command's processor time more, and would follow redirects.
         options: dict[str, Any] = {"json": body, "proxy": self.web.proxy, "allow_redirects": False}
         for _ in range(_TRIES):
             try:
                 async with self.session.post(self.response_url, **options) as answer:
                     return answer.status == _OK
-            except _CUT:
+            except _CLOSED:
                 continue
             except FAILURES:
                 break
         return False
 
-    async def _tried(self, message: Message, *, replace_original: bool) -> bool:
+    async def _try(self, message: Message, *, replace_original: bool) -> bool:
         try:
             await self.deliver(message, replace_original=replace_original)
         except FAILURES as error:
-            log.warning("a reply could not be delivered", channel=self.channel_id, error=type(error).__name__)
+            log.warning("reply not delivered", channel=self.channel_id, error=type(error).__name__)
             return False
         return True
 
-    async def _elsewhere(self, message: Message) -> None:
+    async def _send_otherwise(self, message: Message) -> None:
         try:
             await self.web.chat_postEphemeral(channel=self.channel_id, user=self.reader.user_id, **message.payload())
         except FAILURES:
             await self.web.chat_postMessage(channel=self.reader.user_id, **message.payload())
+
+
+ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
+"""Makes a `Reply`; the last argument is the `response_url`."""

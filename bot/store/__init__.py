@@ -1,1 +1,1 @@
-"""The SQL side: tables, and one module per port."""
+"""The database: tables, and one module for each port."""

@@ -18,8 +18,9 @@ from sqlalchemy import (
     update,
 )
 
-from bot.domain.models import Actor, Event, Grant, GrantId, Role, TeamId, UserId
-from bot.domain.ports import GrantSnapshot, NewGrant
+from bot.domain.events import Event
+from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
+from bot.domain.models import Actor, GrantId, TeamId, UserId
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select, text
 
-from bot.domain.models import Organization, State
-from bot.domain.ports import Backlog
+from bot.domain.backlog import Backlog
+from bot.domain.models import Organization
+from bot.domain.states import State
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import outbox, rotations
@@ -25,13 +26,13 @@ _unresolved = select(rotations.c.id).where(
 )
 # As EXISTS it could become a join, for which PostgreSQL may read every rotation.
 _whose = select(rotations.c.organization).where(rotations.c.id == outbox.c.rotation_id).scalar_subquery()
-_errands = select(outbox.c.created_at).where(_whose == bindparam("ours")).order_by(outbox.c.id)
+_notifications = select(outbox.c.created_at).where(_whose == bindparam("ours")).order_by(outbox.c.id)
 _BACKLOG = select(
     _count(_rotations.where(rotations.c.state == str(State.REQUESTED))).label("requested"),
     _count(_rotations.where(rotations.c.state == str(State.ROTATING))).label("rotating"),
     _count(_unresolved).label("unresolved"),
-    _count(_errands).label("errands"),
-    _errands.limit(1).scalar_subquery().label("oldest"),
+    _count(_notifications).label("notifications"),
+    _notifications.limit(1).scalar_subquery().label("oldest"),
     database_now().label("now"),
 )
 
@@ -50,4 +51,4 @@ class SqlBacklog:
     def _read(self, connection: Connection) -> Backlog:
         row = connection.execute(_BACKLOG, {"ours": self._organization}).one()
         oldest = 0.0 if row.oldest is None else max(0.0, (row.now - row.oldest).total_seconds())
-        return Backlog(row.requested, row.rotating, row.unresolved, row.errands, oldest)
+        return Backlog(row.requested, row.rotating, row.unresolved, row.notifications, oldest)

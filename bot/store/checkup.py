@@ -7,15 +7,16 @@ from datetime import datetime
 from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
 
 from bot.domain.errors import SchemaMismatch
-from bot.domain.models import Action, Actor
-from bot.domain.ports import GrantSnapshot
+from bot.domain.events import Action
+from bot.domain.grants import GrantSnapshot
+from bot.domain.models import Actor
+from bot.domain.periods import rfc3339
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import Row, Seal
-from bot.trail.records import rfc3339
 
 _NOW = select(database_now())
 _ORGANIZATIONS = select(func.min(rotations.c.organization), func.max(rotations.c.organization))

@@ -6,9 +6,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from bot.domain.history import AccessPath, HistoryEntry, HistorySearch, Key, RequestStatus, SearchResult, Story
-from bot.domain.models import Action, Actor, GroupName, Organization, Rotation, RotationId, State, TeamId, UserId
+from bot.domain.history import (
+    REFUSED_AS,
+    AccessPath,
+    EntryKey,
+    HistoryEntry,
+    HistorySearch,
+    RequestStatus,
+    SearchResult,
+    Story,
+)
+from bot.domain.models import Actor, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
+from bot.domain.states import State
 from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
@@ -23,8 +33,7 @@ MOST_NAMES = 1000
 """How many names are looked at to find them, among rotations and among refused commands each."""
 MOST_PENDING = 100
 
-_REFUSALS = {RequestStatus.DENIED: Action.DENIED, RequestStatus.REJECTED: Action.REJECTED}
-_ENDINGS = {str(action): ending for ending, action in _REFUSALS.items()} | {
+_STATUSES = {str(action): status for status, action in REFUSED_AS.items()} | {
     str(state): RequestStatus(state) for state in State
 }
 _GLOB = frozenset("*?[")
@@ -68,38 +77,38 @@ class SqlHistory:
             lambda connection: [rotation_of(row) for row in connection.execute(_PENDING, chosen)]
         )
 
-    async def groups(self, sight: Visibility, limit: int) -> Sequence[GroupName]:
+    async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
         """Name groups that the sight covers, sorted; those with rotations go before others."""
-        if not (sight.everything or sight.patterns):
+        if not (visibility.everything or visibility.patterns):
             return []
         named, _ = await self._database.read(self._names)
-        return sorted([name for name in named if sight.covers(name)][:limit])
+        return sorted([name for name in named if visibility.covers(name)][:limit])
 
     def _find(self, connection: Connection, search: HistorySearch) -> SearchResult:
         groups, crowded = self._groups(connection, search)
-        ways = tuple(way for way in search.ways if way is not AccessPath.COVERED or groups)
-        if not ways:
+        paths = tuple(path for path in search.paths if path is not AccessPath.COVERED or groups)
+        if not paths:
             return SearchResult([], more=False, crowded=crowded)
-        shape = _shape(connection.dialect.name, ways, search)
+        shape = _shape(connection.dialect.name, paths, search)
         chosen = {**_chosen(search), "organization": self._organization}
         chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
         rows = connection.execute(history_statements.page(shape), chosen).all()
         # One's own requests may be about a group that the sight covers.
-        found = sorted({asked.key: asked for asked in map(_asked, rows)}.values(), key=lambda asked: asked.key.rank)
+        found = sorted({entry.key: entry for entry in map(_entry, rows)}.values(), key=lambda entry: entry.key.rank)
         if shape.onwards:
             return SearchResult(found[: search.limit][::-1], len(found) > search.limit, crowded)
         return SearchResult(found[::-1][: search.limit], len(found) > search.limit, crowded)
 
     def _groups(self, connection: Connection, search: HistorySearch) -> tuple[list[str], bool]:
-        """Name the groups along which to search, and say whether there are more; exact names always come first."""
-        if AccessPath.COVERED not in search.ways:
+        """Name the groups along which to search, and say whether there are more; exact names alpaths come first."""
+        if AccessPath.COVERED not in search.paths:
             return [], False
-        patterns = search.sight.patterns
+        patterns = search.visibility.patterns
         names = dict.fromkeys(pattern for pattern in patterns if not _GLOB.intersection(pattern))
         crowded = False
         if len(names) < len(patterns):
             named, crowded = self._names(connection)
-            names |= dict.fromkeys(name for name in named if search.sight.covers(name))
+            names |= dict.fromkeys(name for name in named if search.visibility.covers(name))
         return list(names)[:MOST_GROUPS], crowded or len(names) > MOST_GROUPS
 
     def _names(self, connection: Connection) -> tuple[list[GroupName], bool]:
@@ -112,44 +121,44 @@ class SqlHistory:
         return list(names), max(len(by_rotation), len(by_refusal)) > MOST_NAMES
 
 
-def _shape(dialect: str, ways: tuple[AccessPath, ...], search: HistorySearch) -> Shape:
+def _shape(dialect: str, paths: tuple[AccessPath, ...], search: HistorySearch) -> Shape:
     query = search.query
     return Shape(
         dialect,
-        ways,
+        paths,
         most=search.limit + 1,
-        rotations=query.ending not in _REFUSALS,
-        refused=query.ending is None or query.ending in _REFUSALS,
+        rotations=query.outcome not in REFUSED_AS,
+        refused=query.outcome is None or query.outcome in REFUSED_AS,
         group=query.group is not None,
         person=query.person is not None,
-        ending=query.ending is not None,
+        outcome=query.outcome is not None,
         onwards=search.after is not None and search.before is None,
     )
 
 
 def _chosen(search: HistorySearch) -> dict[str, Any]:
-    query, reader = search.query, search.sight.actor
-    below = [(query.until or LATEST, "", 0), *([search.before.rank] if search.before else [])]
-    above = [(query.since or EARLIEST, "", 0), *([search.after.rank] if search.after else [])]
+    query, reader = search.query, search.visibility.actor
+    below = [(search.until or LATEST, "", 0), *([search.before.rank] if search.before else [])]
+    above = [(search.since or EARLIEST, "", 0), *([search.after.rank] if search.after else [])]
     return {
         **dict(zip(("below_at", "below_id", "below_seq"), min(below), strict=True)),
         **dict(zip(("above_at", "above_id", "above_seq"), max(above), strict=True)),
         "group": query.group,
         "person": query.person,
-        "ending": None if query.ending is None else str(_REFUSALS.get(query.ending, query.ending)),
+        "status": None if query.outcome is None else str(REFUSED_AS.get(query.outcome, query.outcome)),
         "own_team": reader.team_id,
         "own_user": reader.user_id,
     }
 
 
-def _asked(row: Row[Any]) -> HistoryEntry:
+def _entry(row: Row[Any]) -> HistoryEntry:
     refused = row.seq is not None
     detail: Mapping[str, object] = row.detail
     return HistoryEntry(
-        key=Key(row.at, f"#{row.seq}" if refused else row.id),
+        key=EntryKey(row.at, f"#{row.seq}" if refused else row.id),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
         group=None if row.group is None else GroupName(row.group),
-        ending=_ENDINGS[row.ending],
+        status=_STATUSES[row.status],
         reason=_text(detail, "reason", "typed") if refused else row.reason,
         explanation=_text(detail, "explanation", "why"),
         seconds=None if row.ended_at is None else (row.ended_at - row.at).total_seconds(),

@@ -37,14 +37,14 @@ class Shape:
     """What decides the text of a page's statement; the values come as parameters."""
 
     dialect: str
-    ways: tuple[AccessPath, ...]
+    paths: tuple[AccessPath, ...]
     most: int
     """How many rows are read along each way in each table; in the text, or PostgreSQL plans for a tenth of all."""
     rotations: bool = True
     refused: bool = True
     group: bool = False
     person: bool = False
-    ending: bool = False
+    outcome: bool = False
     onwards: bool = False
     """Read from old to new."""
 
@@ -71,7 +71,7 @@ _WHO = ("organization", "team_id", "user_id", "group", "detail")
 _ROTATION = select(
     *(_r[name] for name in _WHO),
     _r.requested_at.label("at"),
-    _r.state.label("ending"),
+    _r.state.label("status"),
     _r.id,
     _nothing("seq", BigInteger()),
     _r.reason,
@@ -81,7 +81,7 @@ _ROTATION = select(
 _REFUSAL = select(
     *(_e[name] for name in _WHO),
     _e.at,
-    _e.action.label("ending"),
+    _e.action.label("status"),
     _nothing("id", Text()),
     _e.seq,
     _nothing("reason", Text()),
@@ -104,18 +104,18 @@ _REFUSED = _Source(_REFUSAL, "seq")
 
 def _parts(shape: Shape) -> Iterator[Select[Any]]:
     for source in (_ROTATIONS,) * shape.rotations + (_REFUSED,) * shape.refused:
-        for way in shape.ways:
-            if way is not AccessPath.COVERED:
-                yield _first(source, shape, way)
+        for path in shape.paths:
+            if path is not AccessPath.COVERED:
+                yield _first(source, shape, path)
             elif shape.dialect == "sqlite":
                 yield _first_of_each_by_key(source, shape)
             else:
                 yield _first_of_each(source, shape)
 
 
-def _first(source: _Source, shape: Shape, way: AccessPath) -> Select[Any]:
+def _first(source: _Source, shape: Shape, path: AccessPath) -> Select[Any]:
     rows = source.rows.subquery("requests")
-    return _ordered(select(rows).where(*_wanted(rows, source, shape, way)), rows, source, shape)
+    return _ordered(select(rows).where(*_wanted(rows, source, shape, path)), rows, source, shape)
 
 
 def _first_of_each(source: _Source, shape: Shape) -> Select[Any]:
@@ -145,17 +145,17 @@ def _ordered(query: Select[Any], rows: FromClause, source: _Source, shape: Shape
     )
 
 
-def _wanted(rows: Subquery, source: _Source, shape: Shape, way: AccessPath) -> Iterator[ColumnElement[bool]]:
+def _wanted(rows: Subquery, source: _Source, shape: Shape, path: AccessPath) -> Iterator[ColumnElement[bool]]:
     yield rows.c.organization == hidden("organization")
-    if way is AccessPath.OWN:
+    if path is AccessPath.OWN:
         yield rows.c.team_id == hidden("own_team")
         yield rows.c.user_id == hidden("own_user")
     elif shape.person:
         yield rows.c.user_id == hidden("person")
     if shape.group:
         yield rows.c.group == hidden("group")
-    if shape.ending:
-        yield rows.c.ending == hidden("ending")
+    if shape.outcome:
+        yield rows.c.status == hidden("status")
     key = rows.c.at, rows.c[source.key]
     yield tuple_(*key) < tuple_(*(hidden(f"below_{part.name}", part.type) for part in key))
     yield tuple_(*key) > tuple_(*(hidden(f"above_{part.name}", part.type) for part in key))

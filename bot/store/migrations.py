@@ -1,4 +1,4 @@
-"""Bring the schema up to date: one transaction, one replica at a time."""
+"""Upgrade the schema: in one transaction, on one replica at a time."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,35 +10,30 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 
 from bot.domain.errors import SchemaMismatch
 from bot.store.database import explain
-from bot.store.schema import NEWER
-from bot.trail.chain import UNKEYED, Seal
+from bot.store.schema import mismatch
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 WAIT_SECONDS = 30
-"""How long to wait for a migration that another replica is running."""
-_LOCK = 0x7475_7273_6F6D_6967  # "tursomig": the advisory lock that PostgreSQL's migrations are made under
+"""How long to wait for the migration of another replica."""
+_LOCK = 0x7475_7273_6F6D_6967  # "tursomig": the advisory lock for migrations on PostgreSQL
 
 
-def migrate(url: URL, revision: str = "head", *, seal: Seal = UNKEYED) -> tuple[str | None, str]:
-    """Upgrade the schema, all of it or nothing; returns the revisions from which and to which.
-
-    Rows from before the chain of hashes are sealed with `seal`. Raises `DatabaseError`.
-    """
+def migrate(url: URL) -> tuple[str | None, str]:
+    """Upgrade the schema, all or nothing; return the revisions before and after. Raises `DatabaseError`."""
     from alembic import command  # noqa: PLC0415 - a tenth of a second and 9 MB that serving never needs
 
     with transaction(url) as connection:
         before = current(connection)
         config = configured(connection)
-        config.attributes["seal"] = seal
-        _refuse_newer(config, before)
-        command.upgrade(config, revision)
+        _refuse_unknown(config, before)
+        command.upgrade(config, "head")
         return before, current(connection) or ""
 
 
 def downgrade(url: URL, revision: str) -> None:
-    """Take migrations back, with all that is in their tables; for tests. Raises `DatabaseError`."""
+    """Undo migrations, and drop their tables with all data; for tests. Raises `DatabaseError`."""
     from alembic import command  # noqa: PLC0415 - as above
 
     with transaction(url) as connection:
@@ -61,7 +56,7 @@ def transaction(url: URL) -> Iterator[Connection]:
 
 
 def current(connection: Connection) -> str | None:
-    """Read the revision at which the database stands."""
+    """Read the revision of the database."""
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
 
     return MigrationContext.configure(connection).get_current_revision()
@@ -77,16 +72,16 @@ def configured(connection: Connection) -> "Config":
     return config
 
 
-def _refuse_newer(config: "Config", revision: str | None) -> None:
+def _refuse_unknown(config: "Config", revision: str | None) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
-        raise SchemaMismatch(NEWER)
+        raise SchemaMismatch(mismatch(revision))
 
 
 def _scripts() -> Path:
-    """Find the scripts: a wheel brings them inside the package, a checkout has them beside it."""
+    """Return the folder of the scripts: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "_migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
@@ -100,12 +95,12 @@ def _engine(url: URL) -> Engine:
     arguments = {"timeout": WAIT_SECONDS, "isolation_level": None}
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
     event.listen(engine, "connect", _prefer_wal)
-    # Python's driver would begin too late, and leave table definitions out of the transaction.
+    # Python's driver begins too late, and leaves table definitions out of the transaction.
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
 def _prefer_wal(connection: Any, _: Any) -> None:
-    """Switch to the journal the bot uses: later, next to open transactions, SQLite refuses without waiting."""
-    with suppress(sqlite3.OperationalError):  # somebody else is at it, or the file will refuse more than this
+    """Switch to the bot's journal mode now: while transactions are open, SQLite refuses without waiting."""
+    with suppress(sqlite3.OperationalError):  # somebody else is doing it, or the file refuses more than this
         connection.execute("PRAGMA journal_mode = WAL")

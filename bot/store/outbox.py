@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from bot.domain.models import Event, NotificationKind, Organization, RotationId
-from bot.domain.ports import Notification
+from bot.domain.events import Event
+from bot.domain.models import Organization, RotationId
+from bot.domain.notifications import Notification, NotificationKind
 from bot.store.database import Database
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import outbox, rotations
@@ -41,37 +42,37 @@ _TAKE_FOR = _TAKEN.where(
     # Whoever has it in hand made it due later; in its head start nobody has tried it.
     or_(outbox.c.attempts == 0, outbox.c.due_at <= database_now()),
 )
-_THIS = (outbox.c.id == bindparam("of_letter"), outbox.c.attempts == bindparam("of_attempt"))
+_THIS = (outbox.c.id == bindparam("of_notification"), outbox.c.attempts == bindparam("of_attempt"))
 _PUT_OFF = update(outbox).where(*_THIS).values(due_at=database_later("in_seconds"))
 _STRIKE = delete(outbox).where(*_THIS)
 _OUTDATED = delete(outbox).where(
-    outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.errand == bindparam("of_errand")
+    outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.kind == bindparam("of_kind")
 )
-_DONE = delete(outbox).where(outbox.c.id == bindparam("of_letter"))
+_DONE = delete(outbox).where(outbox.c.id == bindparam("of_notification"))
 
 
 def post(
     connection: Connection,
     rotation_id: RotationId,
-    errands: Iterable[NotificationKind],
+    kinds: Iterable[NotificationKind],
     head_start: float = HEAD_START_SECONDS,
 ) -> None:
     """Leave errands in the transaction at hand; `head_start` (seconds) is for the writer, who is about to run them."""
-    for errand in errands:
-        letter = {"rotation_id": rotation_id, "errand": str(errand), "in_seconds": head_start}
-        connection.execute(_POST, letter)
+    for kind in kinds:
+        notification = {"rotation_id": rotation_id, "kind": str(kind), "in_seconds": head_start}
+        connection.execute(_POST, notification)
 
 
 def post_anew(
     connection: Connection,
     rotation_id: RotationId,
-    errands: Iterable[NotificationKind],
+    kinds: Iterable[NotificationKind],
     head_start: float = HEAD_START_SECONDS,
 ) -> None:
     """Leave errands in place of the same ones that nobody got done: what they would have told is no longer so."""
-    for errand in errands:
-        connection.execute(_OUTDATED, {"of_rotation": rotation_id, "of_errand": str(errand)})
-        post(connection, rotation_id, (errand,), head_start)
+    for kind in kinds:
+        connection.execute(_OUTDATED, {"of_rotation": rotation_id, "of_kind": str(kind)})
+        post(connection, rotation_id, (kind,), head_start)
 
 
 class SqlOutbox:
@@ -87,7 +88,9 @@ class SqlOutbox:
         chosen = {"of_rotation": rotation_id, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
         def work(connection: Connection) -> list[Notification]:
-            return sorted(map(_letter, connection.execute(_TAKE_FOR, chosen)), key=lambda letter: letter.id)
+            return sorted(
+                map(_notification, connection.execute(_TAKE_FOR, chosen)), key=lambda notification: notification.id
+            )
 
         return await self._database.write(work)
 
@@ -97,7 +100,7 @@ class SqlOutbox:
 
         def work(connection: Connection) -> Notification | None:
             row = connection.execute(_TAKE, chosen).first()
-            return None if row is None else _letter(row)
+            return None if row is None else _notification(row)
 
         return await self._database.write(work)
 
@@ -106,21 +109,21 @@ class SqlOutbox:
         ours = {"ours": self._organization}
         return await self._database.read(lambda connection: connection.execute(_DUE, ours).first() is not None)
 
-    async def put_off(self, letter: Notification, seconds: float) -> None:
+    async def put_off(self, notification: Notification, seconds: float) -> None:
         """Try again in so many seconds, unless somebody else has taken the errand since."""
-        chosen = {**_this(letter), "in_seconds": seconds}
+        chosen = {**_this(notification), "in_seconds": seconds}
         await self._database.write(lambda connection: connection.execute(_PUT_OFF, chosen).rowcount)
 
-    async def done(self, letter: Notification) -> None:
+    async def done(self, notification: Notification) -> None:
         """Strike an errand off: people were told."""
-        chosen = {"of_letter": letter.id}
+        chosen = {"of_notification": notification.id}
         await self._database.write(lambda connection: connection.execute(_DONE, chosen).rowcount)
 
-    async def give_up(self, letter: Notification, event: Event) -> bool:
+    async def give_up(self, notification: Notification, event: Event) -> bool:
         """Strike an errand off together with its event, and say whether it still stood."""
 
         def work(connection: Connection) -> bool:
-            if not connection.execute(_STRIKE, _this(letter)).rowcount:
+            if not connection.execute(_STRIKE, _this(notification)).rowcount:
                 return False
             record(connection, self._seal, event)
             return True
@@ -128,15 +131,15 @@ class SqlOutbox:
         return await self._database.write(work)
 
 
-def _this(letter: Notification) -> dict[str, Any]:
-    return {"of_letter": letter.id, "of_attempt": letter.attempts}
+def _this(notification: Notification) -> dict[str, Any]:
+    return {"of_notification": notification.id, "of_attempt": notification.attempts}
 
 
-def _letter(row: Row[Any]) -> Notification:
+def _notification(row: Row[Any]) -> Notification:
     return Notification(
         row.id,
         RotationId(row.rotation_id),
-        NotificationKind(row.errand),
+        NotificationKind(row.kind),
         row.created_at,
         row.attempts,
         bool(row.overdue),

@@ -5,14 +5,15 @@ from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Row, Text, and_, case, cast, func, or_, select, type_coerce
 
-from bot.domain.models import Action, State
+from bot.domain.events import STATE_AFTER, Action
+from bot.domain.states import State
 from bot.store.tables import allowlist, audit_events, rotations
 
 MOST = 100
 """So many rotations are named; with more it is no longer about one."""
 
 _event, _asked = audit_events.alias("event"), audit_events.alias("asked")
-_MOVES = [str(Action.of(state)) for state in State]
+_STATES = {str(action): str(state) for action, state in STATE_AFTER.items()}
 _SAME = ("organization", "group", "team_id", "user_id")
 
 
@@ -27,11 +28,8 @@ def _rotations(connection: Connection) -> Iterator[str]:
     here = rotations.c
     of_it = _event.c.rotation_id == here.id
     newest = _event.c.seq.desc()
-    state = case(
-        (_event.c.action == str(Action.STARTED), str(State.ROTATING)),
-        else_=func.substr(_event.c.action, len("rotation.") + 1),
-    )
-    moved = select(state).where(of_it, _event.c.action.in_(_MOVES)).order_by(newest).limit(1).scalar_subquery()
+    state = case(_STATES, value=_event.c.action)
+    moved = select(state).where(of_it, _event.c.action.in_(_STATES)).order_by(newest).limit(1).scalar_subquery()
     judged = (
         select(_word(connection, "as"))
         .where(of_it, _event.c.action == str(Action.RESOLVED), here.state == str(State.UNKNOWN))

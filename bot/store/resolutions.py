@@ -4,7 +4,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from bot.domain.models import Event, NotificationKind, Organization, Rotation, RotationId, State
+from bot.domain.events import Event
+from bot.domain.models import Organization, Rotation, RotationId
+from bot.domain.notifications import NotificationKind
+from bot.domain.states import State
 from bot.store.database import Database
 from bot.store.outbox import post_anew
 from bot.store.rotations import SqlRotations, rotation_of
@@ -39,7 +42,7 @@ class SqlResolutions:
             before = connection.execute(_UNJUDGED, {**it, "judged": str(judged)}).first()
             if before is None:
                 return None
-            facts = {**before.detail, "judged_by": event.actor.user_id, "note": event.detail["note"]}
+            facts = {**before.detail, "resolved_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_JUDGE, {**it, "resolved_as": str(judged), "detail": facts}).one()
             # No head start: whoever judges on a terminal tells nobody.
             post_anew(connection, rotation_id, (NotificationKind.ANNOUNCEMENT,), 0)

@@ -7,23 +7,11 @@ from zlib import crc32
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, text, true, update
 
 from bot.domain.errors import GroupBusy
-from bot.domain.models import (
-    MOVES,
-    Action,
-    Actor,
-    ChannelId,
-    Event,
-    GrantId,
-    GroupName,
-    NotificationKind,
-    Organization,
-    Rotation,
-    RotationId,
-    State,
-    TeamId,
-    UserId,
-)
+from bot.domain.events import STATE_AFTER, Event
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
+from bot.domain.notifications import NotificationKind
 from bot.domain.ports import NewRotation
+from bot.domain.states import MOVES, State
 from bot.store.database import Database
 from bot.store.outbox import post, post_anew
 from bot.store.sqltypes import database_later, database_now
@@ -31,7 +19,6 @@ from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
 from bot.trail.chain import Seal
 
-_STATE_OF = {Action.of(state): state for state in State}
 _REACHED_TURSO = (State.ROTATING, State.SUCCEEDED, State.UNKNOWN)
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
@@ -105,32 +92,32 @@ class SqlRotations:
         self._seal = seal
         self._organization = organization
 
-    async def open(self, draft: NewRotation) -> tuple[Rotation, Rotation | None]:
+    async def open(self, new: NewRotation) -> tuple[Rotation, Rotation | None]:
         """Insert a requested rotation with its event, next to the group's last one. Raises `DuplicateDelivery`."""
         columns: dict[str, Any] = {
-            "id": draft.id,
+            "id": new.id,
             "organization": self._organization,
-            "group": draft.event.group,
-            "team_id": draft.event.actor.team_id,
-            "user_id": draft.event.actor.user_id,
-            "channel_id": draft.channel_id,
-            "reason": draft.reason,
-            "in_seconds": draft.seconds,
+            "group": new.event.group,
+            "team_id": new.event.actor.team_id,
+            "user_id": new.event.actor.user_id,
+            "channel_id": new.channel_id,
+            "reason": new.reason,
+            "in_seconds": new.seconds,
             "detail": {},
         }
-        group = {"of_organization": self._organization, "of_group": draft.event.group}
+        group = {"of_organization": self._organization, "of_group": new.event.group}
 
         def work(connection: Connection) -> tuple[Rotation, Rotation | None]:
             last = connection.execute(_LAST, group).first()
             requested_at, expires_at = connection.execute(_OPEN, columns).one()
-            record(connection, self._seal, draft.event)
+            record(connection, self._seal, new.event)
             opened = Rotation(
-                id=draft.id,
+                id=new.id,
                 organization=self._organization,
                 group=columns["group"],
-                requester=draft.event.actor,
-                channel_id=draft.channel_id,
-                reason=draft.reason,
+                requester=new.event.actor,
+                channel_id=new.channel_id,
+                reason=new.reason,
                 state=State.REQUESTED,
                 requested_at=requested_at,
                 expires_at=expires_at,
@@ -172,7 +159,7 @@ class SqlRotations:
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
     ) -> Rotation | None:
         """Move to the end that the event names, and leave word for the people who are to be told."""
-        to = _STATE_OF[event.action]
+        to = STATE_AFTER[event.action]
         if to not in MOVES[expected] or to is State.ROTATING:
             raise AssertionError(f"{expected} → {to} is no legal move")  # a claim alone starts a rotation
         columns = {**self._change(rotation_id, expected), "state": str(to), "detail": event.detail}
@@ -183,7 +170,7 @@ class SqlRotations:
             row = connection.execute(_MOVE if claim is None else _MOVE_CLAIMED, columns).first()
             if row is None:
                 return None
-            (post_anew if expected is State.UNKNOWN else post)(connection, rotation_id, _errands(to))
+            (post_anew if expected is State.UNKNOWN else post)(connection, rotation_id, _notified(to))
             record(connection, self._seal, event)
             return rotation_of(row)
 
@@ -205,7 +192,7 @@ def _signed_crc(name: str) -> int:
     return crc32(name.encode()) - 2**31
 
 
-def _errands(to: State) -> tuple[NotificationKind, ...]:
+def _notified(to: State) -> tuple[NotificationKind, ...]:
     return (NotificationKind.CARD, NotificationKind.ANNOUNCEMENT) if to in _ANNOUNCED else (NotificationKind.CARD,)
 
 

@@ -21,20 +21,19 @@ from sqlalchemy import (
     union_all,
 )
 
-from bot.domain.history import RequestStatus
-from bot.domain.models import GroupName, State
-from bot.domain.statistics import Interval, Kind, Scope, Tally
-from bot.store.tables import audit_events, rotations
+from bot.domain.history import REFUSED_AS, RequestStatus
+from bot.domain.models import GroupName
+from bot.domain.states import State
+from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally
+from bot.store.tables import REFUSED, audit_events, rotations
 
-# Word for word the condition of the index over refused commands.
-_REFUSED = text("rotation_id IS NULL AND action IN ('rotation.denied', 'rotation.rejected')")
-_FIRST_LETTER = len("rotation.") + 1
+_STATUSES = {str(action): str(status) for status, action in REFUSED_AS.items()}
 
 
 class SqlStatistics:
     """The statistics of one scope, over a connection whose statements may take their time."""
 
-    def __init__(self, connection: Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: StatisticsQuery) -> None:
         self._connection = connection
         self._scope = scope
         self._sqlite = connection.dialect.name == "sqlite"
@@ -47,7 +46,7 @@ class SqlStatistics:
         rows = self._connection.execute(query.group_by(*keys))
         return [Tally(_day(row.start), _kind(row), row.times, int(row.unresolved)) for row in rows]
 
-    def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, Kind], float]:
+    def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, SeriesKey], float]:
         """Give the median seconds from the request to its end, for each kind, and interval by interval if there is one.
 
         Refused commands, and requests that have not ended, have none.
@@ -73,9 +72,9 @@ class SqlStatistics:
         query = select(
             self._start(columns.at, interval).label("start"),
             columns.group,
-            func.substr(columns.action, _FIRST_LETTER).label("outcome"),
+            case(_STATUSES, value=columns.action).label("outcome"),
             literal_column("0"),
-        ).where(_REFUSED)
+        ).where(text(REFUSED))
         return self._scoped(query, columns.organization, columns.group, columns.at)
 
     def _scoped(
@@ -134,5 +133,5 @@ def _day(start: date | str) -> date:
     return date.fromisoformat(start) if isinstance(start, str) else start
 
 
-def _kind(row: Any) -> Kind:
-    return Kind(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))
+def _kind(row: Any) -> SeriesKey:
+    return SeriesKey(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))

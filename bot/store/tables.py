@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.domain.models import State
+from bot.domain.states import State
 from bot.store.sqltypes import Json, UtcTime
 
 metadata = MetaData(
@@ -142,7 +142,7 @@ outbox = Table(
     metadata,
     Column("id", _Key, primary_key=True),
     Column("rotation_id", Text, ForeignKey("rotations.id"), nullable=False),
-    Column("errand", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -10,23 +10,14 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import DuplicateDelivery
-from bot.domain.models import (
-    Action,
-    Actor,
-    Event,
-    GroupName,
-    Head,
-    Organization,
-    RecordedEvent,
-    RotationId,
-    TeamId,
-    UserId,
-)
+from bot.domain.events import Action, Event, RecordedEvent, TrailHead
+from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.periods import rfc3339
 from bot.store.database import Database
 from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
 from bot.store.tables import audit_events
 from bot.trail.chain import GENESIS, Row, Seal, detail_text
-from bot.trail.records import EventFilter, rfc3339
+from bot.trail.records import EventFilter
 
 # Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
 _HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
@@ -111,10 +102,10 @@ class SqlTrail:
         """Record an event by itself. Raises `DuplicateDelivery`."""
         await self._database.write(lambda connection: record(connection, self._seal, event))
 
-    async def head(self) -> Head:
+    async def head(self) -> TrailHead:
         """Read which row is the newest."""
         row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
-        return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
+        return TrailHead(0, GENESIS) if row is None else TrailHead(row.seq, row.hash)
 
     async def page(
         self, wanted: EventFilter, *, limit: int, before: RecordedEvent | None = None

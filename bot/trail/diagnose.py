@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import islice, pairwise
 
-from bot.domain.models import Head
+from bot.domain.events import TrailHead
 from bot.trail.chain import UNKEYED, Row, Seal
 
 _NEAR = 8
@@ -41,7 +41,7 @@ class Finding:
 class Case:
     """The first row that does not fit, and where it stands."""
 
-    last: Head
+    last: TrailHead
     """The row before it, which is sound."""
     row: Row
     rest: Iterator[Row]

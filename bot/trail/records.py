@@ -1,19 +1,17 @@
-"""The use cases around history: what to read, and how one event reads for scripts."""
+"""Events of the trail for scripts: how to choose them, and how one reads as JSON."""
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from bot.domain.errors import UsageError
-from bot.domain.models import Action, GroupName, RecordedEvent, UserId
-
-_AGO = re.compile(r"(\d{1,5})([mhdw])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+from bot.domain.events import Action, RecordedEvent
+from bot.domain.models import GroupName, UserId
+from bot.domain.periods import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to read; `None` leaves a field free."""
+    """Which events to read; `None` means any."""
 
     group: GroupName | None = None
     user_id: UserId | None = None
@@ -21,17 +19,6 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     """The first instant that is no longer read."""
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """Read `7d`, `2026-10-01` (midnight UTC) or an RFC 3339 time. Raises `UsageError`."""
-    if ago := _AGO.fullmatch(text):
-        return now - int(ago[1]) * _UNITS[ago[2]]
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError("A time is written like 7d, 2026-10-01 or 2026-10-01T08:00:00Z.") from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def action(text: str) -> Action:
@@ -43,7 +30,7 @@ def action(text: str) -> Action:
 
 
 def as_json(recorded: RecordedEvent) -> dict[str, object]:
-    """Show an event with the field names of the contract; times as RFC 3339 in UTC, to the microsecond."""
+    """Return an event under the names that scripts rely on; times in RFC 3339, UTC, to the microsecond."""
     event = recorded.event
     return {
         "seq": recorded.seq,
@@ -58,8 +45,3 @@ def as_json(recorded: RecordedEvent) -> dict[str, object]:
         "prev_hash": recorded.prev_hash,
         "hash": recorded.hash,
     }
-
-
-def rfc3339(at: datetime) -> str:
-    """Write a moment in UTC, to the microsecond."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

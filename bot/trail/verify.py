@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from bot.domain.errors import UsageError
-from bot.domain.models import Head
+from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import Case, Fault, Finding, diagnose
 
@@ -20,7 +20,7 @@ class VerifyOptions:
     """What is asked of the rows."""
 
     seal: Seal
-    anchors: Sequence[Head] = ()
+    anchors: Sequence[TrailHead] = ()
     """Heads noted elsewhere, which the chain must contain."""
     unkeyed_until: int = 0
     """Up to this row, rows from before there was a key are accepted; none after the first with the key."""
@@ -32,9 +32,9 @@ class VerifyOptions:
 class Report:
     """How far the rows are sound, and what is wrong with the first that is not."""
 
-    start: Head
+    start: TrailHead
     """The row before the first, as the first names it; `seq` is 0 where nothing precedes."""
-    head: Head
+    head: TrailHead
     """The last row that is sound."""
     unkeyed_until: int
     """The last row accepted without the key, or 0."""
@@ -46,12 +46,12 @@ class Report:
         return self.head.seq - self.start.seq
 
 
-def anchor(text: str) -> Head:
+def anchor(text: str) -> TrailHead:
     """Read `SEQ:HASH`, as the bot tells its head. Raises `UsageError`."""
     found = _ANCHOR.fullmatch(text.strip().lower())
     if found is None:
         raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
-    return Head(int(found[1]), found[2])
+    return TrailHead(int(found[1]), found[2])
 
 
 def verify(rows: Iterable[Row], terms: VerifyOptions, progress: Callable[[int], None] = lambda _: None) -> Report:
@@ -83,15 +83,15 @@ class _Walk:
         unkeyed_until = 0 if self._keyless == self._start else self._keyless.seq
         return Report(self._start, self._last, unkeyed_until, finding)
 
-    def _before_first(self) -> Head:
+    def _before_first(self) -> TrailHead:
         """Name the row before the first, which a part of the trail knows only from its first row."""
         first = next(self._rows, None)
         if first is None:
-            return Head(0, GENESIS)
+            return TrailHead(0, GENESIS)
         self._rows = chain([first], self._rows)
         seq: object = first.seq
         begins_later = self._terms.partial and isinstance(seq, int) and seq > 1
-        return Head(first.seq - 1, first.prev_hash) if begins_later else Head(0, GENESIS)
+        return TrailHead(first.seq - 1, first.prev_hash) if begins_later else TrailHead(0, GENESIS)
 
     def _follow(self, seal: Seal, until: int | None = None) -> Row | None:
         """Follow the rows as far as they are sound, `until` a row if one is given; returns the one that is not."""
@@ -136,7 +136,7 @@ _REMADE = (
 )
 
 
-def _linked(rows: Iterable[Row], last: Head, seal: Seal) -> tuple[Head, Row | None]:
+def _linked(rows: Iterable[Row], last: TrailHead, seal: Seal) -> tuple[TrailHead, Row | None]:
     """Follow the links as far as they hold; returns the last sound row, and the one that is not."""
     seq, prev_hash, digest = last.seq, last.hash, seal.hash
     for row in rows:
@@ -145,6 +145,6 @@ def _linked(rows: Iterable[Row], last: Head, seal: Seal) -> tuple[Head, Row | No
         except (TypeError, ValueError):
             sound = False
         if not sound:
-            return Head(seq, prev_hash), row
+            return TrailHead(seq, prev_hash), row
         seq, prev_hash = seq + 1, row[11]
-    return Head(seq, prev_hash), None
+    return TrailHead(seq, prev_hash), None

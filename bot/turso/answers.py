@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import ssl
-import unicodedata
 from asyncio import CancelledError
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from bot.domain.models import GroupName, Outcome, State
+from bot.domain.models import Outcome, Target
+from bot.domain.states import State
+from bot.domain.text import one_line
 from bot.ops.redaction import Redactor
 
 _TOO_MANY_REQUESTS = 429
@@ -20,10 +21,6 @@ _LEAST_PAUSE_SECONDS = 1.0  # taken literally, "0" would hammer until the deadli
 _LONGEST_WORDS = 270
 _READABLE = 8192
 _LONGEST_SECRET = 4096
-# Invisible, and yet letters or marks to Unicode: fillers, variation selectors, blank Braille.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 _OBSTACLES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -39,7 +36,7 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TursoAnswer:
     """An answer, complete but for what nobody will read."""
 
     status: int
@@ -48,7 +45,7 @@ class Answer:
     """How many seconds Turso wants to be left alone, where it said 429 and how many."""
 
     @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Answer":
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "TursoAnswer":
         """Take what counts out of an answer; `headers` do not mind upper and lower case."""
         packed = headers.get("Content-Encoding", "identity").lower() != "identity"
         later = headers.get("Retry-After") if status == _TOO_MANY_REQUESTS else None
@@ -56,13 +53,13 @@ class Answer:
         return cls(status, "" if packed else body.decode(errors="replace"), pause)
 
 
-def judge(group: GroupName, answer: Answer, secrets: Collection[str] = ()) -> Outcome:
+def judge(target: Target, answer: TursoAnswer, secrets: Collection[str] = ()) -> Outcome:
     """Say what became of a rotation that was answered; `secrets` are kept out of the explanation."""
     match answer.status // 100:
         case 2:
-            return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {group}.", answer.status)
+            return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {target}.", answer.status)
         case 3 | 4:
-            state, sentence = State.FAILED, f"{_refusal(group, answer)} Nothing was changed."
+            state, sentence = State.FAILED, f"{_refusal(target, answer)} Nothing was changed."
         case _:
             state, sentence = State.UNKNOWN, f"Turso answered with {answer.status}: the rotation may have happened."
     said = words(answer.text, secrets)
@@ -95,17 +92,11 @@ def words(text: str, secrets: Collection[str] = ()) -> str:
     said = _error(text)
     if said is None:
         said = "" if _HTML.match(text) else text  # a proxy's error page is nobody's words
-    line = Redactor(secrets).text(cleaned(said[:_READABLE]))
+    line = Redactor(secrets).text(one_line(said[:_READABLE]))
     if len(said) > _READABLE:
         # Half a secret, which no longer looks like one, may stand at the end.
         line = line[:-_LONGEST_SECRET] + line[-_LONGEST_SECRET:].rpartition(" ")[0]
     return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
-
-
-def cleaned(text: str) -> str:
-    """Drop what cannot be seen (control characters, bidi and zero-width marks), and collapse whitespace."""
-    seen = "".join(each if unicodedata.category(each)[0] != "C" else " " * each.isspace() for each in text)
-    return " ".join(_INVISIBLE.sub("", seen).split())
 
 
 def _seconds(later: str, date: str | None) -> float | None:
@@ -119,11 +110,11 @@ def _seconds(later: str, date: str | None) -> float | None:
     return max(_LEAST_PAUSE_SECONDS, seconds)
 
 
-def _refusal(group: GroupName, answer: Answer) -> str:
+def _refusal(target: Target, answer: TursoAnswer) -> str:
     if answer.status in _REFUSALS:
         return _REFUSALS[answer.status]
     if answer.status == 404:  # noqa: PLR2004 - the one everybody knows
-        return f"Turso knows no group called {group}."
+        return f"Turso has no group called {target}."
     if answer.status == _TOO_MANY_REQUESTS:
         pause = "just now" if answer.pause is None else f"for {answer.pause:.0f} seconds"
         return f"Turso takes no more requests {pause}."

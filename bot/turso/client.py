@@ -13,9 +13,11 @@ from urllib.parse import quote
 import httpx
 
 from bot.domain.errors import Interrupted
-from bot.domain.models import GroupInfo, GroupName, Outcome, State
+from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.names import GROUP_NAME
-from bot.turso.answers import Answer, cleaned, judge, never_sent, unanswered
+from bot.domain.states import State
+from bot.domain.text import one_line
+from bot.turso.answers import TursoAnswer, judge, never_sent, unanswered
 from bot.turso.transport import Observe, clients, exchange, read
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
@@ -28,7 +30,7 @@ class _Attempt:
     """What is known about one call, whatever interrupts it."""
 
     sent: bool = False  # its first byte may have left
-    answer: Answer | None = None
+    answer: TursoAnswer | None = None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Note that httpcore is about to write the request; a proxy's CONNECT is announced in the same way."""
@@ -62,7 +64,7 @@ class TursoClient:
         group_tokens: Mapping[str, str],
         timeout: float,
         version: str,
-        look_seconds: float = 3.0,
+        read_seconds: float = 3.0,
         observe: Observe = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,8 +72,8 @@ class TursoClient:
         self._secrets = frozenset(filter(None, (api_token, *group_tokens.values())))
         if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):  # h11 would quote the header
             raise ValueError("a Turso API token holds what cannot stand in a header")
-        self._timeout, self._look_seconds, self._clock = timeout, look_seconds, clock
-        self._caller, self._reader = clients(timeout, look_seconds, version)
+        self._timeout, self._read_seconds, self._clock = timeout, read_seconds, clock
+        self._caller, self._reader = clients(timeout, read_seconds, version)
         self._observe = observe
         self._base = httpx.URL(base_url)
         self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
@@ -96,30 +98,31 @@ class TursoClient:
         """Say whether an API token is configured that is meant for the group."""
         return bool(self._token(group))
 
-    async def rotate(self, group: GroupName) -> Outcome:
-        """Invalidate the tokens of the group, at most once, and say what became of it. Raises `Interrupted`."""
+    async def rotate(self, target: Target) -> Outcome:
+        """Rotate the target's key, which invalidates its tokens, with at most one call. Raises `Interrupted`."""
         attempt = _Attempt()
-        request = self._request("POST", f"groups/{_checked(group)}/auth/rotate", self._token(group), attempt)
+        group = _checked(target.name)
+        request = self._request("POST", f"groups/{group}/auth/rotate", self._token(group), attempt)
         if not self.has_token(group):
             return Outcome(State.FAILED, f"The bot holds no Turso API token for {group}: nothing was sent.")
         began = asyncio.get_running_loop().time()
 
         def outcome(error: BaseException | None) -> Outcome:
             seconds = asyncio.get_running_loop().time() - began
-            return replace(self._outcome(group, attempt, error), seconds=seconds)
+            return replace(self._outcome(target, attempt, error), seconds=seconds)
 
         try:
             return outcome(await self._call(request, attempt))
         except asyncio.CancelledError as error:
             raise Interrupted(outcome(error)) from error
 
-    async def look(self, group: GroupName) -> GroupInfo:
+    async def group_info(self, group: GroupName) -> GroupInfo:
         """Look at the group; a courtesy, whose parts may be missing."""
         if not self.has_token(_checked(group)):
             return GroupInfo(exists=None, databases=None)
         until = self._soon()
         (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
-        names, hosts = (tuple(cleaned(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
+        names, hosts = (tuple(one_line(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
         return GroupInfo(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
 
     async def groups(self) -> tuple[GroupName, ...] | None:
@@ -128,7 +131,7 @@ class TursoClient:
         return await self._listed(self._api_token, self._soon()) if self._api_token else known
 
     def _soon(self) -> float:
-        return asyncio.get_running_loop().time() + self._look_seconds
+        return asyncio.get_running_loop().time() + self._read_seconds
 
     def _token(self, group: str) -> str:
         return self._group_tokens.get(group) or self._api_token
@@ -143,9 +146,9 @@ class TursoClient:
             raise ValueError("this name would lead to another path at Turso")
         return request
 
-    def _outcome(self, group: GroupName, attempt: _Attempt, error: BaseException | None) -> Outcome:
+    def _outcome(self, target: Target, attempt: _Attempt, error: BaseException | None) -> Outcome:
         if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
-            return judge(group, attempt.answer, self._secrets)
+            return judge(target, attempt.answer, self._secrets)
         return unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
 
     async def _call(self, request: httpx.Request, attempt: _Attempt) -> Exception | None:
@@ -165,9 +168,9 @@ class TursoClient:
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
         async with exchange(self._caller, request, self._observe) as response:
             body = await read(response, _ANSWER_BYTES)
-            attempt.answer = Answer.of(response.status_code, response.headers, body)
+            attempt.answer = TursoAnswer.of(response.status_code, response.headers, body)
 
-    def _pause(self, answer: Answer | None, deadline: asyncio.Timeout) -> float | None:
+    def _pause(self, answer: TursoAnswer | None, deadline: asyncio.Timeout) -> float | None:
         """Say how long to wait before the next attempt, if Turso wants that and it can be done in time."""
         pause = answer.pause if answer else None
         latest = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
@@ -223,11 +226,11 @@ class TursoClient:
         return page
 
 
-def _checked(group: GroupName) -> GroupName:
+def _checked(group: str) -> GroupName:
     """Raise where the parser should have: `../x` must never come this far."""
     if GROUP_NAME.fullmatch(group) is None:
         raise ValueError("not the name of a group")
-    return group
+    return GroupName(group)
 
 
 def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:

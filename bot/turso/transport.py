@@ -7,13 +7,13 @@ from typing import Literal, cast
 
 import httpx
 
-Observe = Callable[[Literal["rotate", "look"], int | None, float], None]
+Observe = Callable[[Literal["rotate", "read"], int | None, float], None]
 """Hears of every exchange: what it was for, the status if an answer came to its end, and the seconds it took."""
 
 _CONNECTING = 0.45  # twice within the deadline: when it strikes in a TLS handshake, httpcore 1.0.9 leaks the socket
 
 
-def clients(timeout: float, look_seconds: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+def clients(timeout: float, read_seconds: float, version: str) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """Make one client for rotations and one for reading; both times are in seconds."""
     context = httpx.create_ssl_context()  # takes 15 ms, so they share it
     headers = {"Accept-Encoding": "identity", "User-Agent": f"turso-rotate/{version}"}
@@ -21,9 +21,9 @@ def clients(timeout: float, look_seconds: float, version: str) -> tuple[httpx.As
     fresh = httpx.Limits(max_keepalive_connections=0)
     # These retries end once a connection stands: nothing is ever sent twice.
     transport = httpx.AsyncHTTPTransport(verify=context, limits=fresh, retries=1)
-    call, look = (httpx.Timeout(whole, connect=whole * _CONNECTING) for whole in (timeout, look_seconds))
+    call, read_timeout = (httpx.Timeout(whole, connect=whole * _CONNECTING) for whole in (timeout, read_seconds))
     caller = httpx.AsyncClient(transport=transport, timeout=call, headers=headers)
-    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=look, headers=headers)
+    return caller, httpx.AsyncClient(verify=context, trust_env=False, timeout=read_timeout, headers=headers)
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def exchange(
             yield response
             status = response.status_code
     finally:
-        observe("rotate" if request.method == "POST" else "look", status, time.perf_counter() - began)
+        observe("rotate" if request.method == "POST" else "read", status, time.perf_counter() - began)
 
 
 async def read(response: httpx.Response, limit: int) -> bytes:

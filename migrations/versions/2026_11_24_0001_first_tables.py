@@ -1,10 +1,15 @@
-"""First tables, with the triggers that keep history as it was written."""
+"""First tables, their indexes, and the triggers that keep history from being changed."""
+
+from collections.abc import Iterator
+from itertools import combinations
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0001"
+# Edited in place until the first release. The digits are the start of a SHA-256 of this file without this line; a
+# test says which, so that no database made by an earlier edit is taken for one made by this.
+revision = "0001_bcf56450"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -12,13 +17,32 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.Text().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
-GRANTED = "id, team_id, user_id, pattern, until, note, granted_at, granted_by_team, granted_by_user"
-ASKED = 'id, organization, "group", team_id, user_id, channel_id, reason'
+GRANTED = "id, team_id, user_id, pattern, until, note, granted_at, granted_by_team, granted_by_user, role"
+REQUESTED = 'id, organization, "group", team_id, user_id, channel_id, reason'
 
 APPEND_ONLY = "audit_events is append-only"
-STAYS = "a line of the allowlist stays as it was granted, and is revoked once"
-KEPT = "rotations are kept, with what was asked as it was asked"
-BUSY = "another rotation of the group is under way"
+GRANTS_STAY = "a grant never changes, and is revoked once"
+REQUESTS_STAY = "a rotation is never deleted, and its request never changes"
+BUSY = "another rotation of the group is running"
+
+OPEN = "state IN ('requested', 'rotating')"
+UNRESOLVED = "state = 'unknown' AND resolved_as IS NULL"
+REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
+
+# "tursorot": the lock under which events are numbered. Volatile, so that it reads what was committed before its turn.
+TAKE_TURN = """
+CREATE FUNCTION turso_rotate_take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz) LANGUAGE plpgsql VOLATILE AS
+$$BEGIN
+  PERFORM pg_advisory_xact_lock(8391739320791363444);
+  SELECT last.seq, last.hash INTO seq, hash FROM audit_events AS last ORDER BY last.seq DESC LIMIT 1;
+  now := clock_timestamp();
+END$$
+"""
+# The error code is that of a broken constraint, as for SQLite's RAISE, so that drivers tell it from an outage.
+REFUSE = (
+    "CREATE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation'; END$$"
+)
 
 
 def upgrade() -> None:
@@ -26,18 +50,25 @@ def upgrade() -> None:
     _create_rotations()
     _create_audit_events()
     _create_outbox()
+    for name, table, columns, where in _indexes():
+        only = None if where is None else sa.text(where)
+        unique = name.startswith("uq_")
+        op.create_index(name, table, columns, unique=unique, sqlite_where=only, postgresql_where=only)
     if op.get_bind().dialect.name == "postgresql":
+        _assume_few_values()
+        op.execute(TAKE_TURN)
         _guard_postgresql()
     else:
         _guard_sqlite()
 
 
 def downgrade() -> None:
-    # Triggers go with their tables.
+    # Triggers and indexes go with their tables.
     for table in ("outbox", "audit_events", "rotations", "allowlist"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION turso_rotate_refuse()")
+        op.execute("DROP FUNCTION turso_rotate_take_turn()")
 
 
 def _create_allowlist() -> None:
@@ -51,9 +82,10 @@ def _create_allowlist() -> None:
         *_texts("granted_by_team", "granted_by_user"),
         sa.Column("revoked_at", MOMENT),
         *_texts("revoked_by_team", "revoked_by_user", nullable=True),
+        *_texts("role"),
         sa.PrimaryKeyConstraint("id", name="pk_allowlist"),
+        sa.CheckConstraint("role IN ('rotate', 'audit')", name=op.f("ck_allowlist_role")),
     )
-    op.create_index("ix_allowlist_team_id_user_id", "allowlist", ["team_id", "user_id"])
 
 
 def _create_rotations() -> None:
@@ -66,17 +98,16 @@ def _create_rotations() -> None:
         *(sa.Column(name, MOMENT) for name in ("started_at", "lease_until", "ended_at")),
         *_texts("claim", nullable=True),
         *_texts("detail"),
+        *_texts("resolved_as", nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_rotations"),
         sa.CheckConstraint(f"state IN ({states})", name=op.f("ck_rotations_state")),
+        sa.CheckConstraint("resolved_as IN ('succeeded', 'failed')", name=op.f("ck_rotations_resolved_as")),
         sa.CheckConstraint("(state = 'rotating') <= (lease_until IS NOT NULL)", name=op.f("ck_rotations_lease")),
     )
-    columns = ["organization", "group"]
-    _index_where("uq_rotations_rotating", columns, "state = 'rotating'", unique=True)
-    _index_where("ix_rotations_open", ["organization", "state"], "state IN ('requested', 'rotating')")
-    op.create_index("ix_rotations_organization_group_started_at", "rotations", [*columns, "started_at"])
 
 
 def _create_audit_events() -> None:
+    lengths = "length(hash) = 64 AND length(prev_hash) = 64"
     op.create_table(
         "audit_events",
         sa.Column("seq", KEY, autoincrement=False, nullable=False),
@@ -85,82 +116,103 @@ def _create_audit_events() -> None:
         *_texts("group", "rotation_id", nullable=True),
         *_texts("detail"),
         *_texts("delivery", nullable=True),
+        *_texts("prev_hash", "hash"),
         sa.PrimaryKeyConstraint("seq", name="pk_audit_events"),
         sa.UniqueConstraint("delivery", name="uq_audit_events_delivery"),
+        sa.CheckConstraint(lengths, name=op.f("ck_audit_events_sealed")),
     )
-    for columns in (["at"], ["group", "at"], ["user_id", "at"], ["action", "at"], ["rotation_id"]):
-        name = "_".join(("ix_audit_events", *columns, "seq"))
-        op.create_index(name, "audit_events", [*columns, "seq"])
 
 
 def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", KEY, nullable=False),
-        *_texts("rotation_id", "errand"),
+        *_texts("rotation_id", "kind"),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("due_at", MOMENT, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
         sa.ForeignKeyConstraint(["rotation_id"], ["rotations.id"], name="fk_outbox_rotation_id"),
     )
-    op.create_index("ix_outbox_due_at", "outbox", ["due_at"])
+
+
+def _indexes() -> Iterator[tuple[str, str, list[str], str | None]]:
+    """Yield the name, table, columns and condition of each index."""
+    yield "ix_allowlist_team_id_user_id", "allowlist", ["team_id", "user_id"], None
+    yield "uq_rotations_rotating", "rotations", ["organization", "group"], "state = 'rotating'"
+    # By age, so that no index over all rotations looks better to a planner.
+    yield "ix_rotations_open", "rotations", ["requested_at"], OPEN
+    yield "ix_rotations_unresolved", "rotations", ["organization"], UNRESOLVED
+    yield "ix_rotations_organization_group_started_at", "rotations", ["organization", "group", "started_at"], None
+    yield "ix_audit_events_rotation_id_seq", "audit_events", ["rotation_id", "seq"], None
+    yield "ix_outbox_due_at", "outbox", ["due_at"], None
+    for name, first, what, order, where in (
+        ("ix_rotations", ["organization"], "state", ["requested_at", "id"], None),
+        ("ix_audit_events", [], "action", ["at", "seq"], None),
+        ("ix_audit_events_refused", ["organization"], "action", ["at", "seq"], REFUSED),
+    ):
+        table = "rotations" if name == "ix_rotations" else "audit_events"
+        for choice in (choice for size in range(4) for choice in combinations(("group", "user_id", what), size)):
+            yield "_".join((name, *(choice or ("all",)))), table, [*first, *choice, *order], where
+
+
+def _assume_few_values() -> None:
+    """Make PostgreSQL assume ten groups, people, states and actions, however many it counts.
+
+    If it has counted one group, it expects an index without groups to find the rows of any group as fast.
+    """
+    for table, what in (("rotations", "state"), ("audit_events", "action")):
+        for column in ("group", "user_id", what):
+            op.execute(f'ALTER TABLE {table} ALTER COLUMN "{column}" SET (n_distinct = 10)')
 
 
 def _texts(*names: str, nullable: bool = False) -> list[sa.Column[str]]:
     return [sa.Column(name, sa.Text(), nullable=nullable) for name in names]
 
 
-def _index_where(name: str, columns: list[str], where: str, *, unique: bool = False) -> None:
-    only = sa.text(where)
-    op.create_index(name, "rotations", columns, unique=unique, sqlite_where=only, postgresql_where=only)
-
-
 def _guard_postgresql() -> None:
-    # The code marks a broken constraint, as SQLite's RAISE does, so that drivers tell it from an outage.
-    op.execute(
-        "CREATE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation'; END$$"
-    )
+    op.execute(REFUSE)
+    differs = "DISTINCT FROM"
     _refuse("audit_events_no_update", "UPDATE ON audit_events FOR EACH ROW", APPEND_ONLY)
-    _refuse("allowlist_revoked_once", f"UPDATE ON allowlist FOR EACH ROW WHEN ({_regranted('DISTINCT FROM')})", STAYS)
-    _refuse(
-        "rotations_same_request", f"UPDATE ON rotations FOR EACH ROW WHEN ({_changed(ASKED, 'DISTINCT FROM')})", KEPT
-    )
-    for table, why in (("audit_events", APPEND_ONLY), ("allowlist", STAYS), ("rotations", KEPT)):
+    _refuse("allowlist_revoked_once", f"UPDATE ON allowlist FOR EACH ROW WHEN ({_regranted(differs)})", GRANTS_STAY)
+    changed = _changed(REQUESTED, differs)
+    _refuse("rotations_same_request", f"UPDATE ON rotations FOR EACH ROW WHEN ({changed})", REQUESTS_STAY)
+    for table, why in (("audit_events", APPEND_ONLY), ("allowlist", GRANTS_STAY), ("rotations", REQUESTS_STAY)):
         _refuse(f"{table}_no_delete", f"DELETE ON {table} FOR EACH ROW", why)
         _refuse(f"{table}_no_truncate", f"TRUNCATE ON {table} FOR EACH STATEMENT", why)
 
 
 def _refuse(name: str, when: str, why: str) -> None:
     op.execute(f"CREATE TRIGGER {name} BEFORE {when} EXECUTE FUNCTION turso_rotate_refuse('{why}')")
-    # Always: a session that plays the replica (session_replication_role) is refused too.
-    table = when.split()[2]
-    op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+    # Always: a session that acts as a replica (session_replication_role) is refused too.
+    op.execute(f"ALTER TABLE {when.split()[2]} ENABLE ALWAYS TRIGGER {name}")
 
 
 def _guard_sqlite() -> None:
     _abort("audit_events_no_update", "UPDATE ON audit_events", APPEND_ONLY)
-    _abort("allowlist_revoked_once", f"UPDATE ON allowlist WHEN {_regranted('NOT')}", STAYS)
-    _abort("rotations_same_request", f"UPDATE ON rotations WHEN {_changed(f'rowid, {ASKED}', 'NOT')}", KEPT)
-    for table, why in (("audit_events", APPEND_ONLY), ("allowlist", STAYS), ("rotations", KEPT)):
+    _abort("allowlist_revoked_once", f"UPDATE ON allowlist WHEN {_regranted('NOT')}", GRANTS_STAY)
+    _abort(
+        "rotations_same_request", f"UPDATE ON rotations WHEN {_changed(f'rowid, {REQUESTED}', 'NOT')}", REQUESTS_STAY
+    )
+    for table, why in (("audit_events", APPEND_ONLY), ("allowlist", GRANTS_STAY), ("rotations", REQUESTS_STAY)):
         _abort(f"{table}_no_delete", f"DELETE ON {table}", why)
     _guard_sqlite_from_replacing()
 
 
 def _guard_sqlite_from_replacing() -> None:
-    """Refuse what would make OR REPLACE delete a row, since that fires no DELETE trigger."""
+    """Refuse inserts for which OR REPLACE would delete a row, since that fires no DELETE trigger."""
     numbered = "(SELECT coalesce(max(seq), 0) + 1 FROM audit_events)"
     delivered = "EXISTS (SELECT 1 FROM audit_events WHERE delivery = NEW.delivery)"
     same = "EXISTS (SELECT 1 FROM rotations WHERE id = NEW.id OR rowid = NEW.rowid)"
+    granted = "EXISTS (SELECT 1 FROM allowlist WHERE id = NEW.id)"
     running = (
         "NEW.state = 'rotating' AND EXISTS (SELECT 1 FROM rotations WHERE state = 'rotating' AND id <> NEW.id "
         'AND organization = NEW.organization AND "group" = NEW."group")'
     )
     _abort("audit_events_in_turn", f"INSERT ON audit_events WHEN NEW.seq IS NOT {numbered}", APPEND_ONLY)
     _abort("audit_events_new_delivery", f"INSERT ON audit_events WHEN {delivered}", f"{APPEND_ONLY}: known delivery")
-    _abort("allowlist_new_id", "INSERT ON allowlist WHEN EXISTS (SELECT 1 FROM allowlist WHERE id = NEW.id)", STAYS)
-    _abort("rotations_new_id", f"INSERT ON rotations WHEN {same}", KEPT)
+    _abort("allowlist_new_id", f"INSERT ON allowlist WHEN {granted}", GRANTS_STAY)
+    _abort("rotations_new_id", f"INSERT ON rotations WHEN {same}", REQUESTS_STAY)
     _abort("rotations_not_opened_busy", f"INSERT ON rotations WHEN {running}", BUSY)
     _abort("rotations_not_moved_busy", f"UPDATE ON rotations WHEN {running}", BUSY)
 

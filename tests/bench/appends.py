@@ -10,7 +10,8 @@ from statistics import median
 from sqlalchemy import URL, BigInteger, Column, Connection, Identity, Index, Integer, MetaData, Table, insert
 
 from bot.domain.errors import DatabaseUnavailable
-from bot.domain.models import Action, Actor, Event, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate, transaction
 from bot.store.sqltypes import database_now

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import httpx
 import psutil
 
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso
 from bot.slack.rotate.card import CONFIRM
 from tests.bench.processes import PEOPLE, Running, spent

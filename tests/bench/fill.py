@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
-from bot.trail.records import rfc3339
+from bot.domain.periods import rfc3339
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 _INDEXES = {

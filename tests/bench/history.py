@@ -8,8 +8,9 @@ from datetime import timedelta
 from functools import partial
 from statistics import median
 
-from bot.domain.history import HistorySearch, Key, Query, RequestStatus
-from bot.domain.models import Action, Actor, GroupName, Organization, TeamId, UserId
+from bot.domain.history import HistorySearch, EntryKey, Query, RequestStatus
+from bot.domain.events import Action
+from bot.domain.models import Actor, GroupName, Organization, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
@@ -29,7 +30,7 @@ NOBODY = Visibility(everything=False, patterns=(), actor=READER)
 BUSY, RARE, OLD, NONE = map(GroupName, ("payments", "group7", "retired", "absent"))
 BUSY_ONE, ONE, OLD_ONE, NO_ONE = map(UserId, ("U0", "U7", "URETIRED", "UABSENT"))
 HOUR = (START + timedelta(minutes=10), START + timedelta(minutes=70))
-MIDDLE = Key(START + timedelta(seconds=5000), "r00005000")
+MIDDLE = EntryKey(START + timedelta(seconds=5000), "r00005000")
 
 SEARCHES = {
     "auditor": HistorySearch(AUDITOR, Query()),

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from bot.sandbox.deliveries import Delivery, Parcel
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.workspace import BOT_USER
 from tests.bench.processes import PEOPLE
 from tests.bench.report import percentile

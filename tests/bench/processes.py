@@ -15,7 +15,8 @@ import psutil
 
 from bot.domain.allowlist import Allowlist
 from bot.domain.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import DEFAULT_GROUPS, LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from bot.trail.chain import Row
-from bot.trail.records import rfc3339
+from bot.domain.periods import rfc3339
 from tests.bench.fill import START, fill, insert, sealed
 
 _COLUMNS = (

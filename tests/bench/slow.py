@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from bot.sandbox.faults import Fault
-from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
 from bot.slack.rotate.card import CONFIRM
 from tests.bench.commands import uncollected
 from tests.bench.processes import PEOPLE, bot

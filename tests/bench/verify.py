@@ -44,7 +44,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Trail:
+class AuditTrail:
     """A filled database."""
 
     database_url: str
@@ -53,14 +53,14 @@ class Trail:
 
 async def chain(name: str, fresh: Callable[[], str], rows: int) -> None:
     """Measure what reads the whole trail, over 10^4 rows and over many."""
-    few, many = Trail(fresh(), FEW), Trail(fresh(), rows)
+    few, many = AuditTrail(fresh(), FEW), AuditTrail(fresh(), rows)
     for trail in (few, many):
         await asyncio.to_thread(_fill, load_url(trail.database_url), trail.rows)
         await _verification(name, trail)
     await _commands(name, few, many)
 
 
-async def _verification(name: str, trail: Trail) -> None:
+async def _verification(name: str, trail: AuditTrail) -> None:
     """Compare `verify` with a bare loop that reads and hashes the same rows with the same driver."""
     rounds = max(1, min(5, 3_000_000 // trail.rows))
     ours, bare = map(min, await asyncio.to_thread(_in_turn, load_url(trail.database_url), rounds))
@@ -69,7 +69,7 @@ async def _verification(name: str, trail: Trail) -> None:
     row("rate of verify / of the bare loop", rates, "at least 0.5", met=bare / ours >= 0.5)
 
 
-async def _commands(name: str, few: Trail, many: Trail) -> None:
+async def _commands(name: str, few: AuditTrail, many: AuditTrail) -> None:
     """Show time and peak memory of the real commands."""
     title(f"The commands over {many.rows:,} rows on {name} / over {few.rows:,}, in processes of their own")
     for command in (

@@ -13,9 +13,11 @@ import jsonschema
 import pytest
 from sqlalchemy import URL, func, insert, make_url, select
 
-from bot.domain.models import Action, Actor, Event, Organization, TeamId, UserId
-from bot.domain.ports import NewGrant
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.domain.grants import NewGrant
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.organization import ApiToken
 from bot.store.allowlist import SqlGrants

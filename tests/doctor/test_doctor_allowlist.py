@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from tests.doctor.conftest import ALICE, BOB, TEAM, Book, Doctor, long_ago
 
 GONE = Person("U0GONE001", "gone", deactivated=True)
@@ -18,7 +19,7 @@ async def test_a_grant_that_has_ended(doctor: Doctor, book: Book) -> None:
 
     assert (report.code, report.complaints) == (0, ["allowlist.expired"])
     assert report["allowlist.expired"]["found"] == "The grant of prod-* ended after 2025-03-31."
-    assert report["allowlist.expired"]["mend"] == (
+    assert report["allowlist.expired"]["fix"] == (
         f"turso-rotate allow remove {BOB.user_id} --team {TEAM} --group 'prod-*'"
     )
 
@@ -72,7 +73,7 @@ async def test_nobody_may_rotate(doctor: Doctor, book: Book) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (0, ["allowlist.anybody", "allowlist.expired"])
-    assert "turso-rotate allow add" in report["allowlist.anybody"]["mend"]
+    assert "turso-rotate allow add" in report["allowlist.anybody"]["fix"]
 
 
 async def test_a_long_list_is_cut(doctor: Doctor, book: Book) -> None:
@@ -82,7 +83,7 @@ async def test_a_long_list_is_cut(doctor: Doctor, book: Book) -> None:
 
     wide = [finding for finding in report.findings if finding["check"] == "allowlist.wide"]
     assert len(wide) == 11
-    assert (wide[-1]["found"], wide[-1]["mend"]) == ("The same is true of 3 more.", "turso-rotate allow list")
+    assert (wide[-1]["found"], wide[-1]["fix"]) == ("The same is true of 3 more.", "turso-rotate allow list")
 
 
 async def test_people_who_could_not_be_looked_up(doctor: Doctor, slack: LocalSlack) -> None:

@@ -44,7 +44,7 @@ async def test_the_tables_of_an_older_version(doctor: Doctor, url: URL) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["database.schema"])
-    assert report["database.schema"]["mend"] == "turso-rotate migrate"
+    assert report["database.schema"]["fix"] == "turso-rotate migrate"
     assert {report[check]["state"] for check in OF_THE_ROWS} == {"skipped"}
     assert report["database.reachable"]["state"] == "ok"
 
@@ -54,7 +54,7 @@ async def test_a_database_without_tables(doctor: Doctor, url: URL) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["database.schema"])
-    assert report["database.schema"]["mend"] == "turso-rotate migrate"
+    assert report["database.schema"]["fix"] == "turso-rotate migrate"
 
 
 async def test_the_tables_of_a_newer_version(doctor: Doctor, url: URL) -> None:
@@ -62,7 +62,7 @@ async def test_the_tables_of_a_newer_version(doctor: Doctor, url: URL) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["database.schema"])
-    assert "Install the version that migrated it" in report["database.schema"]["mend"]
+    assert "Install the version that migrated it" in report["database.schema"]["fix"]
 
 
 async def test_a_missing_guard(doctor: Doctor, url: URL) -> None:
@@ -72,7 +72,7 @@ async def test_a_missing_guard(doctor: Doctor, url: URL) -> None:
 
     assert (report.code, report.complaints) == (1, ["database.guards"])
     assert "allowlist_no_delete" in report["database.guards"]["found"]
-    assert "docs/doctor.md" in report["database.guards"]["mend"]
+    assert "docs/doctor.md" in report["database.guards"]["fix"]
 
 
 async def test_no_audit_key(doctor: Doctor, book: Book) -> None:
@@ -81,14 +81,14 @@ async def test_no_audit_key(doctor: Doctor, book: Book) -> None:
     report = await doctor(AUDIT_KEY="")
 
     assert (report.code, report.complaints) == (0, ["audit.key"])
-    assert "openssl rand" in report["audit.key"]["mend"]
+    assert "openssl rand" in report["audit.key"]["fix"]
 
 
 async def test_another_audit_key(doctor: Doctor) -> None:
     report = await doctor(AUDIT_KEY="the-key-of-another-trail")
 
     assert (report.code, report.complaints) == (1, ["audit.seal"])
-    assert "audit verify" in report["audit.seal"]["mend"]
+    assert "audit verify" in report["audit.seal"]["fix"]
 
 
 async def test_a_replica_without_the_audit_key(doctor: Doctor, book: Book) -> None:
@@ -154,7 +154,7 @@ class TestPostgresql:
 
         assert (report.code, report.complaints) == (1, ["database.reachable"])
         assert report["database.clock"]["state"] == "skipped"
-        assert "DATABASE_URL" in report["database.reachable"]["mend"]
+        assert "DATABASE_URL" in report["database.reachable"]["fix"]
 
     async def test_a_guard_that_is_switched_off_is_switched_on_as_the_docs_say(self, doctor: Doctor, url: URL) -> None:
         (again,) = re.findall(r"`(ALTER TABLE .+ ENABLE ALWAYS TRIGGER \w+)`", DOCS)

@@ -186,4 +186,4 @@ async def test_serve_says_at_its_start_what_should_be_seen_to(doctor: Doctor, sl
         lines = [line for line in bot.lines if '"check-up"' in line]
 
     assert ["files:read" in line for line in lines] == [True]
-    assert all('"level": "warning"' in line and "mend" in line for line in lines)
+    assert all('"level": "warning"' in line and "fix" in line for line in lines)

@@ -44,7 +44,7 @@ async def test_a_token_that_slack_does_not_take(doctor: Doctor) -> None:
 
     assert (report.code, report.complaints) == (1, ["slack.token"])
     assert "invalid_auth" in report["slack.token"]["found"]
-    assert "OAuth & Permissions" in report["slack.token"]["mend"]
+    assert "OAuth & Permissions" in report["slack.token"]["fix"]
     assert {report[check]["state"] for check in OF_THE_TOKEN} == {"skipped"}
     assert report["slack.clock"]["state"] == report["slack.socket"]["state"] == "ok"
 
@@ -55,7 +55,7 @@ async def test_a_missing_scope(doctor: Doctor, slack: LocalSlack) -> None:
 
     assert (report.code, report.complaints) == (1, ["slack.scopes"])
     assert report["slack.scopes"]["subject"] == "chat:write"
-    assert "Add chat:write" in report["slack.scopes"]["mend"]
+    assert "Add chat:write" in report["slack.scopes"]["fix"]
 
 
 async def test_too_many_scopes(doctor: Doctor, slack: LocalSlack) -> None:
@@ -93,7 +93,7 @@ async def test_slacks_clock(doctor: Doctor, slack: LocalSlack, seconds: float, s
 
     assert (report.code, found["state"]) == (int(state == "failure"), state)
     assert words in found["found"]
-    assert found["mend"] == "Synchronise the clock: timedatectl set-ntp true"
+    assert found["fix"] == "Synchronise the clock: timedatectl set-ntp true"
     assert report["turso.clock"]["state"] == "ok"
 
 
@@ -106,7 +106,7 @@ async def test_a_second_deployment(doctor: Doctor, slack: LocalSlack, session: a
     assert (report.code, report.complaints) == (0, ["slack.deployments"])
     assert "connections of this Slack app: 2, of 1 expected" in report["slack.deployments"]["found"]
     assert "Replicas look the same" in report["slack.deployments"]["found"]
-    assert "--replicas 2" in report["slack.deployments"]["mend"]
+    assert "--replicas 2" in report["slack.deployments"]["fix"]
     assert replicas.complaints == []
 
 
@@ -134,7 +134,7 @@ async def test_an_app_level_token_that_slack_does_not_take(doctor: Doctor) -> No
     report = await doctor(SLACK_APP_TOKEN="xapp-of-somebody-else")
 
     assert (report.code, report.complaints) == (1, ["slack.socket"])
-    assert "connections:write" in report["slack.socket"]["mend"]
+    assert "connections:write" in report["slack.socket"]["fix"]
     assert {report[check]["state"] for check in ("slack.app", "slack.deployments")} == {"skipped"}
 
 
@@ -143,7 +143,7 @@ async def test_a_connection_that_does_not_open(doctor: Doctor, slack: LocalSlack
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["slack.socket"])
-    assert "WebSocket" in report["slack.socket"]["mend"]
+    assert "WebSocket" in report["slack.socket"]["fix"]
 
 
 async def test_tokens_of_two_apps(doctor: Doctor, slack: LocalSlack) -> None:
@@ -170,7 +170,7 @@ async def test_an_audit_channel_without_the_bot(doctor: Doctor, slack: LocalSlac
     public = await doctor()
 
     assert (report.code, report.complaints) == (1, ["channel.reachable"])
-    assert report["channel.reachable"]["mend"] == "Type /invite @Turso Rotate in #audit."
+    assert report["channel.reachable"]["fix"] == "Type /invite @Turso Rotate in #audit."
     assert public.complaints == []
 
 
@@ -223,7 +223,7 @@ async def test_slack_is_away(doctor: Doctor, slack: LocalSlack) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["slack.token", "slack.socket"])
-    assert slack.api_url in report["slack.token"]["mend"]
+    assert slack.api_url in report["slack.token"]["fix"]
     assert report["slack.clock"]["state"] == "skipped"
 
 

@@ -23,7 +23,7 @@ async def test_a_token_that_turso_does_not_take(doctor: Doctor) -> None:
     assert (report.code, report.complaints) == (1, ["turso.token"])
     assert report["turso.token"]["subject"] == "TURSO_GROUP_TOKENS[payments]"
     assert "invalid number of segments" in report["turso.token"]["found"]
-    assert report["turso.token"]["mend"] == (
+    assert report["turso.token"]["fix"] == (
         "turso auth api-tokens mint rotate-payments --org acme --group payments --scope read --scope group:rotate-creds"
     )
     assert {report[check]["state"] for check in ("turso.group", "turso.organization", "turso.breadth")} == {"skipped"}
@@ -54,7 +54,7 @@ async def test_a_token_of_the_whole_organization(doctor: Doctor) -> None:
     assert (report.code, report.complaints) == (0, ["turso.breadth"])
     assert report["turso.breadth"]["subject"] == "TURSO_API_TOKEN"
     assert "it lists default, payments" in report["turso.breadth"]["found"]
-    assert "--group GROUP --scope read --scope group:rotate-creds" in report["turso.breadth"]["mend"]
+    assert "--group GROUP --scope read --scope group:rotate-creds" in report["turso.breadth"]["fix"]
 
 
 async def test_a_group_token_that_reaches_more(doctor: Doctor) -> None:
@@ -87,7 +87,7 @@ async def test_a_group_token_for_a_group_nobody_named(doctor: Doctor) -> None:
 
     assert (report.code, report.complaints) == (1, ["turso.group"])
     assert "it is for another one, or lacks the scope read" in report["turso.group"]["found"]
-    assert "--group payments" in report["turso.group"]["mend"]
+    assert "--group payments" in report["turso.group"]["fix"]
 
 
 async def test_a_group_that_is_not_there(doctor: Doctor, turso: LocalTurso) -> None:
@@ -129,7 +129,7 @@ async def test_turso_is_away(doctor: Doctor, turso: LocalTurso) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["turso.token"])
-    assert turso.url in report["turso.token"]["mend"]
+    assert turso.url in report["turso.token"]["fix"]
 
 
 async def test_whoever_hangs_is_waited_for_once(doctor: Doctor, turso: LocalTurso) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import URL, make_url
 
 from bot.domain.allowlist import Allowlist
 from bot.domain.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import URL, Connection, select
 
-from bot.domain.models import Action, RecordedEvent
+from bot.domain.events import Action, RecordedEvent
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from bot.domain.allowlist import Allowlist
-from bot.domain.models import Action, Actor, Event, Organization, TeamId, UserId
-from bot.domain.ports import NewGrant
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.domain.grants import NewGrant
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from bot.domain.models import Action, Actor, Event, Organization, RecordedEvent, Role, TeamId, UserId
-from bot.domain.ports import NewGrant
+from bot.domain.events import Action, Event, RecordedEvent
+from bot.domain.models import Actor, Organization, TeamId, UserId
+from bot.domain.grants import Role
+from bot.domain.grants import NewGrant
 from bot.sandbox.deliveries import signature
 from bot.sandbox.faults import Answers, Fault
-from bot.sandbox.local_slack import LocalSlack, Message, Person, View
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
+from bot.sandbox.views import View
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Hangs
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso, On
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess, run

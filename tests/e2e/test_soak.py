@@ -15,7 +15,8 @@ from bot.domain.allowlist import Allowlist
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.deliveries import Delivery
 from bot.sandbox.faults import Fault
-from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
 from bot.slack.notifier import TAKEN_SECONDS
 from bot.store.allowlist import SqlGrants

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 
-from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
 from bot.sandbox.messages import Content
 from bot.sandbox.port import Port
 from bot.sandbox.workspace import Channel

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 
 ALICE = Person("UALICE", "alice")
 APP = {"Authorization": "Bearer xapp-local-app"}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from bot.sandbox.local_slack import LocalSlack, Message, Person
+from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.workspace import Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob")

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 from bot.sandbox.port import Port
 
 ALICE = Person("UALICE", "alice")

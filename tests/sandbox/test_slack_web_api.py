@@ -8,7 +8,8 @@ import httpx
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.local_slack import LocalSlack, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.workspace import Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)

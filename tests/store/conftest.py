@@ -8,21 +8,11 @@ from itertools import count
 import pytest
 from sqlalchemy import URL, make_url
 
-from bot.domain.models import (
-    Action,
-    Actor,
-    ChannelId,
-    Event,
-    GrantId,
-    GroupName,
-    Organization,
-    Rotation,
-    RotationId,
-    State,
-    TeamId,
-    UserId,
-)
-from bot.domain.ports import NewGrant, NewRotation
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
+from bot.domain.states import State
+from bot.domain.grants import NewGrant
+from bot.domain.ports import NewRotation
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
 from bot.store.migrations import migrate

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.models import Action, Event
+from bot.domain.events import Action, Event
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 

@@ -5,7 +5,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bot.domain.errors import DuplicateDelivery
-from bot.domain.models import Action, Event, GroupName, State
+from bot.domain.events import Action, Event
+from bot.domain.models import GroupName
+from bot.domain.states import State
 from bot.trail.records import EventFilter
 from tests.store.conftest import ACME, ALICE, Store
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from bot.domain.allowlist import Allowlist
-from bot.domain.models import Action, Role, Rotation, State
+from bot.domain.events import Action
+from bot.domain.grants import Role
+from bot.domain.models import Rotation
+from bot.domain.states import State
 from bot.store.trail_reader import open_trail
 from tests.process import run
 from tests.store import shell

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.domain.errors import DuplicateDelivery, GroupBusy
-from bot.domain.models import Action, Event, GrantId, Rotation, State
-from bot.domain.ports import NewGrant
+from bot.domain.events import Action, Event
+from bot.domain.models import GrantId, Rotation
+from bot.domain.states import State
+from bot.domain.grants import NewGrant
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
 

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from bot.domain.history import HistoryEntry, HistorySearch, Key, Query, RequestStatus
-from bot.domain.models import Action, Actor, Event, GroupName, Organization, RotationId, State, TeamId, UserId
+from bot.domain.history import HistoryEntry, HistorySearch, EntryKey, Query, RequestStatus
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.states import State
 from bot.domain.policy import Visibility
 from bot.store.history import MOST_GROUPS, MOST_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
@@ -82,7 +84,7 @@ async def test_paging_both_ways_shows_each_request_once_in_order(
     history = SqlHistory(store.database, organization)
 
     forth = await paged(history, HistorySearch(sight, query, limit=limit))
-    back = await paged(history, HistorySearch(sight, query, after=Key(START - timedelta(days=1), ""), limit=limit))
+    back = await paged(history, HistorySearch(sight, query, after=EntryKey(START - timedelta(days=1), ""), limit=limit))
 
     expected = [each for each in asked if let_through(sight, query, each)]
     assert [each for page in forth for each in page] == expected
@@ -146,7 +148,7 @@ def _open(connection: Connection, organization: Organization, rotation_id: str, 
     }
     connection.execute(insert(rotations), columns)
     return HistoryEntry(
-        key=Key(past.at, rotation_id),
+        key=EntryKey(past.at, rotation_id),
         actor=past.actor,
         group=past.group,
         ending=past.ending,
@@ -169,7 +171,7 @@ def _refuse(connection: Connection, organization: Organization, seq: int, past: 
         "hash": GENESIS,
     }
     connection.execute(insert(audit_events), columns)
-    return HistoryEntry(Key(past.at, f"#{seq}"), past.actor, past.group, past.ending, past.reason, "Because.")
+    return HistoryEntry(EntryKey(past.at, f"#{seq}"), past.actor, past.group, past.ending, past.reason, "Because.")
 
 
 def _common(organization: Organization, past: Past) -> dict[str, Any]:
@@ -189,8 +191,8 @@ async def test_a_period_holds_wherever_a_page_begins(store: Store) -> None:
     query = Query(since=second.at, until=third.at)
 
     pages = [
-        await history.find(HistorySearch(AUDITOR, query, before=Key(third.at + day, "#1"))),
-        await history.find(HistorySearch(AUDITOR, query, after=Key(first.at - day, "#1"))),
+        await history.find(HistorySearch(AUDITOR, query, before=EntryKey(third.at + day, "#1"))),
+        await history.find(HistorySearch(AUDITOR, query, after=EntryKey(first.at - day, "#1"))),
         await history.find(HistorySearch(AUDITOR, query, before=shown[1].key)),
     ]
 

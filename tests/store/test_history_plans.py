@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection, event
 
-from bot.domain.history import AccessPath, HistorySearch, Key, Query, RequestStatus
-from bot.domain.models import Action, Actor, GroupName, Organization, RotationId, TeamId, UserId
+from bot.domain.history import AccessPath, HistorySearch, EntryKey, Query, RequestStatus
+from bot.domain.events import Action
+from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
@@ -51,7 +52,7 @@ ENDINGS = [
 ACTIONS = [None, Action.STARTED, Action.DENIED, Action.REJECTED, Action.GRANTED]
 ALWAYS, HOUR, BEFORE = (None, None), (START, START + timedelta(hours=1)), (START - timedelta(days=9), START)
 MIDDLE = START + timedelta(seconds=MANY / 2)
-OLDER, NEWER = Key(MIDDLE, "r00010000"), Key(MIDDLE, "#10000")
+OLDER, NEWER = EntryKey(MIDDLE, "r00010000"), EntryKey(MIDDLE, "#10000")
 PLACES = [(ALWAYS, None, None), (HOUR, None, None), (BEFORE, None, None), (ALWAYS, OLDER, None), (HOUR, None, NEWER)]
 """The periods and the neighbouring pages, paired so that both stand alone and together."""
 

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from bot.domain.models import MOVES, Action, ChannelId, Event, GroupName, Organization, Rotation, RotationId, State
+from bot.domain.states import MOVES, State
+from bot.domain.events import Action, Event
+from bot.domain.models import ChannelId, GroupName, Organization, Rotation, RotationId
 from bot.domain.ports import NewRotation
 from bot.store.rotations import _OVERDUE, SqlRotations
 from bot.trail.chain import UNKEYED

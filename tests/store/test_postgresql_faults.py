@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
-from bot.domain.models import Action, Event
+from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, open_database
 from bot.store.timeouts import WAIT_SECONDS
 from bot.store.trail import _TURN

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bot.domain.errors import DatabaseUnavailable
-from bot.domain.models import Action, Event
+from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, Database, open_database
 from bot.store.timeouts import TURN_SECONDS, WAIT_SECONDS
 from tests.store import shell

@@ -11,14 +11,15 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import DatabaseUnavailable, DuplicateDelivery, SchemaMismatch
-from bot.domain.models import Action, Event
+from bot.domain.events import Action, Event
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import downgrade, migrate, transaction
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
-from bot.trail.records import EventFilter, as_json, rfc3339
+from bot.trail.records import EventFilter, as_json
+from bot.domain.periods import rfc3339
 from bot.trail.verify import Report, VerifyOptions, verify
 from tests.bench.fill import START, events, fill, sealed
 from tests.postgres import PostgresServer

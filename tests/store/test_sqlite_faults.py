@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, make_url
 
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
-from bot.domain.models import Action, Event, RotationId
+from bot.domain.events import Action, Event
+from bot.domain.models import RotationId
 from bot.store.database import open_database
 from bot.store.timeouts import WAIT_SECONDS
 from tests.store import shell

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, text
 
 from bot.domain.history import RequestStatus
-from bot.domain.models import Action, Event, GroupName, Organization, State
-from bot.domain.statistics import Interval, Kind, Scope, Tally
+from bot.domain.events import Action, Event
+from bot.domain.models import GroupName, Organization
+from bot.domain.states import State
+from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally
 from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
 from bot.store.tables import rotations
 from tests.store.conftest import ACME, ALICE, Store
 
 FIRST = datetime(2026, 9, 28, tzinfo=UTC)  # a Monday
-OURS = Scope(ACME)
+OURS = StatisticsQuery(ACME)
 PAYMENTS = GroupName("payments")
 
 
@@ -48,8 +50,8 @@ def on_table(store: Store) -> str:
 
 
 def counted(
-    store: Store, scope: Scope, interval: Interval
-) -> tuple[list[Tally], dict[tuple[date | None, Kind], float], dict[tuple[date | None, Kind], float]]:
+    store: Store, scope: StatisticsQuery, interval: Interval
+) -> tuple[list[Tally], dict[tuple[date | None, SeriesKey], float], dict[tuple[date | None, SeriesKey], float]]:
     """Count; returns the tallies, and the medians by interval and over all."""
     with open_snapshot(store.url) as connection:
         statistics = SqlStatistics(connection, scope)
@@ -70,7 +72,7 @@ async def test_each_kind_is_counted_by_the_interval_of_its_request(store: Store)
             row(7, sunday, 1, State.FAILED, organization="globex"),
         ],
     )
-    succeeded, unknown = Kind(PAYMENTS, RequestStatus.SUCCEEDED), Kind(PAYMENTS, RequestStatus.UNKNOWN)
+    succeeded, unknown = SeriesKey(PAYMENTS, RequestStatus.SUCCEEDED), SeriesKey(PAYMENTS, RequestStatus.UNKNOWN)
     week, next_week = FIRST.date(), date(2026, 10, 5)
     tallies, by_week, over_all = counted(store, OURS, Interval.WEEK)
 
@@ -79,7 +81,7 @@ async def test_each_kind_is_counted_by_the_interval_of_its_request(store: Store)
             Tally(week, succeeded, 2, 0),
             Tally(next_week, succeeded, 1, 0),
             Tally(week, unknown, 2, 1),
-            Tally(week, Kind(GroupName("default"), RequestStatus.REQUESTED), 1, 0),
+            Tally(week, SeriesKey(GroupName("default"), RequestStatus.REQUESTED), 1, 0),
         ],
         key=str,
     )
@@ -96,7 +98,7 @@ async def test_refused_commands_are_counted_and_refused_presses_are_not(store: S
     await store.trail.append(Event(Action.DENIED, ALICE, Organization("globex"), PAYMENTS))
     tallies, _, medians = counted(store, OURS, Interval.MONTH)
 
-    assert sorted((str(tally.kind.group), tally.kind.outcome, tally.count) for tally in tallies) == [
+    assert sorted((str(tally.key.group), tally.key.outcome, tally.count) for tally in tallies) == [
         ("None", RequestStatus.REJECTED, 1), ("payments", RequestStatus.DENIED, 2), ("payments", RequestStatus.REQUESTED, 1),
     ]  # fmt: skip
     assert medians == {}
@@ -109,12 +111,12 @@ async def test_a_scope_narrows_what_is_counted(store: Store) -> None:
     ]
     await fill(store, rows)
     scopes = (
-        Scope(),
-        Scope(Organization("globex")),
-        Scope(ACME, PAYMENTS),
-        Scope(ACME, since=days[1]),
-        Scope(ACME, until=days[1]),
-        Scope(ACME, PAYMENTS, days[1], days[3]),
+        StatisticsQuery(),
+        StatisticsQuery(Organization("globex")),
+        StatisticsQuery(ACME, PAYMENTS),
+        StatisticsQuery(ACME, since=days[1]),
+        StatisticsQuery(ACME, until=days[1]),
+        StatisticsQuery(ACME, PAYMENTS, days[1], days[3]),
     )
     found = [[tally.start for tally in counted(store, scope, Interval.DAY)[0]] for scope in scopes]
 
@@ -147,11 +149,11 @@ async def test_whatever_was_asked_is_counted_as_by_hand(
         for number, (at, seconds, state, group, judge) in enumerate(judged)
     ]
     await fill(store, rows)
-    by_hand: dict[tuple[date | None, Kind], list[tuple[float | None, bool]]] = {}
+    by_hand: dict[tuple[date | None, SeriesKey], list[tuple[float | None, bool]]] = {}
     for at, seconds, state, group, judge in judged:
         one = (seconds, state is State.UNKNOWN and judge is None)
         for start in (interval.start(at.date()), None):
-            by_hand.setdefault((start, Kind(GroupName(group), RequestStatus(state))), []).append(one)
+            by_hand.setdefault((start, SeriesKey(GroupName(group), RequestStatus(state))), []).append(one)
     medians = {
         key: median(ended)
         for key, ones in by_hand.items()
@@ -159,7 +161,7 @@ async def test_whatever_was_asked_is_counted_as_by_hand(
     }
     tallies, by_interval, over_all = counted(store, OURS, interval)
 
-    assert {(tally.start, tally.kind): (tally.count, tally.unresolved) for tally in tallies} == {
+    assert {(tally.start, tally.key): (tally.count, tally.unresolved) for tally in tallies} == {
         key: (len(ones), sum(unresolved for _, unresolved in ones))
         for key, ones in by_hand.items()
         if key[0] is not None

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from bot.domain.models import Action, Event, GroupName, RotationId
+from bot.domain.events import Action, Event
+from bot.domain.models import GroupName, RotationId
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal

@@ -3,7 +3,8 @@
 import asyncio
 import sys
 
-from bot.domain.models import Action, Event, GroupName
+from bot.domain.events import Action, Event
+from bot.domain.models import GroupName
 from bot.store.database import Database, open_database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal

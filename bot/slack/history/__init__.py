@@ -1,1 +1,1 @@
-"""TODO."""
+"""`/turso-audit`: pages of history, and the details of a rotation."""

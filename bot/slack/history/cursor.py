@@ -1,4 +1,4 @@
-"""A place in history as the text that Slack keeps for the bot: compact JSON, believed in nothing when it comes back."""
+"""A position in history as text that Slack keeps for the bot: compact JSON, untrusted when it comes back."""
 
 import json
 import re
@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from bot.domain.errors import UsageError
-from bot.domain.history import Key, RequestStatus
+from bot.domain.history import EntryKey, HistoryQuery, RequestStatus
 from bot.domain.models import GroupName, UserId
 from bot.domain.names import GROUP_NAME
+from bot.domain.periods import Period
 from bot.slack.blocks import VALUE_LIMIT
-from bot.slack.history.command import PERSON, Wanted, is_period
+from bot.slack.history.command import PERSON
 
 T = TypeVar("T")
 
@@ -21,60 +22,60 @@ _KEY_ID = re.compile(r"#[0-9]{1,18}|[0-9A-Za-z_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What is wanted, and the key before or after which the page begins; with neither it is the newest page."""
+    """A query, and the key before or after which the page begins; without either it is the newest page."""
 
-    wanted: Wanted = field(default_factory=Wanted)
-    before: Key | None = None
-    after: Key | None = None
+    query: HistoryQuery = field(default_factory=HistoryQuery)
+    before: EntryKey | None = None
+    after: EntryKey | None = None
 
 
-def write(bookmark: Cursor) -> str:
-    """Write a bookmark."""
-    return json.dumps(_parts(bookmark), separators=(",", ":"))
+def write(cursor: Cursor) -> str:
+    """Write a cursor."""
+    return json.dumps(_parts(cursor), separators=(",", ":"))
 
 
 def read(text: str) -> Cursor:
-    """Read a bookmark back; it proves nothing, so whoever presses is authorised as for a command.
+    """Read a cursor back. It proves nothing: whoever sends it is authorized as for a command.
 
     Raises `UsageError` for anything that this version would not have written.
     """
     try:
-        return _bookmark(json.loads(text[:VALUE_LIMIT]))
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise UsageError("This version of the bot does not know that place in the history.") from None
+        return _cursor(json.loads(text[:VALUE_LIMIT]))
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, UsageError):
+        raise UsageError("This version of the bot does not know that position in the history.") from None
 
 
-def change(wanted: Wanted, field: str, value: str | None) -> Wanted:
-    """Replace one part of what is wanted by what somebody chose. Raises `UsageError` as `read` does."""
-    return read(json.dumps({**_parts(Cursor(wanted)), field: value})).wanted
+def change(query: HistoryQuery, field: str, value: str | None) -> HistoryQuery:
+    """Replace one part of a query with a choice. Raises `UsageError` as `read` does."""
+    return read(json.dumps({**_parts(Cursor(query)), field: value})).query
 
 
-def _parts(bookmark: Cursor) -> dict[str, object]:
-    wanted = bookmark.wanted
+def _parts(cursor: Cursor) -> dict[str, object]:
+    query = cursor.query
     parts: dict[str, object] = {
-        "group": wanted.group,
-        "person": wanted.person,
-        "outcome": wanted.outcome,
-        "period": wanted.period,
-        "before": _written(bookmark.before),
-        "after": _written(bookmark.after),
+        "group": query.group,
+        "person": query.person,
+        "outcome": query.outcome,
+        "period": query.period and query.period.text,
+        "before": _written(cursor.before),
+        "after": _written(cursor.after),
     }
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _written(key: Key | None) -> list[str] | None:
+def _written(key: EntryKey | None) -> list[str] | None:
     return None if key is None else [key.at.isoformat(), key.id]
 
 
-def _bookmark(parts: dict[str, Any]) -> Cursor:
-    outcome = parts.get("outcome")
-    wanted = Wanted(
+def _cursor(parts: dict[str, Any]) -> Cursor:
+    outcome, period = parts.get("outcome"), parts.get("period")
+    query = HistoryQuery(
         group=_as(GroupName, GROUP_NAME.fullmatch, parts.get("group")),
         person=_as(UserId, PERSON.fullmatch, parts.get("person")),
         outcome=None if outcome is None else RequestStatus(outcome),
-        period=_as(str, is_period, parts.get("period")),
+        period=None if period is None else Period.parse(period),
     )
-    return Cursor(wanted, _key(parts.get("before")), _key(parts.get("after")))
+    return Cursor(query, _key(parts.get("before")), _key(parts.get("after")))
 
 
 def _as(make: Callable[[str], T], fits: Callable[[str], object], part: str | None) -> T | None:
@@ -85,10 +86,10 @@ def _as(make: Callable[[str], T], fits: Callable[[str], object], part: str | Non
     return make(part)
 
 
-def _key(part: list[str] | None) -> Key | None:
+def _key(part: list[str] | None) -> EntryKey | None:
     if part is None:
         return None
     at, key_id = part
     if not _KEY_ID.fullmatch(key_id):
         raise ValueError
-    return Key(datetime.fromisoformat(at).astimezone(UTC), key_id)
+    return EntryKey(datetime.fromisoformat(at).astimezone(UTC), key_id)

@@ -1,7 +1,6 @@
-"""Translate what people want to read of history, in a channel or in a modal, into the use cases around reading."""
+"""Listen for `/turso-audit`, the buttons below its pages, and *Details*."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -9,38 +8,32 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import BotError, Overloaded, ShuttingDown
-from bot.domain.history import PAGE
+from bot.domain.errors import BotError
 from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
-from bot.ops.tasks import Work
 from bot.slack.blocks import Block, Message
-from bot.slack.errors import explained
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import parse
 from bot.slack.history.cursor import Cursor
-from bot.slack.payloads import Interaction, Payload, SlashCommand, typed, used
-from bot.slack.replies import FAILURES, Reply
-from bot.slack.rotate.listeners import ReplyTo
+from bot.slack.intake import Intake
+from bot.slack.payloads import Interaction, Payload, SlashCommand, read_command, read_interaction
+from bot.slack.replies import FAILURES, Reply, ReplyTo
 
-Handler = Callable[[Interaction], Coroutine[Any, Any, None]]
+Handler = Callable[[Interaction, Reply], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger(__name__)
 
 
 class HistoryListeners:
-    """The bot's ears for history: the command, the turning of its pages, and the details of a rotation."""
+    """Listeners that acknowledge at once and leave the work to a supervised task."""
 
-    def __init__(
-        self, history: History, work: Work, *, web: AsyncWebClient, reply_to: ReplyTo, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, history: History, intake: Intake, *, web: AsyncWebClient, reply_to: ReplyTo) -> None:
         self._history = history
-        self._work = work
+        self._intake = intake
         self._web = web
         self._reply_to = reply_to
-        self._now = now
 
-    def listen(self, app: AsyncApp) -> None:
+    def register(self, app: AsyncApp) -> None:
         """Register with Bolt."""
         app.command("/turso-audit")(self.on_command)
         app.action(pages.OLDER)(self.on_turn)
@@ -49,57 +42,45 @@ class HistoryListeners:
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-audit`."""
-        try:
-            self._work.admit()
-        except (ShuttingDown, Overloaded) as error:
-            await ack(response_type="ephemeral", **pages.unreadable(error).payload())
-            return
-        await ack()
-        self._work.start(self._command(typed(body)), "command")
+        command = read_command(body)
+        reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
+        handle = partial(self._command, command, reply)
+        await self._intake.accept_command(ack, handle, partial(_tell, reply), pages.failed)
 
     async def on_turn(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Older* or *Newer* below a page."""
         await ack()
-        self._admitted(self._turn, used(body))
+        self._accept(self._turn, read_interaction(body))
 
     async def on_details(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Details*, on a page or on the Home tab."""
         await ack()
-        self._admitted(self._details, used(body))
+        self._accept(self._details, read_interaction(body))
 
-    def _admitted(self, handle: Handler, press: Interaction) -> None:
-        try:
-            self._work.admit()
-        except (ShuttingDown, Overloaded) as error:
-            self._work.start(self._reply(press).say(pages.unreadable(error)))
-            return
-        self._work.start(handle(press), "click")
+    def _accept(self, handler: Handler, press: Interaction) -> None:
+        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
+        self._intake.accept(partial(handler, press, reply), partial(_tell, reply))
 
-    async def _command(self, command: SlashCommand) -> None:
-        reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
-        async with explained(partial(_tell, reply)):
-            wanted = parse(command.text, command.actor.user_id)
-            if wanted is None:
-                await reply.say(pages.usage())
-            else:
-                await reply.say(await self._page(command.actor, command.place, Cursor(wanted)))
+    async def _command(self, command: SlashCommand, reply: Reply) -> None:
+        query = parse(command.text, command.actor.user_id)
+        if query is None:
+            await reply.send(pages.usage())
+        else:
+            await reply.send(await self._page(command.actor, command.context, Cursor(query)))
 
-    async def _turn(self, press: Interaction) -> None:
-        reply = self._reply(press)
-        async with explained(partial(_tell, reply)):
-            await reply.settle(await self._page(press.actor, press.place, cursor.read(press.chosen)))
+    async def _turn(self, press: Interaction, reply: Reply) -> None:
+        await reply.replace(await self._page(press.actor, press.context, cursor.read(press.chosen)))
 
-    async def _page(self, reader: Actor, place: SlackContext, at: Cursor) -> Message:
-        query = at.wanted.query(self._now())
-        page = await self._history.page(reader, place, query, before=at.before, after=at.after, limit=PAGE)
-        return pages.page(page, at.wanted)
+    async def _page(self, reader: Actor, context: SlackContext, at: Cursor) -> Message:
+        page = await self._history.page(reader, context, at.query, before=at.before, after=at.after)
+        return pages.show(page, at.query)
 
-    async def _details(self, press: Interaction) -> None:
-        """Open the modal at once, as a trigger lives for three seconds, and fill it when the story is read."""
-        opening = self._work.hold(self._open(press))
-        async with explained(partial(self._untold, press, opening)):
-            story = await self._history.story(press.actor, press.place, RotationId(press.chosen))
-            await self._fill(press, opening, stories.told(story))
+    async def _details(self, press: Interaction, reply: Reply) -> None:
+        """Open the modal at once, because a trigger lives for three seconds, and fill it when the story is read."""
+        opening = self._intake.tasks.hold(self._open(press))
+        async with self._intake.explained(partial(self._tell_in_modal, opening, reply)):
+            story = await self._history.story(press.actor, press.context, RotationId(press.chosen))
+            await self._fill(opening, reply, stories.show(story))
 
     async def _open(self, press: Interaction) -> str | None:
         try:
@@ -109,22 +90,19 @@ class HistoryListeners:
             return None
         return str(opened["view"]["id"])
 
-    async def _untold(self, press: Interaction, opening: Awaitable[str | None], error: BotError) -> None:
-        await self._fill(press, opening, stories.untold(error))
+    async def _tell_in_modal(self, opening: Awaitable[str | None], reply: Reply, error: BotError) -> None:
+        await self._fill(opening, reply, stories.failed(error))
 
-    async def _fill(self, press: Interaction, opening: Awaitable[str | None], view: Block) -> None:
+    async def _fill(self, opening: Awaitable[str | None], reply: Reply, view: Block) -> None:
         view_id = await opening
         if view_id is None:
-            await self._reply(press).say(pages.not_opened())
+            await reply.send(pages.not_opened())
             return
         try:
             await self._web.views_update(view_id=view_id, view=view)
         except FAILURES as error:
             log.warning("details not shown", error=type(error).__name__)
 
-    def _reply(self, press: Interaction) -> Reply:
-        return self._reply_to(press.actor, press.place.channel_id, press.response_url)
-
 
 async def _tell(reply: Reply, error: BotError) -> None:
-    await reply.say(pages.unreadable(error))
+    await reply.send(pages.failed(error))

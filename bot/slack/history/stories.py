@@ -1,36 +1,36 @@
-"""The details of a rotation as a modal, as pure functions from its story to what Slack shows."""
+"""The details of a rotation as a modal: pure functions of its story."""
 
 from collections.abc import Iterator, Sequence
 
 from bot.domain.errors import BotError
+from bot.domain.events import RecordedEvent
 from bot.domain.history import RequestStatus, Story
-from bot.domain.models import RecordedEvent
 from bot.slack.blocks import Block, code, context, escape, header, modal, plain, quoted, rule, section, when, who
 from bot.slack.history.wording import ACTIONS, facts, outcome, place
 
-_TITLE = "Story of a rotation"
+_TITLE = "Rotation details"
 _SHOWN_AT_EACH_END = 10  # events; Slack takes 100 blocks, and 250 kB
 _FACTS = 700  # characters of a reason, or of an event's facts
 _HASH = 12  # digits that tell one hash from another
 
 
 def loading() -> Block:
-    """Stand in until the story is read: a modal must open at once."""
+    """Show that the story is being read: a modal must open at once."""
     return modal(_TITLE, [section(":hourglass_flowing_sand: Loading…")])
 
 
-def untold(error: BotError) -> Block:
-    """Say why there is no story."""
+def failed(error: BotError) -> Block:
+    """Explain why there is no story."""
     return modal(_TITLE, [section(f":warning: {escape(str(error))}")])
 
 
-def told(story: Story) -> Block:
-    """Tell a rotation's story, a row of the audit trail after the other."""
+def show(story: Story) -> Block:
+    """Show a rotation's story, row by row of the audit trail."""
     rotation = story.rotation
-    asked = f"{who(rotation.requester)} asked for it {when(rotation.requested_at)}{place(rotation.channel_id)}."
+    requested = f"Requested by {who(rotation.requester)} {when(rotation.requested_at)}{place(rotation.channel_id)}."
     blocks = [
         header(f"{rotation.group} in {rotation.organization}"),
-        section(f"{outcome(RequestStatus(rotation.state), rotation.resolved_as)}\n{asked}"),
+        section(f"{outcome(RequestStatus(rotation.state), rotation.resolved_as)}\n{requested}"),
         *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
         rule(),
         *_events(story.events),

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The Home tab."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`/turso-rotate`: the command, its card, and how a request ended."""

@@ -1,10 +1,10 @@
-"""What the bot says around a request, as pure functions from what happened to what Slack shows."""
+"""The card that asks for confirmation, and what it shows meanwhile: pure functions that return messages."""
 
 from collections.abc import Sequence
 
-from bot.domain.errors import BotError, NoSuchGroup, Refusal, Refused
-from bot.domain.models import Actor, ChannelId, GroupName, Rotation, State
-from bot.domain.steps import ConfirmationPrompt
+from bot.domain.models import Actor, GroupName, Rotation
+from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.states import State
 from bot.slack.blocks import (
     Block,
     Message,
@@ -14,8 +14,8 @@ from bot.slack.blocks import (
     context,
     escape,
     header,
+    message,
     quoted,
-    said,
     section,
     when,
     who,
@@ -26,49 +26,45 @@ CANCEL = "rotation:cancel"
 
 _SHOWN_DATABASES = 5
 _SHOWN_GROUPS = 20
-SEPARATE = "Tokens minted for a *single database* are signed separately and are not touched."
+DATABASE_TOKENS = "Tokens minted for a *single database* are signed separately and stay valid."
 """What people most often get wrong about a rotation."""
 
 
 def usage(groups: Sequence[GroupName] | None) -> Message:
-    """Explain the command, with the groups this person may rotate (`None`: Turso could not be asked)."""
+    """Explain the command, and list the groups that this person may rotate (`None`: Turso could not be asked)."""
     if groups is None:
-        yours = "Which groups you may rotate could not be looked up at Turso right now."
+        yours = "Could not ask Turso which groups you may rotate."
     elif not groups:
         yours = "You are not on the allowlist for any group."
     else:
         more = f" and {len(groups) - _SHOWN_GROUPS} more" if len(groups) > _SHOWN_GROUPS else ""
         yours = "You may rotate " + ", ".join(map(code, groups[:_SHOWN_GROUPS])) + more + "."
-    return said(
+    return message(
         "*How to use* `/turso-rotate`",
         section(
-            "`/turso-rotate <group> [reason]` invalidates every token minted for a Turso group, "
-            "after you have confirmed it.\nFor example: `/turso-rotate payments key leaked in CI log`".replace(
-                "<group>", "&lt;group&gt;"
-            )
+            "`/turso-rotate &lt;group&gt; [reason]` invalidates every token minted for a Turso group, "
+            "once you have confirmed it.\nFor example: `/turso-rotate payments key leaked in CI log`"
         ),
         section(yours),
     )
 
 
-def ask(confirmation: ConfirmationPrompt) -> Message:
+def ask(prompt: ConfirmationPrompt) -> Message:
     """Ask for the confirmation."""
-    rotation = confirmation.rotation
+    rotation = prompt.rotation
     group, organization = code(rotation.group), code(rotation.organization)
     blocks = [
         header(f"Rotate the tokens of {rotation.group}?"),
         section(
             f"*Every token minted for the group {group} in {organization} stops working at once.* Live connections "
-            "drop, and every service that uses such a token fails until it gets a new one."
+            "may drop, and every service that uses such a token fails until it gets a new one."
         ),
-        section(SEPARATE),
-        _databases(confirmation),
-        section(_last(confirmation.last)),
+        section(DATABASE_TOKENS),
+        _databases(prompt.info.databases),
+        section(_last(prompt.last)),
     ]
-    if confirmation.look.exists is None:
-        blocks.append(
-            section(":warning: Turso could not be asked whether this group exists. You can rotate all the same.")
-        )
+    if prompt.info.exists is None:
+        blocks.append(section(":warning: Could not ask Turso whether this group exists. You can rotate it anyway."))
     if rotation.reason:
         blocks.append(quoted("Reason", rotation.reason))
     blocks += [
@@ -76,95 +72,36 @@ def ask(confirmation: ConfirmationPrompt) -> Message:
             button(CONFIRM, "Rotate tokens", rotation.id, "danger"),
             button(CANCEL, "Cancel", rotation.id),
         ),
-        context(f"Waits for you until {when(rotation.expires_at)}", _id(rotation)),
+        context(f"Waiting for you until {when(rotation.expires_at)}", rotation_id(rotation)),
     ]
     return Message(f"Rotate the tokens of {escape(rotation.group)}? Confirm or cancel.", tuple(blocks))
 
 
 def rotating(rotation: Rotation) -> Message:
-    """Say that the call is under way."""
-    return said(f":hourglass_flowing_sand: Rotating the tokens of {code(rotation.group)}…", context(_id(rotation)))
+    """Show that the call is running."""
+    text = f":hourglass_flowing_sand: Rotating the tokens of {code(rotation.group)}…"
+    return message(text, context(rotation_id(rotation)))
 
 
 def in_progress(rotation: Rotation, reader: Actor) -> Message:
-    """Say that somebody is rotating already, to a person whose press changes nothing."""
-    whom = "you" if rotation.requester == reader else who(rotation.requester)
-    since = "" if rotation.started_at is None else f" since {when(rotation.started_at)}"
-    until = "" if rotation.lease_until is None else f" At the latest {when(rotation.lease_until)} its outcome is known."
-    return said(
-        f"The tokens of {code(rotation.group)} are being rotated{since} by {whom}. Your press changed nothing.{until}",
-        context(_id(rotation)),
-    )
+    """Tell somebody whose press changed nothing that the group is being rotated already."""
+    starter = "you" if rotation.requester == reader else who(rotation.requester)
+    since = "" if rotation.started_at is None else f", {when(rotation.started_at)}"
+    until = "" if rotation.lease_until is None else f" Its outcome will be known by {when(rotation.lease_until)}."
+    text = f"The tokens of {code(rotation.group)} are being rotated (started by {starter}{since})."
+    return message(f"{text} Your press changed nothing.{until}", context(rotation_id(rotation)))
 
 
-def not_announced(channel: ChannelId) -> Message:
-    """Tell the requester that the channel could not be told yet."""
-    return said(
-        f":mute: I could not announce this in <#{channel}>. Invite me there, and I will within minutes: "
-        "I try again for a day. Until then, tell people yourself."
-    )
+def rotation_id(rotation: Rotation) -> str:
+    """Return the small print that names the rotation."""
+    return f"Rotation {code(rotation.id)}"
 
 
-def refused(error: Refused, actor: Actor) -> Message:
-    """Say no, and whom to ask."""
-    no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
-    return said(f"{no}\n{_whom_to_ask(error, actor)}")
-
-
-def no_such_group(error: NoSuchGroup) -> Message:
-    """Say that Turso does not know the group, with names that come close."""
-    text = f":mag: Turso knows no group called {code(error.group)}. Nothing was done."
-    if error.similar:
-        text += " Did you mean " + " or ".join(map(code, error.similar)) + "?"
-    return said(text)
-
-
-def explained(error: BotError) -> Message:
-    """Show any other failure that has words of its own."""
-    return said(f":warning: {escape(str(error))} Nothing was called at Turso.")
-
-
-def confused(error: BotError) -> Message:
-    """Show what is wrong with what was typed."""
-    return said(f"{escape(str(error))}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
-
-
-def bug(reference: str) -> Message:
-    """Admit a failure nobody foresaw."""
-    return said(
-        f":boom: Something went wrong that should not. Its reference is {code(reference)} in the bot's log. "
-        "Look at the history of the group before you try again."
-    )
-
-
-def _whom_to_ask(error: Refused, actor: Actor) -> str:
-    group = error.group or "<group>"
-    match error.refusal:
-        case Refusal.NOT_ALLOWED:
-            command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
-            return f"Whoever runs this bot can allow it: {code(command)}"
-        case Refusal.NO_TOKEN:
-            return f"Whoever runs this bot can set one for this group in {code('TURSO_GROUP_TOKENS')}."
-        case Refusal.OWN_DATABASE:
-            command = code(f"turso group tokens invalidate {group}")
-            return (
-                "Whoever runs this bot can move its database out of the group. If that cannot wait, they can rotate "
-                f"with {command}, and then give the bot new access to its database."
-            )
-        case Refusal.OTHER_WORKSPACE:
-            return "Ask somebody of the workspace that runs this bot."
-        case Refusal.NOT_YOURS:
-            return f"Whoever may rotate it can ask anew: {code('/turso-rotate <group>')}"
-        case _:
-            return "Whoever runs this bot can tell you more."
-
-
-def _databases(confirmation: ConfirmationPrompt) -> Block:
-    names = confirmation.look.databases
+def _databases(names: Sequence[str] | None) -> Block:
     if names is None:
-        return section("Which databases are in the group could not be looked up.")
+        return section("Could not list the group's databases.")
     if not names:
-        return section("No database is in the group.")
+        return section("The group has no databases.")
     shown = ", ".join(map(code, names[:_SHOWN_DATABASES])) + (", …" if len(names) > _SHOWN_DATABASES else "")
     return section(f"*{len(names)} database{'s' if len(names) > 1 else ''}* in the group: {shown}")
 
@@ -177,7 +114,3 @@ def _last(last: Rotation | None) -> str:
     judged = "" if last.resolved_as is None else f", judged {last.resolved_as}"
     note = f" (outcome unknown{judged})" if last.state is State.UNKNOWN else ""
     return f"Last rotated {when(last.started_at)} by {who(last.requester)}{note}."
-
-
-def _id(rotation: Rotation) -> str:
-    return f"Rotation {code(rotation.id)}"

@@ -1,24 +1,26 @@
-"""Read what somebody typed behind the command; pure."""
+"""Parse what somebody typed after `/turso-rotate`; pure."""
 
 from bot.domain.errors import UsageError
 from bot.domain.models import GroupName, Request
-from bot.domain.names import GROUP_NAME, storable
+from bot.domain.names import GROUP_NAME
+from bot.domain.text import storable
 
+HELP = frozenset({"help", "--help", "-h", "?"})
 REASON_LIMIT = 500
-"""Characters of a reason that are kept."""
+"""How many characters of a reason are kept."""
 
 
 def parse(text: str) -> Request | None:
-    """Read `<group> [reason]`; `None` stands for a request for help.
+    """Parse `<group> [reason]`; `None` is a request for help.
 
-    Raises `UsageError` when the first word is no possible group name; its text quotes nothing of what was typed.
+    Raises `UsageError` if the first word is no possible group name; the text of the error quotes nothing.
     """
     group, _, reason = storable(text).strip().partition(" ")
-    if group in {"", "help", "--help", "-h", "?"}:
+    if not group or group in HELP:
         return None
     if not GROUP_NAME.fullmatch(group):
         raise UsageError(
-            "That is not the name of a group: letters, digits, dashes and underscores, 64 at most, "
-            "starting with a letter or digit."
+            "That is not a group name. A name has up to 64 letters, digits, dashes and underscores, "
+            "and starts with a letter or digit."
         )
     return Request(GroupName(group), reason.strip()[:REASON_LIMIT])

@@ -1,4 +1,4 @@
-"""Translate what Slack delivers into use cases, and their results into replies."""
+"""Listen for `/turso-rotate` and the buttons of its card."""
 
 import asyncio
 import re
@@ -7,141 +7,104 @@ from functools import partial
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.domain.errors import (
-    AlreadyDecided,
-    BotError,
-    GroupBusy,
-    NoSuchGroup,
-    Overloaded,
-    Refused,
-    ShuttingDown,
-    UsageError,
-)
-from bot.domain.models import Actor, ChannelId, State
-from bot.domain.names import storable
+from bot.domain.errors import AlreadyDecided, BotError, UsageError
 from bot.domain.rotations import Rotations
-from bot.ops.tasks import Work
+from bot.domain.states import State
+from bot.domain.text import storable
 from bot.slack.blocks import Message
-from bot.slack.errors import UnexpectedError, explained
+from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
-from bot.slack.payloads import ButtonPress, Payload, SlashCommand, pressed, typed
-from bot.slack.replies import Reply
-from bot.slack.rotate import card, outcome
+from bot.slack.payloads import ButtonPress, Payload, SlashCommand, read_command, read_press
+from bot.slack.replies import Reply, ReplyTo
+from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import parse
-
-ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
 
 Handler = Callable[[ButtonPress, Reply], Awaitable[None]]
 
 _SHOWING_SECONDS = 3.0
 
 
-class Listeners:
-    """The bot's ears: each acknowledges at once and hands the work to a task that is held."""
+class RotationListeners:
+    """Listeners that acknowledge at once and leave the work to a supervised task."""
 
-    def __init__(self, rotations: Rotations, courier: Notifier, work: Work, reply_to: ReplyTo) -> None:
+    def __init__(self, rotations: Rotations, notifier: Notifier, intake: Intake, reply_to: ReplyTo) -> None:
         self._rotations = rotations
-        self._courier = courier
-        self._work = work
+        self._notifier = notifier
+        self._intake = intake
         self._reply_to = reply_to
 
-    def listen(self, app: AsyncApp) -> None:
-        """Register with Bolt, which asks listeners in their order: these are the busiest."""
+    def register(self, app: AsyncApp) -> None:
+        """Register with Bolt, which asks listeners in the order of registration: these are used most."""
         app.command("/turso-rotate")(self.on_command)
         app.action(card.CONFIRM)(self.on_confirm)
         app.action(card.CANCEL)(self.on_cancel)
 
-    def listen_to_strangers(self, app: AsyncApp) -> None:
-        """Register for the buttons that nobody else registered for."""
-        app.action(re.compile(".*"))(self.on_stranger)
+    def register_fallback(self, app: AsyncApp) -> None:
+        """Register for the buttons that no other listener knows; call this last."""
+        app.action(re.compile(".*"))(self.on_unknown_button)
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-rotate`."""
-        try:
-            self._work.admit()
-        except (ShuttingDown, Overloaded) as error:
-            await ack(response_type="ephemeral", **card.explained(error).payload())
-            return
-        await ack()
-        self._work.start(self._command(typed(body)), "command")
+        command = read_command(body)
+        reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
+        handle = partial(self._command, command, reply)
+        await self._intake.accept_command(ack, handle, partial(self._tell, reply), refusal.explained)
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Rotate tokens*."""
         await ack()
-        self._pressed(self._confirm, pressed(body))
+        self._accept(self._confirm, read_press(body))
 
     async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Cancel*."""
         await ack()
-        self._pressed(self._cancel, pressed(body))
+        self._accept(self._cancel, read_press(body))
 
-    async def on_stranger(self, ack: AsyncAck, body: Payload) -> None:
-        """Handle a press of a button this version does not have."""
+    async def on_unknown_button(self, ack: AsyncAck, body: Payload) -> None:
+        """Handle a press of a button that this version does not have."""
         await ack()
-        press = pressed(body)
-        reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
-        self._work.start(reply.say(card.explained(UsageError("This version of the bot does not know that button."))))
+        press = read_press(body)
+        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
+        error = UsageError("This version of the bot does not know that button.")
+        self._intake.tasks.start(reply.send(refusal.explained(error)))
 
-    def _pressed(self, handle: Handler, press: ButtonPress) -> None:
-        reply = self._reply_to(press.actor, press.place.channel_id, press.response_url)
-        try:
-            self._work.admit()
-        except (ShuttingDown, Overloaded) as error:
-            self._work.start(reply.say(card.explained(error)))
-            return
-        self._work.start(self._handle(handle, press, reply), "click")
+    def _accept(self, handler: Handler, press: ButtonPress) -> None:
+        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
+        self._intake.accept(partial(_awaited, handler, press, reply), partial(self._tell, reply))
 
-    async def _handle(self, handle: Handler, press: ButtonPress, reply: Reply) -> None:
-        async with explained(partial(self._tell, reply)):
-            await handle(press, reply)
-
-    async def _command(self, command: SlashCommand) -> None:
-        reply = self._reply_to(command.actor, command.place.channel_id, command.response_url)
-        async with explained(partial(self._tell, reply)):
-            await reply.say(await self._answer(command))
+    async def _command(self, command: SlashCommand, reply: Reply) -> None:
+        await reply.send(await self._answer(command))
 
     async def _answer(self, command: SlashCommand) -> Message:
-        actor, place = command.actor, command.place
+        actor, context = command.actor, command.context
         try:
             request = parse(command.text)
         except UsageError as error:
-            await self._rotations.reject(actor, place, storable(command.text), str(error))
+            await self._rotations.reject(actor, context, storable(command.text), str(error))
             raise
         if request is None:
             return card.usage(await self._rotations.rotatable(actor))
-        return card.ask(await self._rotations.request(actor, place, request))
+        return card.ask(await self._rotations.request(actor, context, request))
 
     async def _confirm(self, press: ButtonPress, reply: Reply) -> None:
-        claimed = await self._rotations.confirm(press.actor, press.place, press.rotation_id)
-        showing = self._work.hold(reply.settle(card.rotating(claimed.rotation)))
+        claimed = await self._rotations.confirm(press.actor, press.context, press.rotation_id)
+        showing = self._intake.tasks.hold(reply.replace(card.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
-        # Or "rotating…" might overtake the outcome; but a Slack that does not answer may not withhold it.
+        # "Rotating…" must not overtake the outcome, and a Slack that does not answer must not withhold it.
         await asyncio.wait({showing}, timeout=_SHOWING_SECONDS)
         showing.cancel()
-        await self._courier.tell(rotation, reply)
+        await self._notifier.notify(rotation, reply)
 
     async def _cancel(self, press: ButtonPress, reply: Reply) -> None:
-        rotation = await self._rotations.cancel(press.actor, press.place, press.rotation_id)
-        await self._courier.tell(rotation, reply)
+        rotation = await self._rotations.cancel(press.actor, press.context, press.rotation_id)
+        await self._notifier.notify(rotation, reply)
 
     async def _tell(self, reply: Reply, error: BotError) -> None:
         if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
-            await reply.say(_words(error, reply.reader))
-        elif not await self._courier.tell(error.rotation, reply):  # else the press came before the news of the end
-            await reply.settle(outcome.ended(error.rotation))
+            await reply.send(refusal.words(error, reply.reader))
+        elif not await self._notifier.notify(error.rotation, reply):  # else the press was the first to hear of the end
+            await reply.replace(outcome.ended(error.rotation))
 
 
-def _words(error: BotError, reader: Actor) -> Message:
-    match error:
-        case GroupBusy() | AlreadyDecided():
-            return card.in_progress(error.rotation, reader)
-        case NoSuchGroup():
-            return card.no_such_group(error)
-        case Refused():
-            return card.refused(error, reader)
-        case UsageError():
-            return card.confused(error)
-        case UnexpectedError():
-            return card.bug(error.reference)
-        case _:
-            return card.explained(error)
+async def _awaited(handler: Handler, press: ButtonPress, reply: Reply) -> None:
+    await handler(press, reply)

@@ -1,0 +1,38 @@
+"""Foreign text made safe to store, to show in Slack, and to print; each function names the characters it minds."""
+
+import re
+import unicodedata
+
+# PostgreSQL stores neither NUL nor lone surrogates, and no reason or note needs other control characters.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# Control characters except the line feed, and marks that reorder or hide the text around them.
+_DECEPTIVE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+# Letters or marks to Unicode, but invisible: fillers, variation selectors, blank Braille.
+_BLANK_LETTERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def storable(text: str) -> str:
+    """Replace characters that cannot be stored with U+FFFD, and tabs and line feeds with spaces."""
+    return re.sub(r"[\t\n]", " ", _UNSTORABLE.sub("\ufffd", text))
+
+
+def without_deception(text: str) -> str:
+    """Drop control characters except line feeds, and marks that reorder or hide text."""
+    return _DECEPTIVE.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """Drop everything invisible, and collapse white space to single spaces."""
+    seen = "".join(each if unicodedata.category(each)[0] != "C" else " " * each.isspace() for each in text)
+    return " ".join(_BLANK_LETTERS.sub("", seen).split())
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""Write what is not printable as an escape such as `\x1b`, except the characters in `keep`."""
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text
+    )

@@ -1,0 +1,86 @@
+"""Why nothing happened, and whom to ask: messages as pure functions of the error."""
+
+from bot.domain.errors import (
+    AlreadyDecided,
+    BotError,
+    GroupBusy,
+    NoSuchGroup,
+    Refusal,
+    Refused,
+    UsageError,
+)
+from bot.domain.models import Actor
+from bot.slack.blocks import Message, code, escape, message
+from bot.slack.errors import UnexpectedError
+from bot.slack.rotate import card
+
+
+def words(error: BotError, reader: Actor) -> Message:
+    """Return what to say about any error of `/turso-rotate` and its buttons."""
+    match error:
+        case GroupBusy() | AlreadyDecided():
+            return card.in_progress(error.rotation, reader)
+        case NoSuchGroup():
+            return no_such_group(error)
+        case Refused():
+            return refused(error, reader)
+        case UsageError():
+            return misunderstood(error)
+        case UnexpectedError():
+            return bug(error.reference)
+        case _:
+            return explained(error)
+
+
+def refused(error: Refused, actor: Actor) -> Message:
+    """Refuse, and name whom to ask."""
+    no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
+    return message(f"{no}\n{_whom_to_ask(error, actor)}")
+
+
+def no_such_group(error: NoSuchGroup) -> Message:
+    """Report that the group does not exist, and suggest similar names."""
+    text = f":mag: Turso has no group called {code(error.group)}. Nothing was done."
+    if error.similar:
+        text += " Did you mean " + " or ".join(map(code, error.similar)) + "?"
+    return message(text)
+
+
+def misunderstood(error: BotError) -> Message:
+    """Report what is wrong with the command, and how it is written."""
+    return message(f"{escape(str(error))}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
+
+
+def explained(error: BotError) -> Message:
+    """Report any other failure in its own words."""
+    return message(f":warning: {escape(str(error))} Turso was not called.")
+
+
+def bug(reference: str) -> Message:
+    """Report an unexpected failure."""
+    return message(
+        f":boom: Something went wrong unexpectedly. The bot's log has details under {code(reference)}. "
+        "Check the group's history before you try again: `/turso-audit`"
+    )
+
+
+def _whom_to_ask(error: Refused, actor: Actor) -> str:
+    group = error.group or "<group>"
+    match error.refusal:
+        case Refusal.NOT_ALLOWED:
+            command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
+            return f"An operator of this bot can allow it: {code(command)}"
+        case Refusal.NO_TOKEN:
+            return f"An operator of this bot can set one for this group in {code('TURSO_GROUP_TOKENS')}."
+        case Refusal.OWN_DATABASE:
+            command = code(f"turso group tokens invalidate {group}")
+            return (
+                "An operator of this bot can move its database out of the group. If the rotation cannot wait, they can "
+                f"run {command}, and then give the bot new access to its database."
+            )
+        case Refusal.OTHER_WORKSPACE:
+            return "Ask somebody in the workspace that runs this bot."
+        case Refusal.NOT_YOURS:
+            return f"Anyone allowed to rotate it can request it again: {code('/turso-rotate <group>')}"
+        case _:
+            return "An operator of this bot can tell you more."
