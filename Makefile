@@ -28,7 +28,7 @@ coverage: $(READY) ## Show which lines and branches the tests in one process lea
 	$(RUN)/python -m pytest --numprocesses auto --dist worksteal --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
-	$(RUN)/python -m pytest tests/e2e -k test_f $(ARGS)
+	$(RUN)/python -m pytest tests/e2e -m "fault or mistake" $(ARGS)
 
 sandbox: $(READY) ## Try the bot in a browser, with no Slack and no Turso
 	$(RUN)/turso-rotate sandbox $(ARGS)

@@ -19,6 +19,9 @@ _SERVER = pytest.StashKey[PostgresServer]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse every connection that would leave this machine."""
+    config.addinivalue_line("markers", "fault(*numbers): which rows of docs/faults.md it holds, such as F3")
+    config.addinivalue_line("markers", "law(*numbers): which laws of docs/security.md it holds")
+    config.addinivalue_line("markers", "mistake: seen in real bots, as the end of docs/faults.md says")
     config.addinivalue_line("markers", "modes(*names): how Slack reaches the bot, if not each way (http, socket)")
     config.addinivalue_line("markers", "databases(*names): on which databases, if not on each (sqlite, postgresql)")
     sys.addaudithook(_stay_here)

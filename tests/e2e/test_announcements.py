@@ -41,7 +41,8 @@ def url(settings: dict[str, str]) -> URL:
     return load_url(settings["DATABASE_URL"])
 
 
-async def test_f23_slack_down_for_an_hour_loses_nothing(
+@pytest.mark.fault("F23")
+async def test_slack_down_for_an_hour_loses_nothing(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], url: URL, trail: Trail
 ) -> None:
     cards = [await asks(slack, ALICE, group) for group in GROUPS[:4]]

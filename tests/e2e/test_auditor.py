@@ -12,7 +12,8 @@ from tests.process import BotProcess, run
 pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
 
 
-async def test_law_4_an_auditor_alone_means_that_nobody_may_rotate(
+@pytest.mark.law(4)
+async def test_an_auditor_alone_means_that_nobody_may_rotate(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
     for person in (ALICE, BOB):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.local_slack import LocalSlack
-from tests.containerfile import stages
 from tests.e2e.conftest import ALICE, asks
+from tests.packaging.containerfile import stages
 from tests.process import BotProcess
 
 pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]

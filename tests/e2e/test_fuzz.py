@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, asks
-from tests.e2e.test_f_endpoint import FORM, JSON, knocks, signed
+from tests.e2e.test_endpoint import FORM, JSON, knocks, signed
 from tests.process import BotProcess
 
 pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]

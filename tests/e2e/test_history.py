@@ -95,9 +95,7 @@ def asked(message: Message | View) -> list[str]:
 async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, rows: Rows) -> None:
     for number in range(23):
         await asks(slack, ALICE, f"payments number {number}")
-    page = await reads(
-        slack, BOB, "payments requested", "History", "@alice", "Asked for: `payments` · requested"
-    )
+    page = await reads(slack, BOB, "payments requested", "History", "@alice", "Asked for: `payments` · requested")
     pages, buttons = [asked(page)], [turns(page)]
     for turn, first in ((OLDER, 12), (OLDER, 2), (NEWER, 12), (NEWER, 22)):
         await slack.presses(BOB, page, turn)

@@ -85,7 +85,8 @@ async def test_cancel_settles_the_card(slack: LocalSlack, turso: LocalTurso, bot
 
 
 @pytest.mark.parametrize("action", [CONFIRM, CANCEL])
-async def test_f19_nobody_else_can_press(
+@pytest.mark.fault("F19")
+async def test_nobody_else_can_press(
     action: str, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
     await slack.types(ALICE, "/turso-rotate payments")
@@ -101,7 +102,8 @@ async def test_f19_nobody_else_can_press(
     assert await trail() == ["rotation.requested", *["rotation.denied"] * 4]
 
 
-async def test_f19_a_command_from_another_workspace_is_refused_and_remembered(
+@pytest.mark.fault("F19")
+async def test_a_command_from_another_workspace_is_refused_and_remembered(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
     typed = await slack.types(GUEST, "/turso-rotate payments let me in")
@@ -113,7 +115,8 @@ async def test_f19_a_command_from_another_workspace_is_refused_and_remembered(
     assert await trail() == ["rotation.denied"]
 
 
-async def test_f19_a_guest_of_the_workspace_needs_a_grant_like_everybody(
+@pytest.mark.fault("F19")
+async def test_a_guest_of_the_workspace_needs_a_grant_like_everybody(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
     await slack.types(VISITOR, "/turso-rotate payments")
@@ -136,7 +139,8 @@ async def test_an_unknown_group_is_rejected_with_a_suggestion(slack: LocalSlack,
     assert await trail() == ["rotation.rejected"]
 
 
-async def test_law_8_slack_is_answered_at_once_while_turso_hangs(
+@pytest.mark.law(8)
+async def test_slack_is_answered_at_once_while_turso_hangs(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess
 ) -> None:
     turso.trouble(Hangs(), on=On.READS)
@@ -148,7 +152,8 @@ async def test_law_8_slack_is_answered_at_once_while_turso_hangs(
     assert card.buttons == [CONFIRM, CANCEL]
 
 
-async def test_f16_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
+@pytest.mark.fault("F16")
+async def test_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
     typed = await slack.types(ALICE, "/turso-rotate payments")
     await slack.sees(ALICE, "Rotate the tokens of payments?")
     again = await slack.redelivers(typed)
@@ -159,7 +164,8 @@ async def test_f16_a_command_delivered_twice_is_one_request(slack: LocalSlack, b
     assert await trail() == ["rotation.requested"]
 
 
-async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
+@pytest.mark.fault("F1")
+async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
     turso.trouble(Hangs())
@@ -179,7 +185,8 @@ async def test_f1_a_bot_killed_in_the_call_says_unknown_after_its_restart(
 
 
 @pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "20"}], ids=["patient"])
-async def test_f25_a_stopped_bot_finishes_what_is_in_flight(
+@pytest.mark.fault("F25")
+async def test_a_stopped_bot_finishes_what_is_in_flight(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
 ) -> None:
     turso.trouble(Hangs())

@@ -28,7 +28,9 @@ ONLY = {
 }
 
 
-async def test_law_6_f32_the_database_refuses_to_rewrite_history(store: Store) -> None:
+@pytest.mark.fault("F32")
+@pytest.mark.law(6)
+async def test_the_database_refuses_to_rewrite_history(store: Store) -> None:
     rotation = await store.request()
     await store.grant()
     refused = []
@@ -50,7 +52,8 @@ async def test_events_are_numbered_without_a_gap_also_after_a_rollback(store: St
     assert [recorded.seq for recorded in await store.trail.page(EventFilter(), limit=10)] == [2, 1]
 
 
-async def test_f16_a_second_delivery_leaves_neither_rotation_nor_event(store: Store) -> None:
+@pytest.mark.fault("F16")
+async def test_a_second_delivery_leaves_neither_rotation_nor_event(store: Store) -> None:
     first = await store.request(delivery="d1")
     with pytest.raises(DuplicateDelivery):
         await store.request(delivery="d1")

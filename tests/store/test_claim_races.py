@@ -16,7 +16,8 @@ from tests.store.conftest import ACME, ALICE, Store, event_about
 REVOKED = Event(Action.REVOKED, ALICE, ACME)
 
 
-async def test_f21_of_eight_requests_for_one_group_one_is_started_and_named_to_the_others(store: Store) -> None:
+@pytest.mark.fault("F21")
+async def test_of_eight_requests_for_one_group_one_is_started_and_named_to_the_others(store: Store) -> None:
     grant, requests = await store.grant(), [await store.request() for _ in range(8)]
 
     claims = await asyncio.gather(*(store.claim(one, grant) for one in requests), return_exceptions=True)
@@ -35,14 +36,16 @@ async def test_other_groups_are_not_kept_waiting(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("year", "starts"), [(2020, False), (2200, True)])
-async def test_f18_the_databases_clock_ends_a_grant(store: Store, year: int, *, starts: bool) -> None:
+@pytest.mark.fault("F18")
+async def test_the_databases_clock_ends_a_grant(store: Store, year: int, *, starts: bool) -> None:
     new = NewGrant(ALICE, "*", datetime(year, 1, 1, tzinfo=UTC), "")
     grant = await store.grants.add(new, Event(Action.GRANTED, ALICE, ACME))
 
     assert (await store.claim(await store.request(), grant.id) is not None) == starts
 
 
-async def test_f18_a_claim_and_a_revocation_stand_in_the_order_in_which_they_held(store: Store) -> None:
+@pytest.mark.fault("F18")
+async def test_a_claim_and_a_revocation_stand_in_the_order_in_which_they_held(store: Store) -> None:
     for number in range(12):
         grant, rotation = await store.grant(), await store.request(f"group-{number}")
         claimed, _ = await asyncio.gather(store.claim(rotation, grant), store.grants.revoke(ALICE, None, REVOKED))

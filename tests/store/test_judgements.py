@@ -75,7 +75,8 @@ async def test_of_many_who_say_the_same_at_once_one_is_recorded(
     assert (await store.actions(unknown)).count("rotation.resolved") == 1
 
 
-async def test_law_3_the_late_truth_wins_over_a_judgement(store: Store, judge: Resolutions, unknown: Rotation) -> None:
+@pytest.mark.law(3)
+async def test_the_late_truth_wins_over_a_judgement(store: Store, judge: Resolutions, unknown: Rotation) -> None:
     await judge.resolve(unknown.id, FAILED, "an old token still connects")
     settled = await store.move(unknown, State.UNKNOWN, State.SUCCEEDED, "c1")
     with pytest.raises(NotUnknown, match="recorded as succeeded"):

@@ -38,7 +38,8 @@ async def far(store: Store, proxy: Proxy) -> AsyncIterator[Store]:
     await database.close()
 
 
-async def test_f10_a_server_that_stopped_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
+@pytest.mark.fault("F10")
+async def test_a_server_that_stopped_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
     rotation = await store.request()
     postgres_server.stop()
 
@@ -50,7 +51,8 @@ async def test_f10_a_server_that_stopped_is_told_and_comes_back(store: Store, po
     await store.request()
 
 
-async def test_f10_a_frozen_server_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
+@pytest.mark.fault("F10")
+async def test_a_frozen_server_is_told_and_comes_back(store: Store, postgres_server: PostgresServer) -> None:
     rotation = await store.request()
 
     with postgres_server.paused():
@@ -60,7 +62,8 @@ async def test_f10_a_frozen_server_is_told_and_comes_back(store: Store, postgres
     await _back(store.rotations.get(rotation.id))
 
 
-async def test_f10_a_silent_network_is_told_and_comes_back(store: Store, far: Store, proxy: Proxy) -> None:
+@pytest.mark.fault("F10")
+async def test_a_silent_network_is_told_and_comes_back(store: Store, far: Store, proxy: Proxy) -> None:
     rotation = await far.request()
     proxy.stalls()
 
@@ -75,7 +78,8 @@ async def test_f10_a_silent_network_is_told_and_comes_back(store: Store, far: St
     assert await far.rotations.get(rotation.id) == rotation
 
 
-async def test_f10_a_commit_whose_answer_is_lost_is_told_as_unavailable(far: Store, proxy: Proxy) -> None:
+@pytest.mark.fault("F10")
+async def test_a_commit_whose_answer_is_lost_is_told_as_unavailable(far: Store, proxy: Proxy) -> None:
     await far.trail.append(DENIED)
     proxy.stalls_after(b"INSERT INTO audit_events", b"COMMIT")
 
@@ -88,7 +92,8 @@ async def test_f10_a_commit_whose_answer_is_lost_is_told_as_unavailable(far: Sto
     assert [seq for (seq,) in trail] == list(range(1, len(trail) + 1))
 
 
-async def test_f10_connections_that_are_cut_come_back(far: Store, proxy: Proxy) -> None:
+@pytest.mark.fault("F10")
+async def test_connections_that_are_cut_come_back(far: Store, proxy: Proxy) -> None:
     await asyncio.gather(*(far.trail.append(DENIED) for _ in range(WRITERS)))
     await proxy.cuts()
     assert await _refused(far.trail.append(DENIED)) < BOUND
@@ -98,9 +103,8 @@ async def test_f10_connections_that_are_cut_come_back(far: Store, proxy: Proxy) 
     await _until_it_works(far, 5)
 
 
-async def test_f13_a_restart_under_load_loses_and_doubles_nothing(
-    store: Store, postgres_server: PostgresServer
-) -> None:
+@pytest.mark.fault("F13")
+async def test_a_restart_under_load_loses_and_doubles_nothing(store: Store, postgres_server: PostgresServer) -> None:
     stop = asyncio.Event()
     said_yes: list[str] = []
 
@@ -128,7 +132,8 @@ async def test_f13_a_restart_under_load_loses_and_doubles_nothing(
     assert [seq for seq, _ in found] == list(range(1, len(found) + 1))
 
 
-async def test_f38_a_locked_table_is_told_within_a_second_or_so(store: Store) -> None:
+@pytest.mark.fault("F38")
+async def test_a_locked_table_is_told_within_a_second_or_so(store: Store) -> None:
     rotation = await store.request()
     engine = create_engine(store.url)
     with engine.begin() as other:
@@ -143,7 +148,8 @@ async def test_f38_a_locked_table_is_told_within_a_second_or_so(store: Store) ->
     assert await store.rotations.get(rotation.id) == rotation
 
 
-async def test_f38_a_turn_at_the_trail_that_never_comes_is_told(store: Store) -> None:
+@pytest.mark.fault("F38")
+async def test_a_turn_at_the_trail_that_never_comes_is_told(store: Store) -> None:
     engine = create_engine(store.url)
     with engine.begin() as other:
         other.execute(_TURN["postgresql"])

@@ -24,7 +24,8 @@ BOUND = WAIT_SECONDS + 0.5
 DENIED = Event(Action.DENIED, ALICE, ACME)
 
 
-async def test_f10_sessions_that_fall_silent_are_given_up_and_their_threads_are_free(
+@pytest.mark.fault("F10")
+async def test_sessions_that_fall_silent_are_given_up_and_their_threads_are_free(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     sessions = await _sessions(store.database)
@@ -69,7 +70,8 @@ async def test_closing_waits_for_what_has_begun_and_tells_the_others(store: Stor
     await closing
 
 
-async def test_f38_all_connections_busy_is_told_before_long(store: Store) -> None:
+@pytest.mark.fault("F38")
+async def test_all_connections_busy_is_told_before_long(store: Store) -> None:
     async with occupied(store.database):
         async with asyncio.timeout(1):
             assert await shell.trail_of(store.database) == []  # reading has connections of its own

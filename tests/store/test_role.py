@@ -81,7 +81,8 @@ def psql(request: pytest.FixtureRequest) -> Path:
     return binaries(request.config.getoption("--postgres")) / "psql"
 
 
-def test_law_6_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: str, psql: Path) -> None:
+@pytest.mark.law(6)
+def test_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: str, psql: Path) -> None:
     with psycopg.connect(owner_url) as owner:
         owner.execute(A_GRANT)
         owner.execute(AN_EVENT)
@@ -92,7 +93,8 @@ def test_law_6_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: s
     assert refused(bot_url, "UPDATE allowlist SET id = 7", by=RestrictViolation)
 
 
-def test_law_6_rights_from_before_do_not_stay(owner_url: str, psql: Path) -> None:
+@pytest.mark.law(6)
+def test_rights_from_before_do_not_stay(owner_url: str, psql: Path) -> None:
     bot_url = restricted(owner_url, psql)
     with psycopg.connect(owner_url) as owner:
         owner.execute(f"GRANT ALL ON audit_events, allowlist TO PUBLIC, {BOT}")

@@ -18,7 +18,8 @@ from tests.store.conftest import ACME, ALICE, OPERATOR, Store
 ENDS = [State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.CANCELLED, State.EXPIRED]
 
 
-async def test_law_2_of_twenty_claims_at_once_one_wins(store: Store) -> None:
+@pytest.mark.law(2)
+async def test_of_twenty_claims_at_once_one_wins(store: Store) -> None:
     grant, rotation = await store.grant(), await store.request()
     claims = await asyncio.gather(*(store.claim(rotation, grant, claim=f"c{number}") for number in range(20)))
 
@@ -26,7 +27,8 @@ async def test_law_2_of_twenty_claims_at_once_one_wins(store: Store) -> None:
     assert await store.actions(rotation) == ["rotation.requested", "rotation.started"]
 
 
-async def test_f21_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
+@pytest.mark.fault("F21")
+async def test_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
     grant, first, second = await store.grant(), await store.request(), await store.request()
     await store.claim(first, grant)
     with pytest.raises(GroupBusy) as busy:
@@ -38,7 +40,8 @@ async def test_f21_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
     assert claimed is not None
 
 
-async def test_f21_the_database_itself_refuses_a_second_rotation_of_a_group(store: Store) -> None:
+@pytest.mark.fault("F21")
+async def test_the_database_itself_refuses_a_second_rotation_of_a_group(store: Store) -> None:
     await _put(store, await store.request(), State.ROTATING)
 
     with pytest.raises(IntegrityError):
@@ -46,7 +49,8 @@ async def test_f21_the_database_itself_refuses_a_second_rotation_of_a_group(stor
     await _put(store, await store.request("other"), State.ROTATING)
 
 
-async def test_f18_a_revoked_grant_claims_nothing(store: Store) -> None:
+@pytest.mark.fault("F18")
+async def test_a_revoked_grant_claims_nothing(store: Store) -> None:
     grant, rotation = await store.grant(), await store.request()
     await store.grants.revoke(ALICE, None, Event(Action.REVOKED, OPERATOR, ACME))
 
@@ -54,7 +58,8 @@ async def test_f18_a_revoked_grant_claims_nothing(store: Store) -> None:
     assert await store.actions(rotation) == ["rotation.requested"]
 
 
-async def test_f17_an_expired_request_is_not_claimed_by_the_databases_clock(store: Store) -> None:
+@pytest.mark.fault("F17")
+async def test_an_expired_request_is_not_claimed_by_the_databases_clock(store: Store) -> None:
     grant, rotation = await store.grant(), await store.request(seconds=0)
 
     assert await store.claim(rotation, grant) is None

@@ -64,14 +64,16 @@ async def test_every_guard_is_there_and_no_other(store: Store) -> None:
     await schema.check(store.database)
 
 
-async def test_law_6_a_guard_that_does_nothing_counts_as_missing(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_a_guard_that_does_nothing_counts_as_missing(store: Store) -> None:
     shell.run(store.url, *EMPTIED[store.url.get_backend_name()])
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_update"):
         await schema.check(store.database)
 
 
-async def test_law_6_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
     shell.run(store.url, *MOVED[store.url.get_backend_name()])
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_delete"):
@@ -79,7 +81,8 @@ async def test_law_6_a_guard_of_another_table_counts_as_missing(store: Store) ->
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_law_6_guards_that_refuse_no_more_count_as_missing(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_guards_that_refuse_no_more_count_as_missing(store: Store) -> None:
     empty = "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
     shell.run(store.url, f"{empty} $$BEGIN RETURN NEW; END$$")
 
@@ -87,7 +90,8 @@ async def test_law_6_guards_that_refuse_no_more_count_as_missing(store: Store) -
         await schema.check(store.database)
 
 
-async def test_law_6_any_missing_guard_is_named(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_any_missing_guard_is_named(store: Store) -> None:
     tables = ("audit_events", "allowlist", "rotations")
     for name in sorted(schema.GUARDS[store.url.get_backend_name()]):
         table = next(table for table in tables if name.startswith(table))
@@ -99,14 +103,16 @@ async def test_law_6_any_missing_guard_is_named(store: Store) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_law_6_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> None:
     shell.run(store.url, "ALTER TABLE audit_events DISABLE TRIGGER ALL")
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_delete, audit_events_no_truncate"):
         await schema.check(store.database)
 
 
-async def test_f31_migrate_refuses_a_newer_schema(url: URL) -> None:
+@pytest.mark.fault("F31")
+async def test_migrate_refuses_a_newer_schema(url: URL) -> None:
     await asyncio.to_thread(migrate, url)
     shell.run(url, "UPDATE alembic_version SET version_num = '9999'")
 

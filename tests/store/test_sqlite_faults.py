@@ -36,7 +36,8 @@ def locked(store: Store) -> Iterator[None]:
         other.close()
 
 
-async def test_f12_locked_by_another_process(store: Store) -> None:
+@pytest.mark.fault("F12")
+async def test_locked_by_another_process(store: Store) -> None:
     rotation = await store.request()
     began = time.monotonic()
 
@@ -50,7 +51,8 @@ async def test_f12_locked_by_another_process(store: Store) -> None:
     assert (await store.request()).id != rotation.id
 
 
-async def test_f38_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
+@pytest.mark.fault("F38")
+async def test_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
     began = time.monotonic()
 
     with locked(store):
@@ -63,7 +65,8 @@ async def test_f38_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
     await store.trail.append(DENIED)
 
 
-async def test_f12_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
+@pytest.mark.fault("F12")
+async def test_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
     comes_back = threading.Event()
     began = time.monotonic()
 
@@ -76,7 +79,8 @@ async def test_f12_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> Non
     await store.trail.append(DENIED)
 
 
-async def test_f12_disk_full_leaves_no_half_row(store: Store) -> None:
+@pytest.mark.fault("F12")
+async def test_disk_full_leaves_no_half_row(store: Store) -> None:
     await store.database.write(_no_more_pages)
 
     with pytest.raises(DatabaseReadOnly, match="refuses to write"):
@@ -88,7 +92,8 @@ async def test_f12_disk_full_leaves_no_half_row(store: Store) -> None:
     await store.request()
 
 
-async def test_f12_a_file_that_cannot_be_written(store: Store) -> None:
+@pytest.mark.fault("F12")
+async def test_a_file_that_cannot_be_written(store: Store) -> None:
     await store.trail.append(DENIED)
     database = open_database(make_url(f"sqlite:///file:{store.url.database}?mode=ro&uri=true"))
     readonly = Store(store.url, database)

@@ -112,7 +112,8 @@ async def audit_verify(store: Store, folder: Path, key: str | None, *options: st
     [(key, deed) for key in (None, KEY) for deed in (DEEDS if key is None else DEEDS | ONLY_KEYED)],
     ids=lambda value: value.replace(" ", "-") if value not in {None, KEY} else "keyed" if value else "unkeyed",
 )
-async def test_law_6_a_deed_is_named(key: str | None, deed: str, store: Store, tmp_path: Path) -> None:
+@pytest.mark.law(6)
+async def test_a_deed_is_named(key: str | None, deed: str, store: Store, tmp_path: Path) -> None:
     seal = KEYED if key else UNKEYED
     await write(store, seal)
     tamper, words = (DEEDS | ONLY_KEYED)[deed]
@@ -123,7 +124,8 @@ async def test_law_6_a_deed_is_named(key: str | None, deed: str, store: Store, t
 
 
 @pytest.mark.parametrize("seal", [UNKEYED, KEYED], ids=["unkeyed", "keyed"])
-async def test_law_6_a_byte_in_any_column_is_found(store: Store, seal: Seal) -> None:
+@pytest.mark.law(6)
+async def test_a_byte_in_any_column_is_found(store: Store, seal: Seal) -> None:
     """From the last row to the first, so that each time the newest deed is the first bad row."""
     await write(store, seal)
     postgresql = store.url.get_backend_name() == "postgresql"
@@ -146,7 +148,8 @@ async def test_law_6_a_byte_in_any_column_is_found(store: Store, seal: Seal) -> 
     assert {fault for (fault, _), _ in changed} <= {Fault.CHANGED, Fault.MISSING}
 
 
-async def test_law_6_nothing_for_null_and_null_for_nothing_are_found(store: Store) -> None:
+@pytest.mark.law(6)
+async def test_nothing_for_null_and_null_for_nothing_are_found(store: Store) -> None:
     await write(store, UNKEYED)
     await asyncio.to_thread(attack, store.url, "UPDATE audit_events SET \"group\" = '' WHERE seq = 8")
     late = await asyncio.to_thread(found, store.url, UNKEYED)

@@ -1,0 +1,229 @@
+"""Whatever Turso answers, the card says the truth, and the call is made once."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.faults import (
+    Answers,
+    Bombs,
+    BreaksInBody,
+    BreaksInHeaders,
+    Closes,
+    Drips,
+    Fault,
+    Garbles,
+    Hangs,
+    ResetsReused,
+)
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
+from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
+from tests.process import BotProcess
+
+pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
+
+CONFIRM = "rotation:confirm"
+NO, YES, WHO_KNOWS = "Failed: the tokens of", "Done: the tokens of", "Unknown: the tokens of"
+STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation.unknown"}
+MEGABYTE = 1_000_000
+LATER = b'{"error": "slow down"}'
+STORIES: dict[str, tuple[Fault, str, str]] = {
+    "f3-hang": (Hangs(), WHO_KNOWS, "did not answer within 2 s"),
+    "f3-drip": (Drips(), WHO_KNOWS, "did not answer within 2 s"),
+    "f4-close": (Closes(), WHO_KNOWS, "closed the connection"),
+    "f4-headers": (BreaksInHeaders(), WHO_KNOWS, "may have happened"),
+    "f4-garbage": (Garbles(), WHO_KNOWS, "may have happened"),
+    "f4-body": (BreaksInBody(status=500), WHO_KNOWS, "may have happened"),
+    **{f"f5-{status}": (Answers(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)},
+    "f6-hour": (Answers(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
+    "f6-rubbish": (Answers(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
+    "f7-401": (Answers(401), NO, "tell its operators"),
+    "f7-402": (Answers(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
+    "f7-403": (Answers(403), NO, "group:rotate-creds"),
+    "f7-404": (Answers(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),
+    "f7-409": (Answers(409), NO, "refused the rotation (409)"),
+    "f7-422": (Answers(422), NO, "refused the rotation (422)"),
+    "f7-302": (Answers(302, headers={"Location": "/v1/organizations/acme/groups/default/auth/rotate"}), NO, "redirect"),
+    "f7-204": (Answers(204), YES, "turso group tokens create"),
+    "f7-rubbish": (Answers(200, b"\x00\xff not JSON"), YES, "turso group tokens create"),
+    "f36-reset": (ResetsReused(), YES, "turso group tokens create"),
+    "f37-bomb": (Bombs(), YES, "turso group tokens create"),
+}
+
+
+@pytest.fixture
+async def turso() -> AsyncIterator[LocalTurso]:
+    groups = {"payments": ("ledger",), "default": ()} | {f"group-{number:03}": () for number in range(100)}
+    async with LocalTurso(groups=groups | dict.fromkeys(STORIES, ())) as organization:
+        yield organization
+
+
+@pytest.mark.fault("F3", "F4", "F5", "F6", "F7", "F36", "F37")
+async def test_every_answer_is_told_as_what_it_is(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
+) -> None:
+    cards = {}
+    for number, (group, (fault, _, _)) in enumerate(STORIES.items(), 1):
+        cards[group] = await asks(slack, ALICE, group)
+        turso.trouble(fault, times=1)
+        await slack.presses(ALICE, cards[group], CONFIRM)
+        await turso.reached(number)  # and so the fault is this one's
+    for group, (_, end, words) in STORIES.items():
+        await slack.sees(ALICE, f"{end} {group} ", words)
+        await slack.sees(None, f"the tokens of `{group}`", channel="C0AUDIT")
+    told = await stories()
+
+    assert [turso.calls_to_rotate(group) for group in STORIES] == [1] * len(STORIES)
+    assert turso.calls_to_rotate("default") == 0
+    assert [len(announced(slack, group)) for group in STORIES] == [1] * len(STORIES)
+    for group, (_, end, _) in STORIES.items():
+        assert cards[group].buttons == []
+        assert told[id_on(cards[group])] == ["rotation.requested", "rotation.started", STATES[end]], group
+    assert all(" *gone*" not in text for text in mrkdwn(cards["f7-404"].blocks))
+
+
+@pytest.mark.fault("F6")
+async def test_a_second_that_turso_asks_for_is_waited(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    turso.trouble(Answers(429, LATER, {"Retry-After": "1"}), times=1)
+    card = await asks(slack, ALICE, "payments")
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.sees(ALICE, "Done: the tokens of payments are rotated")
+    refused, done = (request.at for request in turso.requests if request.method == "POST")
+
+    assert done - refused >= 1
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+
+
+@pytest.mark.fault("F8")
+async def test_what_never_left_is_a_failure(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
+) -> None:
+    card = await asks(slack, ALICE, "payments")
+    await turso.unreachable()
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "nothing was sent", "refused")
+    await turso.reachable()
+
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
+
+
+@pytest.mark.parametrize("way", ["name", "tls"])
+@pytest.mark.fault("F8")
+async def test_no_name_and_no_tls_is_a_failure_too(
+    way: str, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    url = {"name": "http://nowhere.invalid", "tls": turso.url.replace("http://", "https://")}[way]
+    async with BotProcess(tmp_path, settings | {"TURSO_API_URL": url}) as bot:
+        await connect(slack, bot, settings)
+        card = await asks(slack, ALICE, "payments")
+        asked = card.plain
+        await slack.presses(ALICE, card, CONFIRM)
+        await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "nothing was sent")
+
+    assert "Turso could not be asked whether this group exists." in asked
+    assert "Traceback" not in bot.output
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.fault("F37")
+async def test_a_bomb_costs_no_memory(status: int, slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
+    for group in ("default", "payments"):  # warm
+        await slack.presses(ALICE, await asks(slack, ALICE, group), CONFIRM)
+        await slack.sees(ALICE, f"Done: the tokens of {group} are rotated")
+    before = resident(bot)
+    turso.trouble(Bombs(status=status))
+    for number in range(5):
+        await slack.presses(ALICE, await asks(slack, ALICE, f"group-{number:03}"), CONFIRM)
+        await slack.sees(ALICE, f"the tokens of group-{number:03} ")
+
+    assert resident(bot) - before < 20 * MEGABYTE
+    assert turso.calls_to_rotate() == 2 + 5
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.fault("F9")
+async def test_a_hostile_error_is_cut_and_inert(
+    status: int, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path
+) -> None:
+    said = (
+        "<!channel> *bold* <https://evil.example|click> \x00\x1b[31m\u202egnitset `code` "
+        "Bearer local-turso-token eyJhbGciOiJFZERTQSJ9.body.sandbox xoxb-local-bot "
+    )
+    body = json.dumps({"error": said + "x" * 10_000_000}).encode()
+    turso.trouble(Answers(status, body))
+    card = await asks(slack, ALICE, "payments")
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.sees(ALICE, "of payments", "Turso said", "<!channel> *bold*")
+    told = await slack.sees(None, "Turso said", channel="C0AUDIT")
+    shown = json.dumps([(message.text, message.blocks) for message in slack.messages])
+    kept = await asyncio.to_thread(files, tmp_path)
+
+    for message in (card, told):
+        assert all("bold" not in text and "<!channel" not in text for text in mrkdwn(message.blocks))
+        assert "<!channel" not in message.text
+        assert len(message.plain) < 2500
+        assert not re.search("[\x00\x1b\u202e]", message.plain)
+    for secret in ("local-turso-token", "xoxb-local-bot", "eyJhbGci"):
+        assert secret not in shown
+        assert secret not in bot.output
+        assert secret.encode() not in kept
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "10"}], ids=["patient"])
+@pytest.mark.fault("F26")
+async def test_a_slow_turso_holds_nobody_else_up(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = [f"group-{number:03}" for number in range(100)]
+    cards = {group: await asks(slack, ALICE, group) for group in groups}
+    turso.trouble(Fault(delay=3))
+    clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for card in cards.values()))
+    typed = [await slack.types(BOB, "/turso-rotate default") for _ in range(100)]
+    await turso.reached(100)
+    in_flight = [request for request in turso.requests if request.method == "POST" and not request.ended]
+    for group in groups:
+        await slack.sees(ALICE, f"Done: the tokens of {group} are rotated", timeout=15)
+    told = await stories()
+    seconds = sorted(delivery.seconds for delivery in (*clicks, *typed))
+    with capsys.disabled():
+        print(f" [acks: p50 {seconds[100] * 1000:.1f} ms, p99 {seconds[197] * 1000:.1f} ms]", end="")  # noqa: T201
+
+    assert in_flight
+    assert seconds[-1] < 1
+    assert {delivery.status for delivery in (*clicks, *typed)} == {200}
+    assert [turso.calls_to_rotate(group) for group in groups] == [1] * 100
+    assert {tuple(told[id_on(card)]) for card in cards.values()} == {
+        ("rotation.requested", "rotation.started", "rotation.succeeded")
+    }
+
+
+def resident(bot: BotProcess) -> int:
+    """Read the most memory that the process ever held, in bytes."""
+    status = Path(f"/proc/{bot.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def files(folder: Path) -> bytes:
+    """Everything the database has written."""
+    return b"".join(path.read_bytes() for path in folder.glob("test.db*"))
+
+
+def mrkdwn(node: object) -> list[str]:
+    """Every text in which markup acts."""
+    if isinstance(node, list):
+        return [text for child in node for text in mrkdwn(child)]
+    if not isinstance(node, dict):
+        return []
+    own = [str(node["text"])] if node.get("type") == "mrkdwn" else []
+    return own + [text for child in node.values() for text in mrkdwn(child)]

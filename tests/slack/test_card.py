@@ -1,0 +1,100 @@
+"""The sentences that people decide by: those of the card, and those of its outcome."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.domain.models import Actor, GroupInfo, Rotation, TeamId, UserId
+from bot.domain.states import State
+from bot.domain.rotations import ConfirmationPrompt
+from bot.sandbox.render import plain
+from bot.slack.blocks import Message
+from bot.slack.rotate import card, outcome
+from tests.slack.test_rotate_texts import rotation
+
+BOB = Actor(TeamId("T012AB3CD"), UserId("U0B0B0002"))
+SEEN = GroupInfo(exists=True, databases=("ledger", "invoices"))
+UNSEEN = GroupInfo(exists=None, databases=None)
+
+
+def shown_card(look: GroupInfo = SEEN, last: Rotation | None = None, reason: str = "") -> str:
+    return shown(card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason), look, last)))
+
+
+def shown(message: Message) -> str:
+    return plain(message.text, list(message.blocks), {"U0B0B0002": "bob"})
+
+
+def test_a_card_says_what_stops_working_and_what_does_not() -> None:
+    text = shown_card()
+
+    assert "*Every token minted for the group `payments` in `acme` stops working at once.*" in text
+    assert "Live connections drop, and every service that uses such a token fails until it gets a new one." in text
+    assert "Tokens minted for a *single database* are signed separately and are not touched." in text
+
+
+@pytest.mark.parametrize(
+    ("databases", "words"),
+    [
+        ((), "No database is in the group."),
+        (("ledger",), "*1 database* in the group: `ledger`\n"),
+        (("ledger", "invoices"), "*2 databases* in the group: `ledger`, `invoices`\n"),
+        (tuple("abcde"), "*5 databases* in the group: `a`, `b`, `c`, `d`, `e`\n"),
+        (tuple("abcdefg"), "*7 databases* in the group: `a`, `b`, `c`, `d`, `e`, …\n"),
+        (None, "Which databases are in the group could not be looked up."),
+    ],
+    ids=["none", "one", "two", "five", "seven", "unseen"],
+)
+def test_a_card_counts_the_databases_and_names_the_first(databases: tuple[str, ...] | None, words: str) -> None:
+    assert words in shown_card(GroupInfo(exists=True, databases=databases))
+
+
+def test_a_card_says_when_the_group_was_last_rotated_and_by_whom() -> None:
+    last = replace(rotation(State.SUCCEEDED), requester=BOB)
+
+    assert "Last rotated 2026-11-24 03:00 UTC by @bob." in shown_card(last=last)
+    assert "Last rotated 2026-11-24 03:00 UTC by @bob (outcome unknown)." in shown_card(
+        last=replace(last, state=State.UNKNOWN)
+    )
+    assert "This bot has not rotated this group before." in shown_card()
+
+
+def test_a_card_repeats_the_reason_and_says_how_long_it_waits() -> None:
+    text = shown_card(reason="key leaked: in CI log")
+
+    assert "Reason: key leaked: in CI log" in text
+    assert "Reason" not in shown_card()
+    assert "Waits for you until 2026-11-24 03:05 UTC" in text
+    assert "Rotation `62xrejy87vfv9`" in text
+
+
+def test_a_card_says_what_could_not_be_looked_up() -> None:
+    blind = "Turso could not be asked whether this group exists. You can rotate all the same."
+
+    assert blind in shown_card(UNSEEN)
+    assert "Which databases are in the group could not be looked up." in shown_card(UNSEEN)
+    assert blind not in shown_card()
+
+
+def test_a_success_gives_the_command_that_mints_and_says_what_to_redeploy() -> None:
+    text = shown(outcome.ended(rotation(State.SUCCEEDED)))
+
+    assert "Done: the tokens of payments are rotated" in text
+    assert "*Next:* mint a new token and redeploy every service that used an old one:" in text
+    assert "```turso group tokens create payments```" in text
+
+
+def test_a_failure_says_that_nothing_was_changed_and_why() -> None:
+    text = shown(outcome.ended(rotation(State.FAILED, explanation="Turso refused the rotation (409).")))
+
+    assert "Failed: the tokens of payments were not rotated" in text
+    assert "*Nothing was changed.*" in text
+    assert "What happened: Turso refused the rotation (409)." in text
+    assert "turso group tokens create" not in text
+
+
+def test_an_unknown_outcome_says_how_to_find_out_and_how_to_ask_again() -> None:
+    text = shown(outcome.ended(rotation(State.UNKNOWN)))
+
+    assert "To find out" in text
+    assert "on purpose" in text

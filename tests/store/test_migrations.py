@@ -1,0 +1,98 @@
+"""Migrations go up, match the tables, come down and go up again; and a schema that does not fit is refused."""
+
+import asyncio
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, create_engine, inspect, text
+
+from bot.domain.errors import SchemaMismatch
+from bot.store import schema
+from bot.store.database import open_database
+from bot.store.migrations import configured, downgrade, migrate, transaction
+from tests.store.conftest import load_url
+
+
+@pytest.fixture
+def url(database_url: str) -> URL:
+    return load_url(database_url)
+
+
+def tables(url: URL) -> set[str]:
+    engine = create_engine(url)
+    try:
+        return set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def execute(url: URL, sql: str) -> None:
+    with transaction(url) as connection:
+        connection.execute(text(sql))
+
+
+async def complaint(url: URL) -> str:
+    database = open_database(url)
+    try:
+        with pytest.raises(SchemaMismatch) as refused:
+            await schema.check(database)
+        return str(refused.value)
+    finally:
+        await database.close()
+
+
+def test_up_check_down_up(url: URL) -> None:
+    assert migrate(url) == (None, schema.HEAD)
+    with transaction(url) as connection:
+        command.check(configured(connection))
+    downgrade(url, "base")
+    assert tables(url) == {"alembic_version"}
+    assert migrate(url) == (None, schema.HEAD)
+    assert {"allowlist", "rotations", "audit_events", "outbox"} <= tables(url)
+
+
+def test_the_head_the_bot_serves_is_the_newest_migration(url: URL) -> None:
+    with transaction(url) as connection:
+        assert ScriptDirectory.from_config(configured(connection)).get_current_head() == schema.HEAD
+
+
+@pytest.mark.fault("F31")
+async def test_a_database_without_tables_names_the_command(url: URL) -> None:
+    assert "turso-rotate migrate" in await complaint(url)
+
+
+@pytest.mark.fault("F31")
+async def test_an_older_and_a_newer_schema_are_refused(url: URL) -> None:
+    await asyncio.to_thread(migrate, url)
+    execute(url, "UPDATE alembic_version SET version_num = '0000'")
+    older = await complaint(url)
+    execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    newer = await complaint(url)
+
+    assert "turso-rotate migrate" in older
+    assert "upgrade the bot" in newer
+
+
+@pytest.mark.law(6)
+async def test_a_database_without_its_triggers_is_refused(url: URL) -> None:
+    await asyncio.to_thread(migrate, url)
+    on = " ON audit_events" if url.get_backend_name() == "postgresql" else ""
+    execute(url, f"DROP TRIGGER audit_events_no_delete{on}")
+
+    assert "audit_events_no_delete is missing" in await complaint(url)
+
+
+@pytest.mark.fault("F31")
+def test_a_half_applied_migration_leaves_nothing(url: URL) -> None:
+    execute(url, "CREATE TABLE outbox (id INTEGER)")  # the last table of the first migration is in the way
+    with pytest.raises(Exception, match=r"outbox|database"):
+        migrate(url)
+
+    assert tables(url) == {"outbox"}
+
+
+async def test_replicas_that_migrate_at_once_do_not_collide(url: URL) -> None:
+    ran = await asyncio.gather(*(asyncio.to_thread(migrate, url) for _ in range(3)))
+
+    assert sorted(ran, key=str) == [(schema.HEAD, schema.HEAD), (schema.HEAD, schema.HEAD), (None, schema.HEAD)]

@@ -1,0 +1,706 @@
+"""What the client for Turso's Platform API does on the wire, and what it makes of every answer."""
+
+import asyncio
+import json
+import socket
+import tracemalloc
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.errors import Interrupted
+from bot.domain.models import GroupInfo, GroupName, Outcome
+from bot.domain.states import State
+from bot.domain.ports import Turso
+from bot.sandbox.faults import (
+    Answers,
+    Bombs,
+    BreaksInBody,
+    BreaksInHeaders,
+    Closes,
+    Drips,
+    Fault,
+    Garbles,
+    Hangs,
+    ResetsReused,
+)
+from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, On
+from bot.sandbox.organization import ApiToken
+from bot.turso.answers import Answer, judge, words
+from bot.turso.client import TursoClient
+
+PAYMENTS = GroupName("payments")
+READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]
+SAFE = "nothing was sent, and it is safe to try again."
+MAYBE = "the rotation may have happened."
+JWT = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
+
+Writes = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def turso() -> AsyncIterator[LocalTurso]:
+    async with LocalTurso(groups={"payments": ("ledger",), "prod-eu": (), "prod-us": ()}) as turso:
+        yield turso
+
+
+def client(url: str, **changes: Any) -> TursoClient:
+    settings: dict[str, Any] = {
+        "organization": "acme",
+        "base_url": url,
+        "api_token": DEFAULT_TOKEN,
+        "group_tokens": {},
+        "timeout": 5,
+        "version": "1.2.3",
+    }
+    return TursoClient(**(settings | changes))
+
+
+async def rotated(url: str, **changes: Any) -> Outcome:
+    async with client(url, **changes) as asked:
+        return await asked.rotate(PAYMENTS)
+
+
+async def looked(url: str, group: str = "payments", **changes: Any) -> GroupInfo:
+    async with client(url, **changes) as asked:
+        return await asked.look(GroupName(group))
+
+
+@asynccontextmanager
+async def served(writes: Writes, scheme: str = "http") -> AsyncIterator[str]:
+    """Serve what no well-behaved HTTP server would, once the request was read."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await writes(reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def told(outcome: Outcome) -> tuple[State, str, int | None]:
+    return outcome.state, outcome.explanation, outcome.status
+
+
+async def test_a_rotation_is_one_plain_request(turso: LocalTurso) -> None:
+    outcome = await rotated(turso.url)
+
+    assert told(outcome) == (State.SUCCEEDED, "Turso has invalidated the group tokens of payments.", 200)
+    assert 0 < outcome.seconds < 5
+    request = turso.requests[0]
+    assert (request.method, request.body) == ("POST", b"")
+    assert request.path == "/v1/organizations/acme/groups/payments/auth/rotate"
+    assert request.headers["Authorization"] == f"Bearer {DEFAULT_TOKEN}"
+    assert request.headers["User-Agent"] == "turso-rotate/1.2.3"
+    assert request.headers["Accept-Encoding"] == "identity"
+    assert [token.name for token in turso.services if token.works] == ["ledger-service"] + [
+        f"prod-{each}-service" for each in ("eu", "us")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Hangs(), "Turso did not answer within 0.5 s"),
+        (Drips(interval=0.02), "Turso did not answer within 0.5 s"),
+        (Drips(interval=0.02, answer=b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "Turso did not answer within 0.5 s"),
+    ],
+    ids=["hangs", "drips", "drips for ever"],
+)
+@pytest.mark.fault("F3")
+async def test_silence_and_dripping_end_at_the_deadline(turso: LocalTurso, fault: Fault, why: str) -> None:
+    turso.trouble(fault)
+
+    outcome = await rotated(turso.url, timeout=0.5)
+
+    assert told(outcome) == (State.UNKNOWN, f"{why}: {MAYBE}", None)
+    assert 0.5 <= outcome.seconds < 2
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Closes(), BreaksInHeaders(), BreaksInBody(), BreaksInBody(status=404), BreaksInBody(status=500)], ids=repr
+)
+@pytest.mark.fault("F4")
+async def test_an_answer_that_breaks_off_leaves_it_unknown(turso: LocalTurso, fault: Fault) -> None:
+    turso.trouble(fault)
+
+    outcome = await rotated(turso.url)
+
+    assert told(outcome) == (State.UNKNOWN, f"Turso closed the connection before it answered: {MAYBE}", None)
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.fault("F4")
+async def test_what_is_not_http_leaves_it_unknown(turso: LocalTurso) -> None:
+    turso.trouble(Garbles())
+
+    outcome = await rotated(turso.url)
+
+    assert told(outcome) == (State.UNKNOWN, f"Turso's answer could not be understood: {MAYBE}", None)
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.fault("F4")
+async def test_a_connection_closed_before_it_was_read_leaves_it_unknown() -> None:
+    async def closes(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with served(closes) as url:
+        outcome = await rotated(url)
+
+    assert told(outcome) == (State.UNKNOWN, f"Turso closed the connection before it answered: {MAYBE}", None)
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 599])
+@pytest.mark.fault("F5")
+async def test_a_server_error_leaves_it_unknown(turso: LocalTurso, status: int) -> None:
+    turso.trouble(Answers(status, b'{"error": "upstream\\nbroke"}', {"Retry-After": "1"}))
+
+    outcome = await rotated(turso.url)
+
+    expected = f"Turso answered with {status}: {MAYBE} Turso said: upstream broke"
+    assert told(outcome) == (State.UNKNOWN, expected, status)
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.parametrize("status", [101, 600, 999])
+@pytest.mark.fault("F5")
+async def test_a_status_that_does_not_exist_leaves_it_unknown(status: int) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d Odd\r\nContent-Length: 0\r\n\r\n" % status)
+        await reader.read()
+
+    async with served(answers) as url:
+        outcome = await rotated(url, timeout=0.5)
+
+    assert outcome.state is State.UNKNOWN
+    assert outcome.explanation.endswith(MAYBE)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "1"},
+        {"Retry-After": "0"},
+        # Only the distance counts: the clocks of the two sides need not agree.
+        {"Retry-After": "Sun, 06 Nov 1994 08:49:38 GMT", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"},
+    ],
+    ids=["seconds", "zero", "date"],
+)
+@pytest.mark.fault("F6")
+async def test_it_waits_as_long_as_it_is_told_never_less(turso: LocalTurso, headers: dict[str, str]) -> None:
+    turso.trouble(Answers(429, headers=headers), times=1)
+
+    outcome = await rotated(turso.url)
+
+    first, second = turso.requests
+    assert outcome.state is State.SUCCEEDED
+    assert 1 <= second.at - first.at < 2
+    assert outcome.seconds >= 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"Retry-After": "3600"}, "for 3600 seconds"),
+        ({"Retry-After": "5"}, "for 5 seconds"),  # all of the deadline: no time would be left for the call
+        ({"Retry-After": "Sun, 06 Nov 1994 09:49:37 GMT", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "for 3600 seconds"),
+        ({}, "just now"),
+        *(
+            ({"Retry-After": rubbish, "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "just now")
+            for rubbish in ("soon", "-1", "1.5", "1e9", "", "1, 1", "9" * 5000, "Sun, 99 Nov 1994 08:49:37 GMT")
+        ),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:38 GMT", "Date": "today"}, "just now"),
+    ],
+)
+@pytest.mark.fault("F6")
+async def test_a_wait_that_is_too_long_or_rubbish_is_a_failure(
+    turso: LocalTurso, headers: dict[str, str], pause: str
+) -> None:
+    turso.trouble(Answers(429, headers=headers))
+
+    outcome = await rotated(turso.url)
+
+    expected = f"Turso takes no more requests {pause}. Nothing was changed."
+    assert told(outcome) == (State.FAILED, expected, 429)
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.fault("F6")
+async def test_being_told_again_and_again_ends_within_the_deadline(turso: LocalTurso) -> None:
+    turso.trouble(Answers(429, headers={"Retry-After": "0"}))
+
+    outcome = await rotated(turso.url, timeout=1.5)
+
+    assert (outcome.state, outcome.status) == (State.FAILED, 429)
+    assert outcome.seconds < 1.5
+    assert turso.calls_to_rotate() == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (400, "Turso refused the rotation (400)."),
+        (401, "Turso does not accept the bot's API token: tell its operators."),
+        (402, "Turso refused the rotation (402)."),
+        (403, "The bot's API token lacks the right group:rotate-creds: tell its operators."),
+        (404, "Turso knows no group called payments."),
+        (409, "Turso refused the rotation (409)."),
+        (418, "Turso refused the rotation (418)."),
+        (422, "Turso refused the rotation (422)."),
+    ],
+)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": "not  today"}', " Turso said: not today"),
+        (b'{"error": {"message": "not today"}}', " Turso said: not today"),
+        (b"not today", " Turso said: not today"),
+        (b"", ""),
+        (b"<!DOCTYPE html><title>Bad gateway</title>", ""),
+    ],
+    ids=["error", "nested", "plain", "empty", "html"],
+)
+@pytest.mark.fault("F7")
+async def test_a_refusal_is_a_failure_in_turso_s_own_words(
+    turso: LocalTurso, status: int, sentence: str, body: bytes, said: str
+) -> None:
+    turso.trouble(Answers(status, body))
+
+    outcome = await rotated(turso.url)
+
+    assert told(outcome) == (State.FAILED, f"{sentence} Nothing was changed.{said}", status)
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+@pytest.mark.fault("F7")
+async def test_a_redirect_is_never_followed(turso: LocalTurso, status: int) -> None:
+    async with LocalTurso() as elsewhere:
+        turso.trouble(Answers(status, headers={"Location": f"{elsewhere.url}/v1"}))
+        outcome = await rotated(turso.url)
+
+    expected = f"Turso answered with a redirect ({status}), which the bot never follows. Nothing was changed."
+    assert told(outcome) == (State.FAILED, expected, status)
+    assert elsewhere.requests == []
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b""), (200, b"\xff{rubbish"), (200, b'{"error": "no"}'), (204, b""), (202, b"[]")]
+)
+@pytest.mark.fault("F7")
+async def test_any_2xx_is_a_success(turso: LocalTurso, status: int, body: bytes) -> None:
+    turso.trouble(Answers(status, body))
+
+    assert told(await rotated(turso.url))[::2] == (State.SUCCEEDED, status)
+
+
+@pytest.mark.fault("F8")
+async def test_a_name_that_does_not_resolve_sends_nothing() -> None:
+    outcome = await rotated("http://nowhere.invalid")
+
+    assert told(outcome) == (State.FAILED, f"The name nowhere.invalid could not be resolved: {SAFE}", None)
+
+
+@pytest.mark.fault("F8")
+async def test_a_refused_connection_sends_nothing(turso: LocalTurso) -> None:
+    await turso.unreachable()
+
+    outcome = await rotated(turso.url)
+
+    assert told(outcome) == (State.FAILED, f"The connection to 127.0.0.1 was refused: {SAFE}", None)
+
+
+@pytest.mark.fault("F8")
+async def test_a_tls_failure_sends_nothing(turso: LocalTurso) -> None:
+    outcome = await rotated(turso.url.replace("http:", "https:"))
+
+    assert told(outcome) == (State.FAILED, f"No secure connection to 127.0.0.1 could be made: {SAFE}", None)
+    assert turso.requests == []
+
+
+@pytest.mark.fault("F8")
+async def test_a_tls_handshake_without_an_end_sends_nothing() -> None:
+    async def keeps_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+
+    async with served(keeps_silent, "https") as url:
+        outcome = await rotated(url, timeout=2)  # of which two attempts to connect leave a tenth
+
+    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
+    assert outcome.seconds < 2
+
+
+@pytest.mark.fault("F8")
+async def test_a_connection_that_is_never_accepted_sends_nothing() -> None:
+    with socket.socket() as listener, socket.socket() as queued, socket.socket() as dropped:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queued.connect(listener.getsockname())
+        dropped.setblocking(False)  # noqa: FBT003 - that is its signature
+        dropped.connect_ex(listener.getsockname())
+        outcome = await rotated(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3)
+
+    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
+
+
+@pytest.mark.fault("F9")
+async def test_ten_megabytes_of_error_are_cut(turso: LocalTurso) -> None:
+    turso.trouble(Answers(409, b"x" * 10_000_000))
+
+    outcome = await rotated(turso.url)
+
+    assert (outcome.state, outcome.status) == (State.FAILED, 409)
+    assert outcome.explanation.endswith("xxx…")
+    assert len(outcome.explanation) <= 400
+
+
+@pytest.mark.fault("F9")
+async def test_a_body_without_an_end_is_left_and_its_status_counts() -> None:
+    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 402 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"8\r\npay up! \r\n" * 1000)
+            await writer.drain()
+
+    async with served(floods) as url:
+        outcome = await rotated(url)
+
+    assert (outcome.state, outcome.status) == (State.FAILED, 402)
+    assert "Turso said: pay up! pay up!" in outcome.explanation
+    assert outcome.explanation.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("a\x00b\x1b[31mc\r\nd\te", "ab[31mc d e"),
+        ("\u202ereversed\u2066 \u200bzero\ufeff \u2060width\u00ad", "reversed zero width"),
+        ("<!channel> *bold* `code` & <https://evil|x>", "<!channel> *bold* `code` & <https://evil|x>"),  # see messages
+        (f"the token {JWT} is bad", "the token [redacted] is bad"),
+        (f"own {DEFAULT_TOKEN[:6]}\u200b{DEFAULT_TOKEN[6:]}!", "own [redacted]!"),
+        ("for-payments", "[redacted]"),
+        ("Authorization: bEaReR  abc/def==", "Authorization: bEaReR [redacted]"),
+        ("xoxb-1-2-abc and xapp-1-A-2-b", "[redacted] and [redacted]"),
+        ("\ud800 lone", "lone"),
+    ],
+)
+@pytest.mark.parametrize("wraps", [lambda said: json.dumps({"error": said}), str], ids=["json", "plain"])
+@pytest.mark.fault("F9")
+async def test_words_are_cleaned_and_hold_no_secret(
+    turso: LocalTurso, said: str, shown: str, wraps: Callable[[str], str]
+) -> None:
+    turso.trouble(Answers(409, wraps(said).encode(errors="ignore")))
+
+    outcome = await rotated(turso.url, group_tokens={"other": "for-payments"})
+
+    assert outcome.explanation == f"Turso refused the rotation (409). Nothing was changed. Turso said: {shown}"
+
+
+@pytest.mark.fault("F9")
+def test_half_a_secret_at_a_cut_is_not_shown() -> None:
+    secret = "s3cret" * 20
+    for at in range(8192 - len(secret), 8193):
+        shown = words(" " * at + secret + "…" * 9000, [secret])
+        assert "s3" not in shown
+
+
+@pytest.mark.parametrize("length", [150, 250, 260, 265, 269])
+@pytest.mark.fault("F9")
+def test_a_secret_is_gone_before_the_words_are_cut(length: int) -> None:
+    assert "eyJ" not in words("x" * length + f" {JWT}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "a/b",
+        "%2e%2e",
+        "..",
+        "",
+        "x" * 65,
+        "x" * 10_000,
+        "\u202eprod",
+        "🔥",
+        "prod\0",
+        "a?b",
+        "a#b",
+        "a\n",
+        "-a",
+    ],
+)
+@pytest.mark.fault("F27")
+async def test_what_is_not_a_name_never_leaves(turso: LocalTurso, name: str) -> None:
+    async with client(turso.url) as asked:
+        with pytest.raises(ValueError, match="not the name of a group"):
+            await asked.rotate(GroupName(name))
+        with pytest.raises(ValueError, match="not the name of a group"):
+            await asked.look(GroupName(name))
+
+    assert turso.requests == []
+
+
+@pytest.mark.parametrize("organization", ["..", ".", "../acme", "%2e%2e", "a/b", "a?b", "a#b", "ä"])
+@pytest.mark.fault("F27")
+async def test_an_organization_stays_one_segment(turso: LocalTurso, organization: str) -> None:
+    try:
+        outcome = await rotated(turso.url, organization=organization)
+    except ValueError as error:
+        assert "another path" in str(error)  # noqa: PT017 - either is right
+        assert turso.requests == []
+    else:
+        assert outcome.status == 404
+        assert turso.requests[0].route.segments == (
+            "v1", "organizations", organization, "groups", "payments", "auth", "rotate",
+        )  # fmt: skip
+
+
+@pytest.mark.fault("F27")
+async def test_a_base_url_keeps_its_path(turso: LocalTurso) -> None:
+    await rotated(f"{turso.url}/proxy/turso/")
+
+    assert turso.requests[0].path == "/proxy/turso/v1/organizations/acme/groups/payments/auth/rotate"
+
+
+@pytest.mark.fault("F36")
+async def test_each_rotation_goes_out_on_a_fresh_connection(turso: LocalTurso) -> None:
+    turso.trouble(ResetsReused(), on=On.ALL)
+    async with client(turso.url) as asked:
+        await asked.look(PAYMENTS)
+        outcomes = [await asked.rotate(PAYMENTS) for _ in range(3)]
+
+    assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED] * 3
+    assert turso.calls_to_rotate() == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(200, State.SUCCEEDED), (403, State.FAILED), (500, State.UNKNOWN)], ids=str
+)
+@pytest.mark.fault("F37")
+async def test_a_bomb_is_not_unpacked(turso: LocalTurso, status: int, state: State) -> None:
+    turso.trouble(Bombs(status=status))
+    async with client(turso.url) as asked:
+        tracemalloc.start()
+        outcome = await asked.rotate(PAYMENTS)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert (outcome.state, outcome.status) == (state, status)
+    assert "said" not in outcome.explanation
+    assert peak < 10_000_000
+
+
+async def interrupted(asked: TursoClient, when: Awaitable[object]) -> Outcome:
+    """Cancel a rotation at a moment, and return what is known of it."""
+    calling = asyncio.create_task(asked.rotate(PAYMENTS))
+    await when
+    calling.cancel()
+    with pytest.raises(Interrupted) as stopped:
+        await calling
+    return stopped.value.outcome
+
+
+@pytest.mark.fault("F25")
+async def test_a_rotation_that_is_cancelled_in_the_call_is_unknown_and_not_repeated(turso: LocalTurso) -> None:
+    turso.trouble(Hangs())
+    async with client(turso.url) as asked:
+        outcome = await interrupted(asked, turso.reached())
+
+    assert told(outcome) == (
+        State.UNKNOWN,
+        "The bot was stopped during the call: the rotation may have happened.",
+        None,
+    )
+    assert turso.calls_to_rotate() == 1
+
+
+@pytest.mark.fault("F25")
+async def test_a_rotation_that_is_cancelled_while_it_connects_was_not_sent() -> None:
+    connected = asyncio.Event()
+
+    async def keeps_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+
+    async with served(keeps_silent, "https") as url, client(url) as asked:
+        outcome = await interrupted(asked, connected.wait())
+
+    assert told(outcome) == (State.FAILED, "The bot was stopped before the call: nothing was sent.", None)
+
+
+@pytest.mark.fault("F25")
+async def test_a_rotation_that_is_cancelled_while_turso_wants_it_to_wait_was_refused(turso: LocalTurso) -> None:
+    answered = asyncio.Event()
+    turso.trouble(Answers(429, headers={"Retry-After": "3"}))
+    async with client(turso.url, observe=lambda *_: answered.set()) as asked:
+        outcome = await interrupted(asked, answered.wait())
+
+    assert told(outcome) == (State.FAILED, "Turso takes no more requests for 3 seconds. Nothing was changed.", 429)
+    assert turso.calls_to_rotate() == 1
+
+
+async def test_a_group_s_own_token_wins_and_without_any_nothing_is_sent(turso: LocalTurso) -> None:
+    turso.api.tokens["for-payments"] = ApiToken(frozenset({"read", "group:rotate-creds"}), "payments")
+    async with client(turso.url, api_token=None, group_tokens={"payments": "for-payments"}) as asked:
+        has = asked.has_token(PAYMENTS), asked.has_token(GroupName("prod-eu"))
+        outcomes = [await asked.rotate(group) for group in (PAYMENTS, GroupName("prod-eu"))]
+        groups, look = await asked.groups(), await asked.look(GroupName("prod-eu"))
+
+    assert has == (True, False)
+    assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED, State.FAILED]
+    assert outcomes[1].explanation == "The bot holds no Turso API token for prod-eu: nothing was sent."
+    assert (groups, look) == (("payments",), GroupInfo(exists=None, databases=None))
+    assert len(turso.requests) == 1
+
+
+@pytest.mark.parametrize("secret", ["tok\nen", "tok en", "tökën"])
+def test_a_token_that_cannot_travel_is_refused_unquoted(secret: str) -> None:
+    with pytest.raises(ValueError, match="cannot stand in a header") as refused:
+        client("http://127.0.0.1", group_tokens={"payments": secret})
+
+    assert secret not in str(refused.value)
+
+
+def test_its_repr_holds_no_secret() -> None:
+    asked: Turso = client("https://127.0.0.1:1/x", group_tokens={"payments": "for-payments"})
+
+    assert repr(asked) == "TursoClient(127.0.0.1/v1/organizations/acme/)"
+
+
+async def test_a_look_finds_the_group_and_its_databases(turso: LocalTurso) -> None:
+    look = await looked(turso.url)
+
+    assert look == GroupInfo(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
+    assert [request.path for request in turso.requests] == READS
+
+
+@pytest.mark.parametrize(
+    ("typed", "similar"),
+    [("Payments", ("payments",)), ("payment", ("payments",)), ("prod", ("prod-us", "prod-eu")), ("zzz", ())],
+)
+async def test_a_missing_group_is_answered_with_names_that_come_close(
+    turso: LocalTurso, typed: str, similar: tuple[str, ...]
+) -> None:
+    assert await looked(turso.url, typed) == GroupInfo(exists=False, databases=(), similar=similar)
+
+
+async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> None:
+    turso.api.tokens["for-payments"] = ApiToken(frozenset({"read"}), "payments")
+    tokens: dict[str, Any] = {"api_token": None, "group_tokens": dict.fromkeys(["payments", "gone"], "for-payments")}
+
+    assert (await looked(turso.url, **tokens)).exists is True
+    assert (await looked(turso.url, "gone", **tokens)).exists is None  # 403: that says nothing about the group
+
+
+async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) -> None:
+    turso.trouble(Hangs(), on=On.READS, times=1)
+    async with client(turso.url, look_seconds=0.2) as asked:
+        look = await asked.look(PAYMENTS)
+
+    assert look == GroupInfo(exists=None, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Hangs(),
+        Drips(),
+        Closes(),
+        BreaksInBody(),
+        Garbles(),
+        Bombs(size=1_000_000),
+        Answers(401),
+        Answers(302, headers={"Location": "/"}),
+        Answers(429, headers={"Retry-After": "1"}),
+        Answers(500),
+        Answers(201, b"[" * 100_000),
+        Answers(201, b'{"groups": [1], "databases": {}}'),
+        Answers(201, b" " * 5_000_000),
+    ],
+    ids=lambda fault: repr(fault)[:40],
+)
+async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fault: Fault) -> None:
+    turso.trouble(fault, on=On.READS)
+    async with client(turso.url, look_seconds=0.2) as asked:
+        look, groups = await asked.look(PAYMENTS), await asked.groups()
+        outcome = await asked.rotate(PAYMENTS)
+
+    assert (look, groups) == (GroupInfo(exists=None, databases=None), None)
+    assert outcome.state is State.SUCCEEDED
+    paths = [request.path for request in turso.requests]
+    assert len(paths) - len(set(paths)) <= 1  # the list once more, for `groups`
+
+
+async def test_a_burst_of_looks_is_one_and_then_fresh_for_five_seconds(turso: LocalTurso) -> None:
+    now = [100.0]
+    async with client(turso.url, clock=lambda: now[0]) as asked:
+        looks = await asyncio.gather(*(asked.look(PAYMENTS) for _ in range(20)))
+        now[0] += 4.9
+        looks.append(await asked.look(PAYMENTS))
+        groups = await asked.groups()
+        before = len(turso.requests)
+        now[0] += 0.2
+        turso.organization.groups["payments"] = ("ledger", "books")
+        later = await asked.look(PAYMENTS)
+
+    assert (before, len(turso.requests)) == (2, 4)
+    assert len(set(looks)) == 1
+    assert groups == ("payments", "prod-eu", "prod-us")
+    assert later.databases == ("ledger", "books")
+
+
+async def test_one_who_leaves_does_not_take_the_look_from_the_others(turso: LocalTurso) -> None:
+    turso.trouble(Hangs(), on=On.READS)
+    async with client(turso.url) as asked:
+        first, second = (asyncio.create_task(asked.look(PAYMENTS)) for _ in range(2))
+        await turso.feed.until(lambda: len(turso.requests) == 2)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        turso.heals()
+        look = await second
+
+    assert look.exists is True
+    assert [request.path for request in turso.requests] == READS
+
+
+@given(
+    status=st.integers(0, 1000),
+    text=st.text()
+    | st.text(" \0\u202e\n<>&`eyJ.-bearer", min_size=200)
+    | st.recursive(st.text(), st.lists).map(json.dumps),
+    secrets=st.frozensets(st.text("abcde[].", min_size=1, max_size=9), max_size=5),
+    group=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True).map(GroupName),
+    pause=st.none() | st.floats(1, 999_999_999),
+)
+def test_judging_never_raises_and_its_words_are_clean(
+    status: int, text: str, secrets: frozenset[str], group: GroupName, pause: float | None
+) -> None:
+    outcome = judge(group, Answer(status, text, pause), secrets)
+
+    assert (outcome.state is State.SUCCEEDED) == (200 <= status < 300)
+    assert (outcome.state is State.FAILED) == (300 <= status < 500)
+    assert len(outcome.explanation) <= 400
+    assert not any(unicodedata.category(each)[0] == "C" for each in outcome.explanation)
+    assert "  " not in outcome.explanation
+
+
+@given(st.binary(), st.sampled_from(["Content-Encoding", "Retry-After", "Date"]), st.text())
+def test_any_answer_can_be_taken_apart(body: bytes, header: str, value: str) -> None:
+    assert Answer.of(429, {header: value}, body).status == 429
