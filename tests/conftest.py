@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import databases
 from tests.postgres import SOURCES, PostgresServer, binaries
 
 hypothesis.settings.register_profile("steady", deadline=None)  # a busy machine is no failure
@@ -35,7 +36,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test as often as its marks say, or those of its class or module."""
-    for mark, fixture in (("modes", "mode"), ("databases", "database_url")):
+    for mark, fixture in (("modes", "mode"), ("databases", "database_kind")):
         wanted = metafunc.definition.get_closest_marker(mark)
         if wanted is not None and fixture in metafunc.fixturenames:
             metafunc.definition.add_marker(pytest.mark.parametrize(fixture, wanted.args, indirect=True))
@@ -62,26 +63,67 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    server = PostgresServer(binaries(request.config.getoption("--postgres")))
+def postgres_server(
+    request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresServer]:
+    """Start this worker's server; all workers copy the one cluster that the first of them made."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    server = PostgresServer(binaries(request.config.getoption("--postgres")), cluster=shared / "postgresql")
     request.config.stash[_SERVER] = server
     server.start()
     yield server
     server.destroy()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    return databases.postgres_template(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return databases.sqlite_template(tmp_path_factory.mktemp("template"))
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """Give a fresh, empty database; the server is up again even if the test before left it stopped."""
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Create an empty database; the server is up again even if the test before left it stopped."""
     postgres_server.start()
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
 
 
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Create a migrated database."""
+    postgres_server.start()
+    url = postgres_server.create_database(postgres_template)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """Create a migrated file."""
+    return databases.sqlite_copy(sqlite_template, tmp_path / "test.db")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give a fresh, empty database of each kind; PostgreSQL starts only for tests that come this far."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """Create a migrated database of each kind; PostgreSQL starts only for tests that come this far."""
+    return str(request.getfixturevalue("sqlite_url" if database_kind == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+def empty_database_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
+    """Create an empty database of each kind."""
+    if database_kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return str(request.getfixturevalue("empty_postgres_url"))

@@ -1,5 +1,6 @@
 """A real PostgreSQL server for the tests, started, crashed and thrown away by them."""
 
+import fcntl
 import os
 import pwd
 import re
@@ -51,9 +52,10 @@ class PostgresServer:
     """One server with its own data directory on a free port of the loopback interface.
 
     Without `fsync` what it wrote survives the server, which tests kill, but not the machine, which they do not.
+    Servers that are told of one `cluster` copy what the first of them left there, instead of making their own.
     """
 
-    def __init__(self, binaries: Path, *, fsync: bool = False) -> None:
+    def __init__(self, binaries: Path, *, fsync: bool = False, cluster: Path | None = None) -> None:
         self.port = _free_port()
         self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-"))
         self._account = _unprivileged_account()
@@ -66,7 +68,13 @@ class PostgresServer:
         self._caretaker = subprocess.Popen(
             ["/bin/sh", "-c", _CARETAKER, "caretaker", self._home], stdin=subprocess.PIPE, process_group=0
         )
-        self._initialise()
+        if self._account:
+            shutil.chown(self._home, self._account["user"], self._account["group"])
+            self._binaries = self._within_reach(self._binaries)
+        if cluster is None:
+            self._initialise()
+        else:
+            self._copy(cluster)
 
     def start(self) -> None:
         """Start the server and wait until it answers; does nothing when it is running."""
@@ -143,10 +151,17 @@ class PostgresServer:
         name = sql.Identifier(url.rpartition("/")[2])
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
+    def _copy(self, cluster: Path) -> None:
+        """Copy a cluster, which is made first if it is not there; other processes wait meanwhile."""
+        with cluster.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not cluster.exists():
+                self._initialise()
+                _copy_tree(self._data, cluster)
+                return
+        _copy_tree(cluster, self._data)
+
     def _initialise(self) -> None:
-        if self._account:
-            shutil.chown(self._home, self._account["user"], self._account["group"])
-            self._binaries = self._within_reach(self._binaries)
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         done = subprocess.run(
             [self._binaries / "initdb", "-D", self._data, *options],
@@ -227,6 +242,13 @@ def _packaged() -> Path | None:
 def _version(name: str) -> float:
     found = re.search(r"\d+(?:\.\d+)?", name)
     return float(found.group()) if found else 0.0
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy with owners and rights, as PostgreSQL insists on both; a copy that breaks off does not count."""
+    partial = target.with_name(f"{target.name}.partial")
+    subprocess.run(["cp", "-a", source, partial], check=True)
+    partial.rename(target)
 
 
 def _unprivileged_account() -> dict[str, Any]:

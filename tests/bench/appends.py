@@ -19,7 +19,7 @@ from bot.store.tables import audit_events
 from bot.store.trail import record
 from bot.trail.chain import UNKEYED
 from tests.bench.report import percentile, row, title
-from tests.store.conftest import load_url
+from tests.databases import load_url
 
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
 

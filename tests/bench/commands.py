@@ -11,8 +11,8 @@ import httpx
 import psutil
 
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso
+from bot.sandbox.workspace import Person
 from bot.slack.rotate.card import CONFIRM
 from tests.bench.processes import PEOPLE, Running, spent
 

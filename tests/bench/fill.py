@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.domain.periods import rfc3339
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 _INDEXES = {

@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import partial
 from statistics import median
 
-from bot.domain.history import HistorySearch, EntryKey, Query, RequestStatus
 from bot.domain.events import Action
+from bot.domain.history import EntryKey, HistorySearch, Query, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
@@ -21,7 +21,7 @@ from bot.trail.records import EventFilter
 from tests.bench.fill import START
 from tests.bench.report import ratio, title
 from tests.bench.requests import Past, requests
-from tests.store.conftest import load_url
+from tests.databases import load_url
 
 READER = Actor(TeamId("T0"), UserId("U0"))
 AUDITOR = Visibility(everything=True, patterns=(), actor=READER)

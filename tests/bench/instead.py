@@ -13,8 +13,7 @@ import psutil
 
 from bot.sandbox.deliveries import Delivery, Parcel
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
-from bot.sandbox.workspace import BOT_USER
+from bot.sandbox.workspace import BOT_USER, Person
 from tests.bench.processes import PEOPLE
 from tests.bench.report import percentile
 from tests.process import environment

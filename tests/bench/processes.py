@@ -16,14 +16,14 @@ import psutil
 from bot.domain.allowlist import Allowlist
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import DEFAULT_GROUPS, LocalTurso
+from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
+from tests.databases import load_url
 from tests.process import BotProcess, environment, settings_for
-from tests.store.conftest import load_url
 
 PEOPLE = tuple(Person(f"U0BENCH{number:02}", f"person{number}") for number in range(64))
 NOTHING: Mapping[str, str] = MappingProxyType({})

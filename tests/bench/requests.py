@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from bot.trail.chain import Row
 from bot.domain.periods import rfc3339
+from bot.trail.chain import Row
 from tests.bench.fill import START, fill, insert, sealed
 
 _COLUMNS = (

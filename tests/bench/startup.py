@@ -19,8 +19,8 @@ from bot.store.migrations import migrate
 from tests.bench.databases import Fresh
 from tests.bench.processes import bare, bot
 from tests.bench.report import ratio, row, title
+from tests.databases import load_url
 from tests.process import START_SECONDS, environment, settings_for
-from tests.store.conftest import load_url
 
 # What `serve` imports, in its order.
 _IMPORTS = "from bot.cli import main; import uvloop; from bot import app"

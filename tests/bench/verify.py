@@ -18,8 +18,8 @@ from bot.trail.chain import UNKEYED
 from bot.trail.verify import VerifyOptions, verify
 from tests.bench.report import row, title
 from tests.bench.requests import stories
+from tests.databases import load_url
 from tests.process import environment
-from tests.store.conftest import load_url
 
 FEW = 10_000
 _COLUMNS = 'seq, at, action, team_id, user_id, organization, "group", rotation_id, detail, delivery, prev_hash, hash'

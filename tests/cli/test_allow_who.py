@@ -1,6 +1,5 @@
 """`allow who`: who could rotate a group, as an auditor asks on a terminal."""
 
-import asyncio
 import csv
 import json
 from pathlib import Path
@@ -9,11 +8,10 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.domain.allowlist import Allowlist
-from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.grants import Role
+from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
-from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
 from tests.process import run
 
@@ -21,16 +19,14 @@ ALICE, BOB, TEAM = "U0ALICE01", "U0B0B0002", "T012AB3CD"
 
 
 @pytest.fixture
-async def settings(tmp_path: Path) -> dict[str, str]:
+async def settings(sqlite_url: str) -> dict[str, str]:
     """Let Alice rotate prod-*, and Bob read everything."""
-    url = make_url(f"sqlite:///{tmp_path / 'test.db'}")
-    await asyncio.to_thread(migrate, url)
-    database = open_database(url)
+    database = open_database(make_url(sqlite_url))
     allowlist = Allowlist(SqlGrants(database, UNKEYED), Actor.on_terminal("root"), Organization(""))
     await allowlist.add(Actor(TeamId(TEAM), UserId(ALICE)), "prod-*", note="on call")
     await allowlist.add(Actor(TeamId(TEAM), UserId(BOB)), None, role=Role.AUDIT)
     await database.close()
-    return {"DATABASE_URL": "sqlite:///test.db"}
+    return {"DATABASE_URL": sqlite_url}
 
 
 async def test_who_could_rotate_then_and_there(settings: dict[str, str], tmp_path: Path) -> None:

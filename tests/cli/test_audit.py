@@ -18,7 +18,7 @@ from bot.domain.events import Action, Event
 from bot.domain.models import Actor, ChannelId, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.ports import NewRotation
 from bot.store.database import open_database
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import transaction
 from bot.store.rotations import SqlRotations
 from bot.store.tables import rotations
 from bot.store.trail import SqlTrail
@@ -26,10 +26,11 @@ from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal, line
 from bot.trail.diagnose import Fault
 from tests.bench.fill import events, fill, sealed
+from tests.databases import load_url
 from tests.process import environment, run
 from tests.store import shell
 from tests.store.attack import attack
-from tests.store.conftest import ACME, ALICE, Store, load_url
+from tests.store.conftest import ACME, ALICE, Store
 
 KEY = "correct horse battery staple"
 DOCS = Path(__file__).parents[2] / "docs" / "audit-trail.md"
@@ -39,7 +40,6 @@ EMPTY = Row(1, "", "", "", "", "", None, None, "{}", None, "", "")
 
 @pytest.fixture
 def settings(database_url: str) -> dict[str, str]:
-    migrate(load_url(database_url))
     return {"DATABASE_URL": database_url, "AUDIT_KEY": KEY}
 
 
@@ -166,7 +166,7 @@ async def test_a_changed_export_is_found(trail: dict[str, str], tmp_path: Path) 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 async def test_bytes_that_are_no_text_are_exported_as_they_are(trail: dict[str, str], tmp_path: Path) -> None:
     change = "UPDATE audit_events SET user_id = CAST(x'55ff41' AS TEXT) WHERE seq = 5"
     await asyncio.to_thread(attack, load_url(trail["DATABASE_URL"]), change)
@@ -334,7 +334,7 @@ async def test_the_stories_of_the_requests_that_match_are_told(
     assert await told("--limit", "1") == [denied]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -6,9 +6,7 @@ import pytest
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from bot.store.migrations import migrate
 from tests.process import run, settings_for
-from tests.store.conftest import load_url
 
 KEY, OTHER = {"AUDIT_KEY": "correct horse battery staple"}, {"AUDIT_KEY": "wrong pony capacitor nail"}
 ADD = ("allow", "add", "U024BE7LH", "--team", "T012AB3CD", "--group")
@@ -16,7 +14,6 @@ ADD = ("allow", "add", "U024BE7LH", "--team", "T012AB3CD", "--group")
 
 @pytest.fixture
 def settings(database_url: str) -> dict[str, str]:
-    migrate(load_url(database_url))
     return {"DATABASE_URL": database_url, "TURSO_ORGANIZATION": "acme"}
 
 

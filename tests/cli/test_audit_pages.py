@@ -8,19 +8,17 @@ import pytest
 from bot.domain.allowlist import Allowlist
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
-from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
+from tests.databases import load_url
 from tests.process import run
-from tests.store.conftest import ACME, ALICE, OPERATOR, load_url
+from tests.store.conftest import ACME, ALICE, OPERATOR
 
 ADD = ("allow", "add", "U024BE7LH", "--team", "T012AB3CD", "--group")
 
 
 @pytest.fixture
 async def trail(database_url: str) -> dict[str, str]:
-    url = load_url(database_url)
-    migrate(url)
-    database = open_database(url)
+    database = open_database(load_url(database_url))
     allowlist = Allowlist(SqlGrants(database, UNKEYED), OPERATOR, ACME)
     for number in range(1, 6):
         await allowlist.add(ALICE, f"group-{number}")

@@ -1,13 +1,10 @@
 """The command line as a person and a script use it."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
-from bot.store.migrations import migrate
 from bot.store.schema import HEAD
 from tests.process import run
 
@@ -20,9 +17,8 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture
-async def migrated(settings: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    await asyncio.to_thread(migrate, make_url(f"sqlite:///{tmp_path / 'test.db'}"))
-    return settings
+def migrated(sqlite_url: str) -> dict[str, str]:
+    return {"DATABASE_URL": sqlite_url}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """`audit resolve`: a person closes an unknown on a terminal."""
 
-import asyncio
 import json
 import os
 import pwd
@@ -12,9 +11,9 @@ import pytest
 from bot.domain.models import Rotation
 from bot.domain.states import State
 from bot.store.database import open_database
-from bot.store.migrations import migrate
+from tests.databases import load_url
 from tests.process import run
-from tests.store.conftest import Store, load_url
+from tests.store.conftest import Store
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOTE = ("--note", "an old token still connects")
@@ -23,7 +22,6 @@ NOTE = ("--note", "an old token still connects")
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
     database = open_database(url)
     yield Store(url, database)
     await database.close()
@@ -59,7 +57,7 @@ async def test_an_unknown_is_closed_by_a_persons_judgement(
     assert (await store.actions(unknown)).count("rotation.resolved") == 1
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -88,7 +86,7 @@ async def test_what_cannot_be_resolved_is_explained(
     assert "rotation.resolved" not in await store.actions(unknown)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 async def test_another_organizations_rotation_is_not_known(
     store: Store, unknown: Rotation, settings: dict[str, str], tmp_path: Path
 ) -> None:

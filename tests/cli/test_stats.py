@@ -13,10 +13,10 @@ from bot.cli.chart import Canvas, bars, chart
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.statistics import Interval, SeriesKey, Tally
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import transaction
 from bot.store.tables import rotations
+from tests.databases import load_url
 from tests.process import run
-from tests.store.conftest import load_url
 
 MONDAY = datetime(2026, 9, 28, 8, tzinfo=UTC)
 COMMAND = ("audit", "stats", "--period", "2026-09-28..2026-10-18")
@@ -45,7 +45,6 @@ async def settings(database_url: str) -> dict[str, str]:
     url = load_url(database_url)
 
     def work() -> None:
-        migrate(url)
         with transaction(url) as connection:
             connection.execute(insert(rotations), ROWS)
 
@@ -75,7 +74,7 @@ async def test_a_person_sees_a_line_and_bars_for_each_group_and_outcome(
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 async def test_a_terminal_without_unicode_gets_ascii(settings: dict[str, str], tmp_path: Path) -> None:
     code, out, _ = await run(settings | {"PYTHONIOENCODING": "ascii"}, tmp_path, *COMMAND)
 
@@ -100,7 +99,7 @@ async def test_a_script_gets_every_interval(settings: dict[str, str], tmp_path: 
     ]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -1,6 +1,5 @@
 """A healthy deployment, which each story makes ill in one way, and the real process that finds out."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -11,21 +10,21 @@ from typing import Any
 
 import jsonschema
 import pytest
-from sqlalchemy import URL, func, insert, make_url, select
+from sqlalchemy import func, insert, select
 
 from bot.domain.events import Action, Event
-from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.grants import NewGrant
+from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.organization import ApiToken
+from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
-from bot.store.migrations import migrate
 from bot.store.tables import allowlist, audit_events
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
+from tests.databases import load_url
 from tests.process import run
 
 ROOT = Path(__file__).parents[2]
@@ -104,12 +103,6 @@ def secrets(settings: Mapping[str, str]) -> list[str]:
     return found + re.findall(r"://\w+:([^@]+)@", settings["DATABASE_URL"])
 
 
-def load_url(database_url: str) -> URL:
-    """Read a database URL as the settings do."""
-    url = make_url(database_url)
-    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
-
-
 @dataclass
 class Book:
     """The database, as a story writes in it."""
@@ -172,17 +165,16 @@ async def turso() -> AsyncIterator[LocalTurso]:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """Use a file; stories about the database ask for both kinds."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+    return sqlite_url
 
 
 @pytest.fixture
 async def book(database_url: str) -> AsyncIterator[Book]:
-    """Migrate a database in which Alice may rotate one group."""
-    url, seal = load_url(database_url), Seal(KEY.encode())
-    await asyncio.to_thread(migrate, url, seal=seal)
-    database = open_database(url)
+    """Let Alice rotate one group."""
+    seal = Seal(KEY.encode())
+    database = open_database(load_url(database_url))
     book = Book(database, seal)
     await book.grants(ALICE, "payments")
     yield book

@@ -11,16 +11,17 @@ from sqlalchemy import URL
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.migrations import downgrade, migrate
 from bot.trail.chain import UNKEYED
-from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor, load_url
+from tests.databases import load_url
+from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor
 from tests.store import shell
 
 OF_THE_ROWS = ["database.guards", "audit.seal", "allowlist.anybody", "allowlist.expired", "allowlist.people"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give a database of each kind, as for all tests; the other stories here do with a file."""
-    return f"sqlite:///{tmp_path / 'test.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """Use a database of each kind, as all tests do but the doctor's others."""
+    return str(request.getfixturevalue("sqlite_url" if database_kind == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture
@@ -110,11 +111,8 @@ async def test_a_row_that_was_taken_out(doctor: Doctor, book: Book, url: URL) ->
     assert "Row 3" in report["audit.seal"]["found"]
 
 
+@pytest.mark.databases("sqlite")
 class TestSqlite:
-    @pytest.fixture
-    def database_url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path / 'test.db'}"
-
     async def test_a_file_that_is_not_there_is_not_made(self, doctor: Doctor) -> None:
         report = await doctor(DATABASE_URL="sqlite:///elsewhere.db")
 
@@ -143,11 +141,8 @@ class TestSqlite:
         assert mended.complaints == []
 
 
+@pytest.mark.databases("postgresql")
 class TestPostgresql:
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
     async def test_a_server_that_is_away(self, doctor: Doctor, url: URL) -> None:
         away = url.set(port=1, password="a-password-of-the-database").render_as_string(hide_password=False)
         report = await doctor(DATABASE_URL=away)

@@ -1,6 +1,5 @@
 """Grants: what an operator can add and remove, and who could rotate a group when."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,16 +8,15 @@ import pytest
 
 from bot.domain.allowlist import Allowlist, could_rotate
 from bot.domain.errors import UsageError
-from bot.domain.models import Actor, GrantId, GroupName, Organization, TeamId, UserId
 from bot.domain.events import Event
 from bot.domain.grants import Grant, Role
+from bot.domain.models import Actor, GrantId, GroupName, Organization, TeamId, UserId
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
-from bot.store.migrations import migrate
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
-from tests.store.conftest import load_url
+from tests.databases import load_url
 
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
 BOB = Actor(TeamId("T012AB3CD"), UserId("U0B0B0002"))
@@ -32,9 +30,7 @@ AT_NOON = DAY + timedelta(hours=12)
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
-    database = open_database(url)
+    database = open_database(load_url(database_url))
     yield database
     await database.close()
 
@@ -120,7 +116,7 @@ async def test_who_leaves_loses_every_role(allowlist: Allowlist) -> None:
     assert [grant.id for grant in (await allowlist.read()).grants] == [kept.id]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 async def test_what_cannot_be_meant_is_refused_and_leaves_nothing(allowlist: Allowlist, database: Database) -> None:
     with pytest.raises(UsageError, match="no group to name"):
         await allowlist.add(ALICE, "payments", role=Role.AUDIT)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ from tests.store.conftest import ALICE
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as everything:
+async def world(sqlite_url: str) -> AsyncIterator[World]:
+    async with opened(sqlite_url) as everything:
         yield everything
 
 

@@ -5,10 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.models import Actor, ChannelId, GrantId, GroupInfo, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.grants import Grant, Role
-from bot.domain.states import State
+from bot.domain.models import (
+    Actor,
+    ChannelId,
+    GrantId,
+    GroupInfo,
+    GroupName,
+    Organization,
+    Rotation,
+    RotationId,
+    TeamId,
+    UserId,
+)
 from bot.domain.policy import NOT_TOLD, NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
+from bot.domain.states import State
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 DAY = timedelta(days=1)

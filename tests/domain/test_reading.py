@@ -1,6 +1,5 @@
 """Who reads what of history, told as it happens, and what a denial leaves behind."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -11,20 +10,19 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from bot.domain.errors import DuplicateDelivery, NoSuchRotation, Refused
-from bot.domain.history import Page, Query, RequestStatus
 from bot.domain.events import Action, Event
+from bot.domain.grants import NewGrant, Role
+from bot.domain.history import Page, Query, RequestStatus
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, RotationId, SlackContext, TeamId, UserId
-from bot.domain.grants import Role
 from bot.domain.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
-from bot.domain.grants import NewGrant
 from bot.domain.ports import NewRotation
 from bot.domain.reading import History
 from bot.store.database import open_database
 from bot.store.history import SqlHistory
-from bot.store.migrations import migrate
 from bot.store.sqltypes import database_now
 from bot.trail.records import EventFilter
-from tests.store.conftest import ACME, ALICE, OPERATOR, Store, load_url
+from tests.databases import load_url
+from tests.store.conftest import ACME, ALICE, OPERATOR, Store
 
 TEAM = ALICE.team_id
 BOB, MALLORY = Actor(TEAM, UserId("U0B0B0002")), Actor(TEAM, UserId("U0MALL003"))
@@ -97,7 +95,6 @@ def told(page: Page) -> list[str]:
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
     database = open_database(url)
     yield World(url, database)
     await database.close()

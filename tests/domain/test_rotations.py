@@ -1,7 +1,6 @@
 """What was left behind is settled, and nothing that cannot be settled holds up the rest."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,19 +8,33 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import NoSuchGroup
 from bot.domain.events import Action, Event
+from bot.domain.grants import NewGrant
 from bot.domain.models import Actor, GroupName, Request, Rotation, UserId
 from bot.domain.states import State
-from bot.domain.grants import NewGrant
 from bot.slack.rotate import card
+from bot.store.rotations import SqlRotations
+from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
 from tests.domain.world import HERE, PAYMENTS, World, opened
 from tests.store import shell
-from tests.store.conftest import ACME, ALICE, OPERATOR
+from tests.store.conftest import ACME, ALICE, OPERATOR, Store
+
+
+class RevokedMeanwhile(SqlRotations):
+    """Rotations of which none is claimed before an operator has revoked Alice's widest grant."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.database, UNKEYED, ACME)
+        self._grants = store.grants
+
+    async def claim(self, *which: Any, **more: Any) -> Rotation | None:
+        await self._grants.revoke(ALICE, "*", Event(Action.REVOKED, OPERATOR, ACME))
+        return await super().claim(*which, **more)
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as everything:
+async def world(sqlite_url: str) -> AsyncIterator[World]:
+    async with opened(sqlite_url) as everything:
         yield everything
 
 
@@ -48,14 +61,7 @@ async def test_one_request_that_cannot_be_settled_holds_up_no_other(world: World
 async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_by(world: World) -> None:
     other = await world.store.grant("pay*")
     asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
-    claim = world.store.rotations.claim
-
-    async def claims_late(*which: Any, **more: Any) -> Rotation | None:
-        await world.store.grants.revoke(ALICE, "*", Event(Action.REVOKED, OPERATOR, ACME))
-        return await claim(*which, **more)
-
-    world.store.rotations.claim = claims_late  # type: ignore[method-assign]
-    await world.rotations.confirm(ALICE, HERE, asked.rotation.id)
+    await world.over(RevokedMeanwhile(world.store)).confirm(ALICE, HERE, asked.rotation.id)
     (started, *_) = await world.store.trail.page(EventFilter(action=Action.STARTED), limit=1)
 
     assert started.event.detail["grant"] == other

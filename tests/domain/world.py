@@ -5,19 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
-
-from sqlalchemy import make_url
 
 from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, TeamId
-from bot.domain.states import State
-from bot.domain.rotations import Rotations
+from bot.domain.ports import RotationStore
 from bot.domain.recording import Claimed
-from bot.domain.rotations import RotationConfig
+from bot.domain.rotations import RotationConfig, Rotations
+from bot.domain.states import State
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
-from bot.store.migrations import migrate
 from bot.turso.client import TursoClient
+from tests.databases import load_url
 from tests.store.conftest import ACME, ALICE, Store
 
 HERE = SlackContext(ChannelId("C0INCIDENT"))
@@ -30,7 +27,22 @@ class World:
 
     store: Store
     turso: LocalTurso
-    rotations: Rotations
+    client: TursoClient
+
+    def __post_init__(self) -> None:
+        self.rotations = self.over(self.store.rotations)
+
+    def over(self, store: RotationStore) -> Rotations:
+        """Build the use cases over a store of rotations."""
+        ids = (f"id{number:04}" for number in count())
+        return Rotations(
+            RotationConfig(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None),
+            grants=self.store.grants,
+            store=store,
+            trail=self.store.trail,
+            turso=self.client,
+            new_id=lambda: next(ids),
+        )
 
     async def claimed(self) -> Claimed:
         """Let Alice ask and confirm."""
@@ -54,14 +66,12 @@ class World:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[World]:
+async def opened(database_url: str) -> AsyncIterator[World]:
     """Open a world in which Alice may rotate everything."""
-    url = make_url(f"sqlite:///{folder / 'test.db'}")
-    migrate(url)
+    url = load_url(database_url)
     database = open_database(url)
     store = Store(url, database)
     await store.grant()
-    ids = (f"id{number:04}" for number in count())
     async with (
         LocalTurso() as turso,
         TursoClient(
@@ -73,17 +83,5 @@ async def opened(folder: Path) -> AsyncIterator[World]:
             version="test",
         ) as client,
     ):
-        rules = RotationConfig(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None)
-        yield World(
-            store,
-            turso,
-            Rotations(
-                rules,
-                grants=store.grants,
-                store=store.rotations,
-                trail=store.trail,
-                turso=client,
-                new_id=lambda: next(ids),
-            ),
-        )
+        yield World(store, turso, client)
     await database.close()

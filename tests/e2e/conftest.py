@@ -1,24 +1,24 @@
 """A Slack, a Turso and a migrated database, around the real process."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 
 from bot.domain.allowlist import Allowlist
+from bot.domain.events import RecordedEvent
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
-from bot.store.database import open_database
-from bot.store.migrations import migrate
+from bot.store.database import Database, open_database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
+from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
 from tests.proxy import Proxy
@@ -59,10 +59,8 @@ def changes() -> dict[str, str]:
 async def settings(
     slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str, changes: dict[str, str]
 ) -> dict[str, str]:
-    """Migrate a database in which Alice and Bob may rotate everything, and give the settings."""
-    url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
-    database = open_database(url)
+    """Let Alice and Bob rotate everything, and return the settings."""
+    database = open_database(load_url(database_url))
     try:
         allowlist = Allowlist(SqlGrants(database, UNKEYED), Actor.on_terminal("root"), Organization("acme"))
         for person in (ALICE, BOB):
@@ -101,16 +99,19 @@ def over(line: Proxy, database_url: str) -> str:
 
 
 @pytest.fixture
+async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
+    """Open the database of the bot."""
+    opened = open_database(load_url(settings["DATABASE_URL"]))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
 def trail(settings: dict[str, str]) -> Trail:
     """Give a way to read the actions about rotations in the audit trail, oldest first."""
 
     async def read() -> list[str]:
-        database = open_database(load_url(settings["DATABASE_URL"]))
-        try:
-            events = await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000)
-        finally:
-            await database.close()
-        actions = [str(recorded.event.action) for recorded in reversed(events)]
+        actions = [str(recorded.event.action) for recorded in await read_trail(settings)]
         return [action for action in actions if action.startswith("rotation.")]
 
     return read
@@ -121,18 +122,22 @@ def stories(settings: dict[str, str]) -> Stories:
     """Give the actions in the audit trail about each rotation, oldest first, by its id."""
 
     async def read() -> dict[str, list[str]]:
-        database = open_database(load_url(settings["DATABASE_URL"]))
-        try:
-            events = await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000)
-        finally:
-            await database.close()
         told: dict[str, list[str]] = {}
-        for recorded in reversed(events):
+        for recorded in await read_trail(settings):
             if recorded.event.rotation_id is not None:
                 told.setdefault(recorded.event.rotation_id, []).append(str(recorded.event.action))
         return told
 
     return read
+
+
+async def read_trail(settings: dict[str, str]) -> Sequence[RecordedEvent]:
+    """Read the whole audit trail, oldest first."""
+    database = open_database(load_url(settings["DATABASE_URL"]))
+    try:
+        return (await SqlTrail(database, UNKEYED).page(EventFilter(), limit=10_000))[::-1]
+    finally:
+        await database.close()
 
 
 async def asks(slack: LocalSlack, person: Person, text: str) -> Message:
@@ -152,9 +157,3 @@ def announced(slack: LocalSlack, group: str | None = None) -> list[str]:
     """Everything that was announced in the audit channel, about one group or all."""
     said = [message.plain for message in slack.messages if message.channel == "C0AUDIT"]
     return [text for text in said if group is None or f"`{group}`" in text]
-
-
-def load_url(database_url: str) -> URL:
-    """Read a database URL as the settings do."""
-    url = make_url(database_url)
-    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url

@@ -18,7 +18,8 @@ from bot.store.tables import outbox
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
-from tests.e2e.conftest import ALICE, Trail, announced, asks, connect, load_url
+from tests.databases import load_url
+from tests.e2e.conftest import ALICE, Trail, announced, asks, connect
 from tests.process import BotProcess
 from tests.store import shell
 

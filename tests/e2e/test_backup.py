@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from tests.e2e.conftest import ALICE, BOB, MALLORY, asks, connect, load_url
+from tests.databases import load_url
+from tests.e2e.conftest import ALICE, BOB, MALLORY, asks, connect
 from tests.postgres import PostgresServer, binaries
 from tests.process import BotProcess, environment, run
 from tests.roles import BOT, ROOT

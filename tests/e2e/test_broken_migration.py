@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import URL, create_engine, inspect
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from tests.e2e.conftest import load_url
+from tests.databases import load_url
 from tests.process import BotProcess, run, settings_for
 from tests.store import shell
 
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.modes("http")
 
 
 @pytest.fixture
-def settings(slack: LocalSlack, turso: LocalTurso, database_url: str, mode: str) -> dict[str, str]:
+def settings(slack: LocalSlack, turso: LocalTurso, empty_database_url: str, mode: str) -> dict[str, str]:
     """Give the settings for a database that nobody has migrated."""
-    return settings_for(slack, turso, database_url, mode=mode)
+    return settings_for(slack, turso, empty_database_url, mode=mode)
 
 
-def tables(database_url: str) -> set[str]:
-    engine = create_engine(load_url(database_url))
+def tables(url: URL) -> set[str]:
+    engine = create_engine(url)
     try:
         return set(inspect(engine).get_table_names())
     finally:
@@ -31,12 +31,12 @@ def tables(database_url: str) -> set[str]:
 
 @pytest.mark.fault("F31")
 async def test_a_half_applied_migration_is_refused_and_can_be_repeated(
-    settings: dict[str, str], database_url: str, tmp_path: Path
+    settings: dict[str, str], tmp_path: Path
 ) -> None:
-    url = load_url(database_url)
+    url = load_url(settings["DATABASE_URL"])
     shell.run(url, "CREATE TABLE outbox (id INTEGER)")  # the last table of the first migration is in the way
     migrated, _, why = await run(settings, tmp_path, "migrate")
-    left = await asyncio.to_thread(tables, database_url)
+    left = await asyncio.to_thread(tables, url)
     served, _, advice = await run(settings, tmp_path, "serve")
     both, _, _ = await run(settings, tmp_path, "serve", "--migrate")
     shell.run(url, "DROP TABLE outbox")

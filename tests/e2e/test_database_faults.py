@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.feed import within
@@ -219,14 +220,11 @@ class TestPostgres:
         assert await trail() == ["rotation.denied"]
 
 
+@pytest.mark.databases("sqlite")
 class TestSqlite:
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        return tmp_path / "test.db"
-
-    @pytest.fixture
-    def database_url(self, path: Path) -> str:
-        return f"sqlite:///{path}"
+    def path(self, database_url: str) -> Path:
+        return Path(str(make_url(database_url).database))
 
     @pytest.mark.usefixtures("bot")
     @pytest.mark.fault("F12")

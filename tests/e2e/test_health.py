@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.sandbox.local_slack import LocalSlack
-from tests.e2e.conftest import load_url
+from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 from tests.store import shell

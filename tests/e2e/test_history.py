@@ -4,28 +4,27 @@ import json
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
 from bot.domain.events import Action, Event, RecordedEvent
+from bot.domain.grants import NewGrant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
-from bot.domain.grants import Role
-from bot.domain.grants import NewGrant
 from bot.sandbox.deliveries import signature
 from bot.sandbox.faults import Answers, Fault
 from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.workspace import Person
-from bot.sandbox.views import View
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.views import View
+from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
-from bot.store.database import Database, open_database
+from bot.store.database import Database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, load_url, over
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, asks, id_on, over
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
 
@@ -34,13 +33,6 @@ CONFIRM, DETAILS, OLDER, NEWER = "rotation:confirm", "history:details", "history
 MENUS = ["home:group", "home:person", "home:outcome", "home:period"]
 AWAY = ":warning: The database "  # does not answer, or is busy: whoever waits behind somebody is told so
 Rows = Callable[[], Awaitable[list[RecordedEvent]]]
-
-
-@pytest.fixture
-async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
-    opened = open_database(load_url(settings["DATABASE_URL"]))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 
 
 @pytest.fixture
-def owner(postgres_url: str) -> dict[str, str]:
+def owner(empty_postgres_url: str) -> dict[str, str]:
     """Give the settings of whoever migrates and allows."""
-    return {"DATABASE_URL": owned(postgres_url), "TURSO_ORGANIZATION": "acme"}
+    return {"DATABASE_URL": owned(empty_postgres_url), "TURSO_ORGANIZATION": "acme"}
 
 
 @pytest.fixture

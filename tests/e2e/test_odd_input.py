@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +12,15 @@ import pytest
 
 from bot.domain.allowlist import Allowlist
 from bot.domain.events import Action, Event
-from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.grants import NewGrant
+from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
-from bot.store.database import Database, open_database
+from bot.store.database import Database
 from bot.trail.chain import UNKEYED
-from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, asks, id_on, load_url
+from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, asks, id_on
 from tests.e2e.test_turso_faults import mrkdwn
 from tests.process import BotProcess, run
 
@@ -54,13 +53,6 @@ ODD_NAMES = {
     "   ": "How to use",
     "help": "How to use",
 }
-
-
-@pytest.fixture
-async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
-    opened = open_database(load_url(settings["DATABASE_URL"]))
-    yield opened
-    await opened.close()
 
 
 @pytest.mark.parametrize("changes", [{"CONFIRM_TTL": "1"}], ids=["second"])

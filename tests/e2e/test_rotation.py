@@ -9,8 +9,8 @@ import pytest
 
 from bot.sandbox.faults import Hangs
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso, On
+from bot.sandbox.workspace import Person
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess, run
 

@@ -1,15 +1,13 @@
 """What went wrong in real bots of this kind, and must not go wrong in this one."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.sandbox.faults import Answers, Closes, Fault, Hangs
 from bot.sandbox.local_slack import LocalSlack, Message
 from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.render import plain
-from bot.store.database import Database, open_database
-from tests.e2e.conftest import ALICE, Stories, Trail, asks, connect, id_on, load_url
+from bot.store.database import Database
+from tests.e2e.conftest import ALICE, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess
 from tests.store import shell
 
@@ -17,13 +15,6 @@ pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
 
 CONFIRM = "rotation:confirm"
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
-
-
-@pytest.fixture
-async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
-    opened = open_database(load_url(settings["DATABASE_URL"]))
-    yield opened
-    await opened.close()
 
 
 def everything_on(card: Message) -> str:

@@ -173,9 +173,9 @@ async def test_a_wrong_token_fails_at_the_start(
 @pytest.mark.databases("sqlite", "postgresql")
 class TestSecrets:
     @pytest.fixture
-    def database_url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-        if request.param == "sqlite":
-            return f"sqlite:///{tmp_path / 'test.db'}"
+    def database_url(self, request: pytest.FixtureRequest, database_kind: str) -> str:
+        if database_kind == "sqlite":
+            return str(request.getfixturevalue("sqlite_url"))
         url = make_url(str(request.getfixturevalue("postgres_url")))
         return url.set(password="local-database-password").render_as_string(hide_password=False)
 

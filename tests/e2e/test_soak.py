@@ -16,13 +16,14 @@ from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.deliveries import Delivery
 from bot.sandbox.faults import Fault
 from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.workspace import Person
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.workspace import Person
 from bot.slack.notifier import TAKEN_SECONDS
 from bot.store.allowlist import SqlGrants
 from bot.store.database import open_database
 from bot.trail.chain import GENESIS, UNKEYED, Row
-from tests.e2e.conftest import ALICE, Stories, id_on, load_url
+from tests.databases import load_url
+from tests.e2e.conftest import ALICE, Stories, id_on
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 

@@ -1,7 +1,6 @@
 """Somebody at the database itself: it refuses, and without its triggers `audit verify` names the row."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import psycopg
 import pytest
 
 from bot.sandbox.local_slack import LocalSlack
-from bot.store.database import Database, open_database
-from tests.e2e.conftest import ALICE, BOB, asks, load_url
+from bot.store.database import Database
+from tests.databases import load_url
+from tests.e2e.conftest import ALICE, BOB, asks
 from tests.process import BotProcess, run
 from tests.store import shell
 from tests.store.attack import attack
@@ -32,13 +32,6 @@ BY_KIND = {
     "sqlite": ("INSERT OR REPLACE INTO audit_events SELECT * FROM audit_events WHERE seq = 3",),
 }
 ROWS = "SELECT * FROM audit_events ORDER BY seq"
-
-
-@pytest.fixture
-async def database(settings: dict[str, str]) -> AsyncIterator[Database]:
-    opened = open_database(load_url(settings["DATABASE_URL"]))
-    yield opened
-    await opened.close()
 
 
 async def rotates(slack: LocalSlack) -> None:

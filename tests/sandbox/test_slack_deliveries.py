@@ -11,10 +11,9 @@ import pytest
 from aiohttp import web
 
 from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.workspace import Person
 from bot.sandbox.messages import Content
 from bot.sandbox.port import Port
-from bot.sandbox.workspace import Channel
+from bot.sandbox.workspace import Channel, Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)

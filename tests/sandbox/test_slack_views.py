@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.workspace import Person
 from bot.sandbox.port import Port
+from bot.sandbox.workspace import Person
 
 ALICE = Person("UALICE", "alice")
 HOME = {"type": "home", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "Rotations"}}]}

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.models import Actor, GroupInfo, Rotation, TeamId, UserId
-from bot.domain.states import State
 from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.states import State
 from bot.sandbox.render import plain
 from bot.slack.blocks import Message
 from bot.slack.rotate import card, outcome

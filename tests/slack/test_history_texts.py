@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 
 from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
-from bot.domain.history import HistoryEntry, Home, EntryKey, Page, Query, RequestStatus, Story
-from bot.domain.events import Action, Event, TrailHead, RecordedEvent
-from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
+from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.grants import Grant, Role
+from bot.domain.history import EntryKey, HistoryEntry, Home, Page, Query, RequestStatus, Story
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.states import State
 from bot.sandbox.blocks import problems, problems_of_view
 from bot.slack.blocks import VALUE_LIMIT, Block

@@ -17,10 +17,10 @@ from bot.sandbox.workspace import Person
 from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
 from bot.store.database import open_database
-from bot.store.migrations import migrate
 from bot.trail.records import EventFilter
+from tests.databases import load_url
 from tests.store import shell
-from tests.store.conftest import ALICE, Store, load_url
+from tests.store.conftest import ALICE, Store
 
 EARLIER = {
     "postgresql": "UPDATE outbox SET created_at = created_at - interval '{0} hours', "
@@ -67,7 +67,6 @@ class World:
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
     store = Store(url, open_database(url))
     async with LocalSlack(people=(Person(ALICE.user_id, "alice"),)) as slack, ClientSession() as session:
         web = AsyncWebClient("xoxb-local-bot", base_url=slack.api_url, session=session)

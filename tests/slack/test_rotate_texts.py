@@ -20,11 +20,22 @@ from bot.domain.errors import (
     Refused,
     UsageError,
 )
-from bot.domain.models import Actor, ChannelId, GroupInfo, GroupName, Organization, Request, Rotation, RotationId, TeamId, UserId
 from bot.domain.events import TrailHead
+from bot.domain.models import (
+    Actor,
+    ChannelId,
+    GroupInfo,
+    GroupName,
+    Organization,
+    Request,
+    Rotation,
+    RotationId,
+    TeamId,
+    UserId,
+)
+from bot.domain.rotations import ConfirmationPrompt
 from bot.domain.states import State
 from bot.domain.text import storable
-from bot.domain.rotations import ConfirmationPrompt
 from bot.sandbox.blocks import problems
 from bot.slack.blocks import Message, escape
 from bot.slack.rotate import card, outcome

@@ -1,26 +1,25 @@
 """A migrated database of each kind, and the stores over it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from bot.domain.events import Action, Event
-from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
-from bot.domain.states import State
 from bot.domain.grants import NewGrant
+from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.ports import NewRotation
+from bot.domain.states import State
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
-from bot.store.migrations import migrate
 from bot.store.outbox import SqlOutbox
 from bot.store.resolutions import SqlResolutions
 from bot.store.rotations import SqlRotations
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
+from tests.databases import load_url
 
 ACME = Organization("acme")
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
@@ -81,16 +80,9 @@ def event_about(rotation: Rotation, action: Action, detail: Mapping[str, object]
     return Event(action, ALICE, ACME, rotation.group, rotation.id, detail or {})
 
 
-def load_url(database_url: str) -> URL:
-    """Read a database URL as the settings do."""
-    url = make_url(database_url)
-    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
-
-
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     url = load_url(database_url)
-    await asyncio.to_thread(migrate, url)
     database = open_database(url)
     yield Store(url, database)
     await database.close()

@@ -93,13 +93,13 @@ async def test_history_cannot_be_changed(store: Store, statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", POSTGRESQL)
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 async def test_history_cannot_be_emptied_in_postgresql(store: Store, statement: str) -> None:
     await _refused(store, statement)
 
 
 @pytest.mark.parametrize("statement", SQLITE)
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 async def test_history_cannot_be_replaced_in_sqlite(store: Store, statement: str) -> None:
     await _refused(store, statement)
 

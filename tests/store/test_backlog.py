@@ -5,9 +5,9 @@ import re
 
 from sqlalchemy import Connection
 
+from bot.domain.backlog import Backlog
 from bot.domain.models import Organization, Rotation
 from bot.domain.states import State
-from bot.domain.backlog import Backlog
 from bot.store.backlog import _BACKLOG, SqlBacklog
 from tests.store import shell
 from tests.store.conftest import ACME, Store

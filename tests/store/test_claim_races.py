@@ -7,9 +7,9 @@ import pytest
 
 from bot.domain.errors import DuplicateDelivery, GroupBusy
 from bot.domain.events import Action, Event
+from bot.domain.grants import NewGrant
 from bot.domain.models import GrantId, Rotation
 from bot.domain.states import State
-from bot.domain.grants import NewGrant
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from bot.domain.history import HistoryEntry, HistorySearch, EntryKey, Query, RequestStatus
 from bot.domain.events import Action, Event
+from bot.domain.history import EntryKey, HistoryEntry, HistorySearch, Query, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
-from bot.domain.states import State
 from bot.domain.policy import Visibility
+from bot.domain.states import State
 from bot.store.history import MOST_GROUPS, MOST_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import GENESIS

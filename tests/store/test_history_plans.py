@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection, event
 
-from bot.domain.history import AccessPath, HistorySearch, EntryKey, Query, RequestStatus
 from bot.domain.events import Action
+from bot.domain.history import AccessPath, EntryKey, HistorySearch, Query, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
 from tests.bench.fill import START
 from tests.bench.requests import Past, requests
-from tests.store.conftest import load_url
+from tests.databases import load_url
 
 T = TypeVar("T")
 
@@ -168,7 +168,6 @@ async def explained(database_url: str, past: Past) -> AsyncIterator[Explained]:
     url = load_url(database_url)
 
     def prepare() -> None:
-        migrate(url)
         with transaction(url) as connection:
             requests(connection, past)
 

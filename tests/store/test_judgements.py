@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.errors import NoSuchRotation, UsageError
+from bot.domain.errors import AlreadyResolved, NoSuchRotation, NotUnknown, UsageError
 from bot.domain.events import Action
 from bot.domain.models import Actor, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
-from bot.domain.states import State
-from bot.domain.errors import AlreadyResolved, NotUnknown
 from bot.domain.resolution import Resolution, Resolutions
+from bot.domain.states import State
 from tests.store.conftest import Store, event_about
 
 FAILED, SUCCEEDED = Resolution.FAILED, Resolution.SUCCEEDED

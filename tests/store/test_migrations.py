@@ -11,12 +11,12 @@ from bot.domain.errors import SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import configured, downgrade, migrate, transaction
-from tests.store.conftest import load_url
+from tests.databases import load_url
 
 
 @pytest.fixture
-def url(database_url: str) -> URL:
-    return load_url(database_url)
+def url(empty_database_url: str) -> URL:
+    return load_url(empty_database_url)
 
 
 def tables(url: URL) -> set[str]:

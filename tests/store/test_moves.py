@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from bot.domain.states import MOVES, State
 from bot.domain.events import Action, Event
 from bot.domain.models import ChannelId, GroupName, Organization, Rotation, RotationId
 from bot.domain.ports import NewRotation
+from bot.domain.states import MOVES, State
 from bot.store.rotations import _OVERDUE, SqlRotations
 from bot.trail.chain import UNKEYED
 from tests.store import shell

@@ -2,11 +2,10 @@
 
 import asyncio
 
-from bot.domain.models import SYSTEM, Organization, Rotation
 from bot.domain.events import Action, Event
-from bot.domain.notifications import NotificationKind
+from bot.domain.models import SYSTEM, Organization, Rotation
+from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.states import State
-from bot.domain.notifications import Notification
 from bot.store.outbox import SqlOutbox
 from bot.trail.chain import UNKEYED
 from tests.store import shell

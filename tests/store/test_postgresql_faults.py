@@ -17,7 +17,7 @@ from tests.proxy import Proxy
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 BOUND = WAIT_SECONDS + 0.5
 DENIED = Event(Action.DENIED, ALICE, ACME)

@@ -18,7 +18,7 @@ from bot.store.timeouts import TURN_SECONDS, WAIT_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 BOUND = WAIT_SECONDS + 0.5
 DENIED = Event(Action.DENIED, ALICE, ACME)

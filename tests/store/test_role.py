@@ -70,8 +70,8 @@ AN_EVENT = (
 
 
 @pytest.fixture
-def owner_url(postgres_url: str) -> str:
-    url = owned(postgres_url)
+def owner_url(empty_postgres_url: str) -> str:
+    url = owned(empty_postgres_url)
     migrate(make_url(url).set(drivername="postgresql+psycopg"))
     return url
 

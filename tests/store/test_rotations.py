@@ -7,10 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import GroupBusy
-from bot.domain.states import MOVES, State
 from bot.domain.events import Action, Event
-from bot.domain.notifications import NotificationKind
 from bot.domain.models import Rotation
+from bot.domain.notifications import NotificationKind
+from bot.domain.states import MOVES, State
 from bot.store.sqltypes import database_now
 from bot.store.tables import rotations
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store

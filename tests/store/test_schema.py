@@ -12,8 +12,9 @@ from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import configured, migrate, transaction
 from bot.store.tables import metadata
+from tests.databases import load_url
 from tests.store import shell
-from tests.store.conftest import Store, load_url
+from tests.store.conftest import Store
 
 _DROPPED, _NOTHING = "DROP TRIGGER audit_events_no_", "BEGIN SELECT 1; END"
 _PASSES = (
@@ -80,7 +81,7 @@ async def test_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
         await schema.check(store.database)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 @pytest.mark.law(6)
 async def test_guards_that_refuse_no_more_count_as_missing(store: Store) -> None:
     empty = "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -102,7 +103,7 @@ async def test_any_missing_guard_is_named(store: Store) -> None:
             await schema.check(store.database)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 @pytest.mark.law(6)
 async def test_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> None:
     shell.run(store.url, "ALTER TABLE audit_events DISABLE TRIGGER ALL")
@@ -113,7 +114,6 @@ async def test_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> N
 
 @pytest.mark.fault("F31")
 async def test_migrate_refuses_a_newer_schema(url: URL) -> None:
-    await asyncio.to_thread(migrate, url)
     shell.run(url, "UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(SchemaMismatch, match="upgrade the bot"):
@@ -129,19 +129,20 @@ def test_revisions_sort_as_they_follow_each_other(url: URL) -> None:
     assert {len(revision) for revision in revisions} == {4}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 def test_a_server_that_is_not_there_is_told(url: URL) -> None:
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
         migrate(url.set(port=1))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 def test_a_folder_that_is_not_there_is_told(url: URL) -> None:
     with pytest.raises(DatabaseUnavailable, match="cannot be opened"):
         migrate(url.set(database="/nowhere/bot.db"))
 
 
-async def test_looking_at_the_schema_creates_nothing(url: URL) -> None:
+async def test_looking_at_the_schema_creates_nothing(empty_database_url: str) -> None:
+    url = load_url(empty_database_url)
     database = open_database(url)
     with pytest.raises(SchemaMismatch):
         await schema.check(database)

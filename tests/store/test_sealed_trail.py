@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import DatabaseUnavailable, DuplicateDelivery, SchemaMismatch
 from bot.domain.events import Action, Event
+from bot.domain.periods import rfc3339
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import downgrade, migrate, transaction
@@ -19,14 +20,14 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
-from bot.domain.periods import rfc3339
 from bot.trail.verify import Report, VerifyOptions, verify
 from tests.bench.fill import START, events, fill, sealed
+from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell
 from tests.store.attack import attack
-from tests.store.conftest import ACME, ALICE, Store, load_url
+from tests.store.conftest import ACME, ALICE, Store
 from tests.store.writer import append
 
 KEY = "correct horse battery staple"
@@ -128,14 +129,14 @@ class TestReading:
             await append(store.database, KEYED, tasks=1, each=3)
             assert [first.seq, *(row.seq for row in rows)] == list(range(1, 2501))
 
-    @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+    @pytest.mark.databases("postgresql")
     def test_no_limit_of_time_ends_it(self, url: URL) -> None:
         limits = ("statement_timeout", "idle_in_transaction_session_timeout")
         shell.run(url, *(f"ALTER DATABASE {url.database} SET {limit} = '1ms'" for limit in limits))
 
         assert len(rows_of(url)) == 2500
 
-    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.databases("sqlite")
     def test_bytes_that_are_no_text_are_read_as_they_are(self, url: URL) -> None:
         change = "UPDATE audit_events SET user_id = CAST(x'55ff41' AS TEXT) WHERE seq IN (2100, 2102)"
         attack(url, change)
@@ -163,7 +164,7 @@ class TestReading:
         with pytest.raises(SchemaMismatch, match="not as they were made"):
             rows_of(url)
 
-    @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+    @pytest.mark.databases("postgresql")
     def test_a_server_that_goes_away_is_told(self, url: URL, postgres_server: PostgresServer) -> None:
         with pytest.raises(DatabaseUnavailable), open_trail(url) as reading:  # noqa: PT012 - from the middle on
             rows = reading.rows()
@@ -176,8 +177,8 @@ class TestUpgrade:
     """A database of version 0001, with rows."""
 
     @pytest.fixture
-    def url(self, database_url: str) -> URL:
-        url = load_url(database_url)
+    def url(self, empty_database_url: str) -> URL:
+        url = load_url(empty_database_url)
         migrate(url, "0001")
         at = "CAST(:at AS timestamptz)" if url.get_backend_name() == "postgresql" else ":at"
         values = ", ".join(at if name == "at" else f":{name}" for name in OLD_ROWS[0])

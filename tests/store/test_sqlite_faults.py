@@ -19,7 +19,7 @@ from bot.store.timeouts import WAIT_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.databases("sqlite")
 
 DENIED = Event(Action.DENIED, ALICE, ACME)
 TOLERANCE = 0.5

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, text
 
-from bot.domain.history import RequestStatus
 from bot.domain.events import Action, Event
+from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.states import State
 from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally

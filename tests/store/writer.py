@@ -8,7 +8,8 @@ from bot.domain.models import GroupName
 from bot.store.database import Database, open_database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
-from tests.store.conftest import ACME, ALICE, load_url
+from tests.databases import load_url
+from tests.store.conftest import ACME, ALICE
 
 
 async def append(database: Database, seal: Seal, tasks: int, each: int) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from bot.domain.errors import Interrupted
 from bot.domain.models import GroupInfo, GroupName, Outcome
-from bot.domain.states import State
 from bot.domain.ports import Turso
+from bot.domain.states import State
 from bot.sandbox.faults import (
     Answers,
     Bombs,

@@ -1,0 +1,35 @@
+"""Databases for the tests: migrated once by each worker, then copied for each test."""
+
+import shutil
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+
+from bot.store.migrations import migrate
+from tests.postgres import PostgresServer
+
+
+def load_url(database_url: str) -> URL:
+    """Parse a database URL as the settings do."""
+    url = make_url(database_url)
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+
+
+def sqlite_template(folder: Path) -> Path:
+    """Migrate a file, and return where it is."""
+    path = folder / "template.db"
+    migrate(load_url(f"sqlite:///{path}"))
+    return path
+
+
+def sqlite_copy(template: Path, path: Path) -> str:
+    """Copy a file, and return the copy's URL."""
+    return f"sqlite:///{shutil.copyfile(template, path)}"
+
+
+def postgres_template(server: PostgresServer) -> str:
+    """Migrate a database of the server, and return its name."""
+    server.start()
+    url = server.create_database()
+    migrate(load_url(url))
+    return url.rpartition("/")[2]
