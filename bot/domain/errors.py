@@ -121,12 +121,16 @@ class GroupBusy(BotError):
 class NotUnknown(BotError):
     """Only an unknown outcome can be judged."""
 
+    refusal = Refusal.ALREADY_DECIDED
+
     def __init__(self, state: State) -> None:
         super().__init__(f"Only an unknown outcome can be judged; this rotation is recorded as {state}.")
 
 
 class AlreadyResolved(BotError):
     """Somebody has judged it the same way before."""
+
+    refusal = Refusal.ALREADY_DECIDED
 
     def __init__(self, rotation: Rotation) -> None:
         judge = rotation.detail.get("resolved_by", "somebody")

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 
 from bot.domain.events import Action
-from bot.domain.history import EntryKey, HistorySearch, Query, RequestStatus
+from bot.domain.history import EntryKey, HistoryQuery, HistorySearch, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
@@ -33,32 +33,32 @@ HOUR = (START + timedelta(minutes=10), START + timedelta(minutes=70))
 MIDDLE = EntryKey(START + timedelta(seconds=5000), "r00005000")
 
 SEARCHES = {
-    "auditor": HistorySearch(AUDITOR, Query()),
-    "auditor, the page in the middle": HistorySearch(AUDITOR, Query(), before=MIDDLE),
-    "auditor, the newer page": HistorySearch(AUDITOR, Query(), after=MIDDLE),
-    "auditor, a busy group": HistorySearch(AUDITOR, Query(BUSY)),
-    "auditor, a retired group": HistorySearch(AUDITOR, Query(OLD)),
-    "auditor, an absent group": HistorySearch(AUDITOR, Query(NONE)),
-    "auditor, a busy person": HistorySearch(AUDITOR, Query(person=BUSY_ONE)),
-    "auditor, a person who left": HistorySearch(AUDITOR, Query(person=OLD_ONE)),
-    "auditor, nobody": HistorySearch(AUDITOR, Query(person=NO_ONE)),
-    "auditor, the usual outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.SUCCEEDED)),
-    "auditor, a rare old outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.UNKNOWN)),
-    "auditor, an absent outcome": HistorySearch(AUDITOR, Query(ending=RequestStatus.EXPIRED)),
-    "auditor, denied": HistorySearch(AUDITOR, Query(ending=RequestStatus.DENIED)),
-    "auditor, rejected, rare and old": HistorySearch(AUDITOR, Query(ending=RequestStatus.REJECTED)),
-    "auditor, an hour": HistorySearch(AUDITOR, Query(None, None, None, *HOUR)),
-    "auditor, two that never met": HistorySearch(AUDITOR, Query(RARE, ONE)),
-    "auditor, all at once": HistorySearch(AUDITOR, Query(BUSY, BUSY_ONE, RequestStatus.SUCCEEDED, *HOUR)),
-    "auditor, all at once, absent": HistorySearch(AUDITOR, Query(BUSY, BUSY_ONE, RequestStatus.UNKNOWN)),
-    "rotator": HistorySearch(ROTATOR, Query()),
-    "rotator, the page in the middle": HistorySearch(ROTATOR, Query(), before=MIDDLE),
-    "rotator, somebody else": HistorySearch(ROTATOR, Query(person=ONE)),
-    "rotator, a rare old outcome": HistorySearch(ROTATOR, Query(ending=RequestStatus.UNKNOWN)),
-    "rotator, an absent outcome": HistorySearch(ROTATOR, Query(ending=RequestStatus.CANCELLED)),
-    "rotator, their own": HistorySearch(ROTATOR, Query(person=BUSY_ONE)),
-    "nobody in particular": HistorySearch(NOBODY, Query()),
-    "nobody in particular, an absent outcome": HistorySearch(NOBODY, Query(ending=RequestStatus.EXPIRED)),
+    "auditor": HistorySearch(AUDITOR, HistoryQuery()),
+    "auditor, the page in the middle": HistorySearch(AUDITOR, HistoryQuery(), before=MIDDLE),
+    "auditor, the newer page": HistorySearch(AUDITOR, HistoryQuery(), after=MIDDLE),
+    "auditor, a busy group": HistorySearch(AUDITOR, HistoryQuery(BUSY)),
+    "auditor, a retired group": HistorySearch(AUDITOR, HistoryQuery(OLD)),
+    "auditor, an absent group": HistorySearch(AUDITOR, HistoryQuery(NONE)),
+    "auditor, a busy person": HistorySearch(AUDITOR, HistoryQuery(person=BUSY_ONE)),
+    "auditor, a person who left": HistorySearch(AUDITOR, HistoryQuery(person=OLD_ONE)),
+    "auditor, nobody": HistorySearch(AUDITOR, HistoryQuery(person=NO_ONE)),
+    "auditor, the usual outcome": HistorySearch(AUDITOR, HistoryQuery(outcome=RequestStatus.SUCCEEDED)),
+    "auditor, a rare old outcome": HistorySearch(AUDITOR, HistoryQuery(outcome=RequestStatus.UNKNOWN)),
+    "auditor, an absent outcome": HistorySearch(AUDITOR, HistoryQuery(outcome=RequestStatus.EXPIRED)),
+    "auditor, denied": HistorySearch(AUDITOR, HistoryQuery(outcome=RequestStatus.DENIED)),
+    "auditor, rejected, rare and old": HistorySearch(AUDITOR, HistoryQuery(outcome=RequestStatus.REJECTED)),
+    "auditor, an hour": HistorySearch(AUDITOR, HistoryQuery(), *HOUR),
+    "auditor, two that never met": HistorySearch(AUDITOR, HistoryQuery(RARE, ONE)),
+    "auditor, all at once": HistorySearch(AUDITOR, HistoryQuery(BUSY, BUSY_ONE, RequestStatus.SUCCEEDED), *HOUR),
+    "auditor, all at once, absent": HistorySearch(AUDITOR, HistoryQuery(BUSY, BUSY_ONE, RequestStatus.UNKNOWN)),
+    "rotator": HistorySearch(ROTATOR, HistoryQuery()),
+    "rotator, the page in the middle": HistorySearch(ROTATOR, HistoryQuery(), before=MIDDLE),
+    "rotator, somebody else": HistorySearch(ROTATOR, HistoryQuery(person=ONE)),
+    "rotator, a rare old outcome": HistorySearch(ROTATOR, HistoryQuery(outcome=RequestStatus.UNKNOWN)),
+    "rotator, an absent outcome": HistorySearch(ROTATOR, HistoryQuery(outcome=RequestStatus.CANCELLED)),
+    "rotator, their own": HistorySearch(ROTATOR, HistoryQuery(person=BUSY_ONE)),
+    "nobody in particular": HistorySearch(NOBODY, HistoryQuery()),
+    "nobody in particular, an absent outcome": HistorySearch(NOBODY, HistoryQuery(outcome=RequestStatus.EXPIRED)),
 }
 FILTERS = {
     "everything": EventFilter(),

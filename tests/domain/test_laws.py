@@ -43,7 +43,7 @@ async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(world
     claimed = await world.claimed()
     with world.locked():
         for_now = await world.rotations.carry_out(claimed)
-    settled = [rotation async for rotation in world.rotations.tidy()]
+    settled = [rotation async for rotation in world.recorder.tidy()]
 
     assert for_now.state is State.UNKNOWN
     assert [rotation.state for rotation in settled] == [State.SUCCEEDED]

@@ -18,7 +18,7 @@ from bot.domain.models import (
     TeamId,
     UserId,
 )
-from bot.domain.policy import NOT_TOLD, NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
+from bot.domain.policy import NO_STORY, NOT_YOURS, OTHER_WORKSPACE, Policy, refuses_lockout
 from bot.domain.states import State
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -127,7 +127,7 @@ LEDGER = GroupName("ledger")
     ],
 )
 def test_who_sees_which_requests(grants: list[Grant], seen: set[str]) -> None:
-    sight = policy(*grants).sight(ALICE)
+    sight = policy(*grants).visibility(ALICE)
     requests = {
         "her own": (ALICE, LEDGER),
         "on payments": (BOB, PAYMENTS),
@@ -135,7 +135,7 @@ def test_who_sees_which_requests(grants: list[Grant], seen: set[str]) -> None:
         "on no group": (BOB, None),
     }
 
-    assert {name for name, (actor, group) in requests.items() if sight.sees(actor, group)} == seen
+    assert {name for name, (actor, group) in requests.items() if sight.includes(actor, group)} == seen
 
 
 def test_an_auditor_rotates_nothing_by_it() -> None:
@@ -168,7 +168,7 @@ def test_who_may_ask_for_what(
 
 def test_a_story_is_told_to_those_who_see_the_request() -> None:
     assert policy().refuses_story(ALICE, ROTATION) is None
-    assert str(policy().refuses_story(BOB, ROTATION)) == NOT_TOLD
+    assert str(policy().refuses_story(BOB, ROTATION)) == NO_STORY
     assert policy(replace(GRANT, actor=BOB)).refuses_story(BOB, ROTATION) is None
     assert policy(replace(AUDIT, actor=BOB)).refuses_story(BOB, ROTATION) is None
 
@@ -179,4 +179,4 @@ def test_another_team_reads_nothing_whatever_is_granted() -> None:
 
     assert str(granted.refuses_reading(OUTSIDER, None, None)) == OTHER_WORKSPACE
     assert str(granted.refuses_story(OUTSIDER, own)) == OTHER_WORKSPACE
-    assert not granted.sight(OUTSIDER).sees(BOB, PAYMENTS)
+    assert not granted.visibility(OUTSIDER).includes(BOB, PAYMENTS)

@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from bot.domain.access import PolicySource
 from bot.domain.errors import DuplicateDelivery, NoSuchRotation, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant, Role
-from bot.domain.history import Page, Query, RequestStatus
+from bot.domain.history import HistoryQuery, Page, RequestStatus
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, RotationId, SlackContext, TeamId, UserId
-from bot.domain.policy import NOT_TOLD, OTHER_WORKSPACE, OWN_ONLY
+from bot.domain.periods import Period
+from bot.domain.policy import NO_STORY, OTHER_WORKSPACE, OWN_ONLY
 from bot.domain.ports import NewRotation
 from bot.domain.reading import History
 from bot.store.database import open_database
@@ -75,11 +77,11 @@ class World(Store):
     @property
     def history(self) -> History:
         """The use cases under test."""
-        return History(TEAM, ACME, self.grants, SqlHistory(self.database, ACME), self.trail)
+        return History(ACME, PolicySource(TEAM, self.grants), self.grants, SqlHistory(self.database, ACME), self.trail)
 
-    async def reads(self, reader: Actor, query: Query | None = None) -> list[str]:
+    async def reads(self, reader: Actor, query: HistoryQuery | None = None) -> list[str]:
         """Read the newest page, each request in a few words."""
-        return told(await self.history.page(reader, HERE, query or Query()))
+        return told(await self.history.page(reader, HERE, query or HistoryQuery()))
 
     async def denials(self) -> list[tuple[Actor, GroupName | None, dict[str, object]]]:
         """Read what is on record about denied looks at the history, oldest first."""
@@ -89,7 +91,7 @@ class World(Store):
 
 def told(page: Page) -> list[str]:
     """Tell a page in a few words a request."""
-    return [f"{asked.group or 'no group'} {asked.ending}" for asked in page.asked]
+    return [f"{asked.group or 'no group'} {asked.status}" for asked in page.entries]
 
 
 @pytest.fixture
@@ -104,13 +106,13 @@ async def test_an_auditor_reads_everything(world: World) -> None:
     await world.happens()
     await world.allow(ALICE, "*", Role.AUDIT)
 
-    page = await world.history.page(ALICE, HERE, Query())
+    page = await world.history.page(ALICE, HERE, HistoryQuery())
 
     assert told(page) == EVERYTHING
     assert page.narrowed is None
-    assert page.asked[-1].reason == "key leaked"
-    assert await world.reads(ALICE, Query(group=LEDGER, person=BOB.user_id)) == ["ledger requested"]
-    assert await world.reads(ALICE, Query(ending=RequestStatus.REJECTED)) == ["no group rejected"]
+    assert page.entries[-1].reason == "key leaked"
+    assert await world.reads(ALICE, HistoryQuery(group=LEDGER, person=BOB.user_id)) == ["ledger requested"]
+    assert await world.reads(ALICE, HistoryQuery(outcome=RequestStatus.REJECTED)) == ["no group rejected"]
     assert await world.denials() == []
 
 
@@ -118,16 +120,16 @@ async def test_a_rotator_reads_their_groups_and_their_own(world: World) -> None:
     await world.happens()
     await world.allow(BOB, "pay*")
 
-    page = await world.history.page(BOB, HERE, Query())
-    of_mallory = await world.history.page(BOB, HERE, Query(person=MALLORY.user_id))
-    own = await world.history.page(BOB, HERE, Query(group=LEDGER, person=BOB.user_id))
+    page = await world.history.page(BOB, HERE, HistoryQuery())
+    of_mallory = await world.history.page(BOB, HERE, HistoryQuery(person=MALLORY.user_id))
+    own = await world.history.page(BOB, HERE, HistoryQuery(group=LEDGER, person=BOB.user_id))
 
     assert told(page) == ["payments denied", "ledger requested", "payments requested"]
     assert page.narrowed == "Only the groups that you may rotate and your own requests are shown."
     assert told(of_mallory) == ["payments denied"]
     assert of_mallory.narrowed == "Only the groups that you may rotate are shown."
     assert (told(own), own.narrowed) == (["ledger requested"], None)
-    assert (await world.history.page(BOB, HERE, Query(group=PAYMENTS))).narrowed is None
+    assert (await world.history.page(BOB, HERE, HistoryQuery(group=PAYMENTS))).narrowed is None
     assert await world.denials() == []
 
 
@@ -141,11 +143,11 @@ async def test_a_rotator_of_everything_does_not_read_what_names_no_group(world: 
 async def test_everybody_else_reads_their_own_requests_only(world: World) -> None:
     await world.happens()
 
-    page = await world.history.page(MALLORY, HERE, Query())
+    page = await world.history.page(MALLORY, HERE, HistoryQuery())
 
     assert told(page) == ["no group rejected", "payments denied"]
     assert page.narrowed == "Only your own requests are shown."
-    assert await world.reads(MALLORY, Query(group=LEDGER, person=MALLORY.user_id)) == []
+    assert await world.reads(MALLORY, HistoryQuery(group=LEDGER, person=MALLORY.user_id)) == []
     assert await world.denials() == []
 
 
@@ -169,14 +171,14 @@ async def test_grants_that_are_over_let_nobody_read(world: World) -> None:
 async def test_a_question_about_others_is_refused_and_remembered_with_what_was_asked(world: World) -> None:
     await world.happens()
     await world.allow(BOB, "payments")
-    query = Query(LEDGER, ALICE.user_id, RequestStatus.FAILED, since=LONG_AGO)
-    for reader, asked in ((BOB, query), (MALLORY, Query(person=BOB.user_id))):
+    query = HistoryQuery(LEDGER, ALICE.user_id, RequestStatus.FAILED, Period("2020-01-01.."))
+    for reader, asked in ((BOB, query), (MALLORY, HistoryQuery(person=BOB.user_id))):
         with pytest.raises(Refused):
             await world.history.page(reader, HERE, asked)
 
     why = "You may not read the history of ledger, only that of your own requests."
     since = "2020-01-01T00:00:00+00:00"
-    facts = {"channel": "C0INCIDENT", "why": why, "person": ALICE.user_id, "ending": "failed", "since": since}
+    facts = {"channel": "C0INCIDENT", "why": why, "person": ALICE.user_id, "outcome": "failed", "since": since}
     assert await world.denials() == [
         (BOB, LEDGER, facts),
         (MALLORY, None, {"channel": "C0INCIDENT", "why": OWN_ONLY, "person": BOB.user_id}),
@@ -187,8 +189,8 @@ async def test_another_team_reads_nothing_not_even_its_own(world: World) -> None
     await world.happens()
     await world.allow(OUTSIDER, "*", Role.AUDIT)
     for look in (
-        world.history.page(OUTSIDER, HERE, Query()),
-        world.history.home(OUTSIDER, HERE, Query(person=OUTSIDER.user_id)),
+        world.history.page(OUTSIDER, HERE, HistoryQuery()),
+        world.history.home(OUTSIDER, HERE, HistoryQuery(person=OUTSIDER.user_id)),
         world.history.story(OUTSIDER, HERE, RotationId("u0alice01payments")),
     ):
         with pytest.raises(Refused, match=OTHER_WORKSPACE):
@@ -200,9 +202,9 @@ async def test_another_team_reads_nothing_not_even_its_own(world: World) -> None
 async def test_one_delivery_leaves_one_denial(world: World) -> None:
     place = SlackContext(HERE.channel_id, "d1")
     with pytest.raises(Refused):
-        await world.history.page(MALLORY, place, Query(group=PAYMENTS))
+        await world.history.page(MALLORY, place, HistoryQuery(group=PAYMENTS))
     with pytest.raises(DuplicateDelivery):
-        await world.history.page(MALLORY, place, Query(group=PAYMENTS))
+        await world.history.page(MALLORY, place, HistoryQuery(group=PAYMENTS))
 
     assert len(await world.denials()) == 1
 
@@ -213,7 +215,7 @@ async def test_a_story_is_told_to_whom_it_may_be(world: World) -> None:
 
     own = await world.history.story(ALICE, HERE, rotation)
     seen = await world.history.story(BOB, HERE, rotation)
-    with pytest.raises(Refused, match=NOT_TOLD):
+    with pytest.raises(Refused, match=NO_STORY):
         await world.history.story(MALLORY, HERE, rotation)
     with pytest.raises(NoSuchRotation):
         await world.history.story(BOB, HERE, RotationId("x" * 90))
@@ -222,7 +224,7 @@ async def test_a_story_is_told_to_whom_it_may_be(world: World) -> None:
     assert [row.event.action for row in own.events] == [Action.REQUESTED]
     why = "No rotation with this id is known here."
     assert await world.denials() == [
-        (MALLORY, PAYMENTS, {"channel": "C0INCIDENT", "why": NOT_TOLD, "rotation": rotation}),
+        (MALLORY, PAYMENTS, {"channel": "C0INCIDENT", "why": NO_STORY, "rotation": rotation}),
         (BOB, None, {"channel": "C0INCIDENT", "why": why, "rotation": "x" * 64}),
     ]
     assert await world.history.story(ALICE, HERE, rotation) == own, "a denied look is no part of the story"
@@ -234,7 +236,7 @@ async def test_an_auditors_home_shows_all_there_is(world: World) -> None:
     await world.allow(BOB, "pay*")
     await world.allow(MALLORY, "*", until=LONG_AGO)
 
-    home = await world.history.home(ALICE, HERE, Query())
+    home = await world.history.home(ALICE, HERE, HistoryQuery())
 
     assert told(home.page) == EVERYTHING
     assert [rotation.group for rotation in home.pending] == ["payments"]
@@ -250,9 +252,9 @@ async def test_a_rotators_home_shows_what_is_theirs(world: World) -> None:
     await world.allow(BOB, "pay*")
     await world.allow(BOB, "pay*")
 
-    home = await world.history.home(BOB, HERE, Query(ending=RequestStatus.REQUESTED))
+    home = await world.history.home(BOB, HERE, HistoryQuery(outcome=RequestStatus.REQUESTED))
     with pytest.raises(Refused):
-        await world.history.home(BOB, HERE, Query(group=LEDGER))
+        await world.history.home(BOB, HERE, HistoryQuery(group=LEDGER))
 
     assert told(home.page) == ["ledger requested", "payments requested"]
     assert [rotation.group for rotation in home.pending] == ["ledger"]
@@ -265,9 +267,9 @@ async def test_names_and_reasons_come_through_as_they_are(world: World) -> None:
     await world.asks(BOB, name, reason)
     await world.allow(BOB, "[']*")
 
-    page = await world.history.page(BOB, HERE, Query(group=GroupName(name)))
+    page = await world.history.page(BOB, HERE, HistoryQuery(group=GroupName(name)))
 
-    assert [(asked.group, asked.reason) for asked in page.asked] == [(name, reason)]
+    assert [(asked.group, asked.reason) for asked in page.entries] == [(name, reason)]
 
 
 @given(limit=st.integers(1, 8), opened=st.lists(st.booleans(), max_size=7))
@@ -277,12 +279,12 @@ async def test_leafing_back_shows_the_same_pages(world: World, limit: int, opene
     for is_opened in opened:
         group = GroupName(f"group{(await world.trail.head()).seq}")
         await (world.asks(BOB, group) if is_opened else world.is_refused(BOB, group))
-    pages = [await world.history.page(ALICE, HERE, Query(), limit=limit)]
+    pages = [await world.history.page(ALICE, HERE, HistoryQuery(), limit=limit)]
     while (older := pages[-1].older) is not None and len(pages) < MOST_PAGES:
-        pages.append(await world.history.page(ALICE, HERE, Query(), before=older, limit=limit))
+        pages.append(await world.history.page(ALICE, HERE, HistoryQuery(), before=older, limit=limit))
     again = pages[-1:]
     while (newer := again[0].newer) is not None and len(again) < MOST_PAGES:
-        again.insert(0, await world.history.page(ALICE, HERE, Query(), after=newer, limit=limit))
+        again.insert(0, await world.history.page(ALICE, HERE, HistoryQuery(), after=newer, limit=limit))
 
     assert again == pages
-    assert len({asked.key for page in pages for asked in page.asked}) == sum(len(page.asked) for page in pages)
+    assert len({asked.key for page in pages for asked in page.entries}) == sum(len(page.entries) for page in pages)

@@ -47,7 +47,7 @@ async def test_one_request_that_cannot_be_settled_holds_up_no_other(world: World
     )
     settled = []
     with pytest.raises(IntegrityError, match="stuck"):  # noqa: PT012 - what came before it counts
-        async for rotation in world.rotations.tidy():
+        async for rotation in world.recorder.tidy():
             settled.append(rotation)  # noqa: PERF401 - the same
 
     assert [rotation.id for rotation in settled] == [rotation.id for rotation in others]
@@ -61,7 +61,7 @@ async def test_one_request_that_cannot_be_settled_holds_up_no_other(world: World
 async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_by(world: World) -> None:
     other = await world.store.grant("pay*")
     asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
-    await world.over(RevokedMeanwhile(world.store)).confirm(ALICE, HERE, asked.rotation.id)
+    await world.over(RevokedMeanwhile(world.store), world.recorder).confirm(ALICE, HERE, asked.rotation.id)
     (started, *_) = await world.store.trail.page(EventFilter(action=Action.STARTED), limit=1)
 
     assert started.event.detail["grant"] == other

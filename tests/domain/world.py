@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+from bot.domain.access import PolicySource
 from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, TeamId
 from bot.domain.ports import RotationStore
-from bot.domain.recording import Claimed
+from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.rotations import RotationConfig, Rotations
 from bot.domain.states import State
 from bot.sandbox.local_turso import LocalTurso
@@ -30,17 +31,19 @@ class World:
     client: TursoClient
 
     def __post_init__(self) -> None:
-        self.rotations = self.over(self.store.rotations)
+        self.recorder = OutcomeRecorder(self.store.rotations)
+        self.rotations = self.over(self.store.rotations, self.recorder)
 
-    def over(self, store: RotationStore) -> Rotations:
+    def over(self, store: RotationStore, recorder: OutcomeRecorder) -> Rotations:
         """Build the use cases over a store of rotations."""
         ids = (f"id{number:04}" for number in count())
         return Rotations(
-            RotationConfig(TeamId("T012AB3CD"), ACME, confirm_seconds=300, call_seconds=2, database_host=None),
-            grants=self.store.grants,
+            RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=None),
+            PolicySource(TeamId("T012AB3CD"), self.store.grants),
             store=store,
             trail=self.store.trail,
             turso=self.client,
+            recorder=recorder,
             new_id=lambda: next(ids),
         )
 

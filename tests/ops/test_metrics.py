@@ -34,7 +34,7 @@ def test_no_number_adds_a_series(status: int | None) -> None:
     metrics = Metrics("1")
     before = series(metrics)
 
-    metrics.exchanged("look", status, 0.1)
+    metrics.exchanged("read", status, 0.1)
     metrics.database_failed(DatabaseError("?"))
     for refusal in Refusal:
         metrics.refused(refusal)
@@ -61,7 +61,7 @@ async def test_what_is_not_taken_is_heard_of() -> None:
     with pytest.raises(errors.ShuttingDown):
         work.admit()
 
-    assert heard == [Refusal.OVERLOADED, Refusal.CLOSING]
+    assert heard == [Refusal.OVERLOADED, Refusal.SHUTTING_DOWN]
 
 
 def test_two_registries_share_nothing() -> None:

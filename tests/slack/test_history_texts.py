@@ -14,15 +14,16 @@ from slack_sdk.models.blocks import Block as SdkBlock
 from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.grants import Grant, Role
-from bot.domain.history import EntryKey, HistoryEntry, Home, Page, Query, RequestStatus, Story
+from bot.domain.history import EntryKey, HistoryEntry, HistoryQuery, Home, Page, RequestStatus, Story
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
+from bot.domain.periods import ImpossiblePeriod, Period
 from bot.domain.states import State
 from bot.sandbox.blocks import problems, problems_of_view
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
-from bot.slack.history.command import ImpossibleDays, SaidTwice, UnknownWord, Wanted, parse
+from bot.slack.history.command import Ambiguous, UnknownWord, parse
 from bot.slack.history.cursor import Cursor
-from bot.slack.history.wording import ACTIONS, OUTCOMES, lasted
+from bot.slack.history.wording import ACTIONS, OUTCOMES, duration
 from bot.slack.home import view
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -91,7 +92,7 @@ grants = st.builds(
     role=st.sampled_from(Role),
 )
 wanteds = st.builds(
-    Wanted,
+    HistoryQuery,
     group=st.none() | st.builds(GroupName, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")),
     person=st.none() | st.just(BOB),
     outcome=st.none() | st.sampled_from(RequestStatus),
@@ -126,7 +127,7 @@ def inert(blocks: list[Block]) -> bool:
     return (live, tricks, again) == ([], [], blocks)
 
 
-def ask(text: str) -> Wanted | None:
+def ask(text: str) -> HistoryQuery | None:
     return parse(text, READER)
 
 
@@ -138,22 +139,28 @@ def test_help_asks_for_help(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("", Wanted()),
-        ("payments", Wanted(group=GroupName("payments"))),
-        ("<@U0B0B0002|bob>", Wanted(person=BOB)),
-        ("<@U0B0B0002|bob the builder>", Wanted(person=BOB)),
-        ("<@U0B0B0002>", Wanted(person=BOB)),
-        ("U0B0B0002", Wanted(person=BOB)),
-        ("me", Wanted(person=READER)),
-        ("Failed", Wanted(outcome=RequestStatus.FAILED)),
-        ("group:failed", Wanted(group=GroupName("failed"))),
-        ("group:7d failed", Wanted(group=GroupName("7d"), outcome=RequestStatus.FAILED)),
-        ("WAREHOUSE", Wanted(group=GroupName("WAREHOUSE"))),
-        ("7d denied <@U0B0B0002|bob> payments", Wanted(GroupName("payments"), BOB, RequestStatus.DENIED, "7d")),
-        ("payments  2026-10-01..2026-10-31", Wanted(group=GroupName("payments"), period="2026-10-01..2026-10-31")),
+        ("", HistoryQuery()),
+        ("payments", HistoryQuery(group=GroupName("payments"))),
+        ("<@U0B0B0002|bob>", HistoryQuery(person=BOB)),
+        ("<@U0B0B0002|bob the builder>", HistoryQuery(person=BOB)),
+        ("<@U0B0B0002>", HistoryQuery(person=BOB)),
+        ("U0B0B0002", HistoryQuery(person=BOB)),
+        ("me", HistoryQuery(person=READER)),
+        ("Failed", HistoryQuery(outcome=RequestStatus.FAILED)),
+        ("group:failed", HistoryQuery(group=GroupName("failed"))),
+        ("group:7d failed", HistoryQuery(group=GroupName("7d"), outcome=RequestStatus.FAILED)),
+        ("WAREHOUSE", HistoryQuery(group=GroupName("WAREHOUSE"))),
+        (
+            "7d denied <@U0B0B0002|bob> payments",
+            HistoryQuery(GroupName("payments"), BOB, RequestStatus.DENIED, Period("7d")),
+        ),
+        (
+            "payments  2026-10-01..2026-10-31",
+            HistoryQuery(group=GroupName("payments"), period=Period("2026-10-01..2026-10-31")),
+        ),
     ],
 )
-def test_the_words_are_read_in_any_order(text: str, wanted: Wanted) -> None:
+def test_the_words_are_read_in_any_order(text: str, wanted: HistoryQuery) -> None:
     assert ask(text) == wanted
 
 
@@ -173,21 +180,19 @@ def test_days_are_utc_and_the_last_is_included(period: str, since: datetime | No
     wanted = ask(period)
 
     assert wanted is not None
-    assert wanted.query(NOW) == Query(since=since, until=until)
+    assert wanted.period is not None
+    assert wanted.period.between(NOW) == (since, until)
 
 
 @pytest.mark.parametrize("period", ["2026-02-30", "2026-10-31..2026-10-01", "9999-12-31", "0000-01-01.."])
 def test_days_that_cannot_be_are_refused(period: str) -> None:
-    wanted = ask(period)
-
-    assert wanted is not None
-    with pytest.raises(ImpossibleDays):
-        wanted.query(NOW)
+    with pytest.raises(ImpossiblePeriod):
+        ask(period)
 
 
 @pytest.mark.parametrize("text", ["payments default", "me <@U0B0B0002>", "failed unknown", "7d 2026-10-01"])
 def test_each_is_named_once_at_most(text: str) -> None:
-    with pytest.raises(SaidTwice):
+    with pytest.raises(Ambiguous):
         ask(text)
 
 
@@ -201,7 +206,7 @@ def test_what_means_nothing_is_refused_without_being_quoted(text: str) -> None:
         ask(f"payments {text} failed")
 
     assert text not in str(refused.value)
-    assert inert(list(pages.unreadable(refused.value).blocks))
+    assert inert(list(pages.failed(refused.value).blocks))
 
 
 @given(hostile)
@@ -211,7 +216,7 @@ def test_reading_words_never_fails_otherwise(text: str) -> None:
     except UsageError:
         return
     if wanted is not None:
-        assert cursor.read(cursor.write(Cursor(wanted))).wanted == wanted
+        assert cursor.read(cursor.write(Cursor(wanted))).query == wanted
 
 
 @given(bookmarked)
@@ -235,7 +240,7 @@ def test_a_bookmark_is_read_back_as_it_was_written(bookmark: Cursor) -> None:
     ],
 )
 def test_a_bookmark_with_a_forged_part_is_refused(parts: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="does not know that place"):
+    with pytest.raises(UsageError, match="does not know that position"):
         cursor.read(json.dumps(parts))
 
 
@@ -265,8 +270,8 @@ def test_a_forged_bookmark_is_refused_or_asks_for_what_anybody_may_ask_for(text:
 
 
 @given(read_pages, wanteds)
-def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: Wanted) -> None:
-    message = pages.page(page, wanted)
+def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: HistoryQuery) -> None:
+    message = pages.show(page, wanted)
 
     assert problems(list(message.blocks)) == []
     assert inert(list(message.blocks))
@@ -275,7 +280,7 @@ def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: Wanted
 
 @given(rotations, many(recorded))
 def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows: list[RecordedEvent]) -> None:
-    modal = stories.told(Story(rotation, rows))
+    modal = stories.show(Story(rotation, rows))
 
     assert problems_of_view(modal) == []
     assert inert(modal["blocks"])
@@ -295,7 +300,7 @@ def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows:
     hostile,
 )
 def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Cursor, notice: str) -> None:
-    tab = view.shown(home, bookmark, notice)
+    tab = view.show(home, bookmark, notice)
 
     assert problems_of_view(tab) == []
     assert inert(tab["blocks"])
@@ -304,11 +309,11 @@ def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: 
 
 @pytest.mark.parametrize("error", [Refused("No <!here>."), DatabaseUnavailable("It is away."), UsageError("<!here>?")])
 def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnavailable | UsageError) -> None:
-    wanted = Wanted(group=GroupName("payments"))
-    tab = view.unreadable(error, Cursor(wanted))
+    wanted = HistoryQuery(group=GroupName("payments"))
+    tab = view.failed(error, Cursor(wanted))
 
-    assert problems_of_view(tab) == problems_of_view(stories.untold(error)) == problems_of_view(stories.loading()) == []
-    for blocks in (tab["blocks"], stories.untold(error)["blocks"], list(pages.unreadable(error).blocks)):
+    assert problems_of_view(tab) == problems_of_view(stories.failed(error)) == problems_of_view(stories.loading()) == []
+    for blocks in (tab["blocks"], stories.failed(error)["blocks"], list(pages.failed(error).blocks)):
         assert inert(blocks)
     assert problems(list(pages.usage().blocks)) == problems(list(pages.not_opened().blocks)) == []
     assert inert(list(pages.usage().blocks))
@@ -324,14 +329,16 @@ def test_the_most_of_everything_fits(text: str) -> None:
     one = HistoryEntry(EntryKey(NOW, text), who, group, RequestStatus.DENIED, text, text, 1.0, request.id)
     grant = Grant(GrantId(1), who, text, NOW, text, NOW, who)
     names = [GroupName(f"{number:064}") for number in range(1000)]
-    bookmark = Cursor(Wanted(GroupName("g" * 64), BOB, RequestStatus.UNKNOWN, "7d"), EntryKey(NOW, "a" * 64))
+    bookmark = Cursor(
+        HistoryQuery(GroupName("g" * 64), BOB, RequestStatus.UNKNOWN, Period("7d")), EntryKey(NOW, "a" * 64)
+    )
     home = Home(
         Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
     )
 
-    assert problems_of_view(view.shown(home, bookmark, text)) == []
-    assert problems_of_view(stories.told(Story(request, [row] * 1000))) == []
-    assert problems(list(pages.page(home.page, bookmark.wanted).blocks)) == []
+    assert problems_of_view(view.show(home, bookmark, text)) == []
+    assert problems_of_view(stories.show(Story(request, [row] * 1000))) == []
+    assert problems(list(pages.show(home.page, bookmark.query).blocks)) == []
 
 
 def test_every_action_and_every_outcome_has_words() -> None:
@@ -352,14 +359,14 @@ def test_every_action_and_every_outcome_has_words() -> None:
     ],
 )
 def test_durations_are_said_in_their_two_largest_units(seconds: float, words: str) -> None:
-    assert lasted(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_what_was_judged_stays_unknown() -> None:
     one = HistoryEntry(
         EntryKey(NOW, "a"), ALICE, GroupName("payments"), RequestStatus.UNKNOWN, "", "", resolved_as=State.FAILED
     )
-    shown = [text for _, text in texts(list(pages.page(Page([one], None, None), Wanted()).blocks))]
+    shown = [text for _, text in texts(list(pages.show(Page([one], None, None), HistoryQuery()).blocks))]
 
     assert ":warning: *unknown*, judged *failed* · `payments`" in shown
 
@@ -372,7 +379,7 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
     rows = [
         RecordedEvent(seq, NOW, Event(Action.DENIED, ALICE, rotation.organization), "", "") for seq in range(1, 100)
     ]
-    shown = "".join(text for _, text in texts(stories.told(Story(rotation, rows))["blocks"]))
+    shown = "".join(text for _, text in texts(stories.show(Story(rotation, rows))["blocks"]))
 
     assert re.findall(r"Row (\d+)", shown) == [str(seq) for seq in (*range(1, 11), *range(90, 100))]
     assert "… 79 more rows …" in shown
@@ -380,7 +387,9 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
 
 def test_menus_show_anew_whatever_was_chosen() -> None:
     home = Home(Page([], None, None), [], ["*"], None, [GroupName("payments")], HEAD)
-    views = [view.shown(home, Cursor(Wanted(group=group))) for group in (None, GroupName("payments"), GroupName("old"))]
+    views = [
+        view.show(home, Cursor(HistoryQuery(group=group))) for group in (None, GroupName("payments"), GroupName("old"))
+    ]
     menus = [next(block for block in view["blocks"] if "block_id" in block) for view in views]
 
     assert len({menu["block_id"] for menu in menus}) == 3  # under the same id Slack would keep the old choice

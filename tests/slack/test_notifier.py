@@ -16,6 +16,7 @@ from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.workspace import Person
 from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
+from bot.slack.rotate import outcome
 from bot.store.database import open_database
 from bot.trail.records import EventFilter
 from tests.databases import load_url
@@ -32,11 +33,11 @@ EARLIER = {
 
 @dataclass
 class World:
-    """A store, a Slack, and the courier between them."""
+    """A store, a Slack, and the notifier between them."""
 
     store: Store
     slack: LocalSlack
-    courier: Notifier
+    notifier: Notifier
 
     async def ends(self, state: State) -> Rotation:
         """Let a rotation of Alice's come to its end, and give it as it then stands."""
@@ -54,7 +55,7 @@ class World:
         """Let time go by for what is in the outbox."""
         await asyncio.to_thread(shell.run, self.store.url, EARLIER[self.store.url.get_backend_name()].format(hours))
 
-    async def errands(self) -> int:
+    async def notifications(self) -> int:
         """Count what people are still to be told."""
         count = "SELECT count(*) FROM outbox"
         return await self.store.database.read(lambda connection: connection.exec_driver_sql(count).scalar_one())
@@ -71,10 +72,10 @@ async def world(database_url: str) -> AsyncIterator[World]:
     async with LocalSlack(people=(Person(ALICE.user_id, "alice"),)) as slack, ClientSession() as session:
         web = AsyncWebClient("xoxb-local-bot", base_url=slack.api_url, session=session)
 
-        def reply_to(reader: Actor, channel: ChannelId) -> Reply:
-            return Reply(web, session, reader, channel)
+        def reply_to(reader: Actor, channel: ChannelId, response_url: str | None) -> Reply:
+            return Reply(web, session, reader, channel, response_url)
 
-        courier = Notifier(
+        notifier = Notifier(
             store.outbox,
             store.rotations,
             store.trail,
@@ -82,71 +83,73 @@ async def world(database_url: str) -> AsyncIterator[World]:
             reply_to=reply_to,
             audit_channel=ChannelId("C0AUDIT"),
             metrics=Metrics("test"),
+            ended=outcome.ended,
+            announcement=outcome.announcement,
         )
-        yield World(store, slack, courier)
+        yield World(store, slack, notifier)
     await store.database.close()
 
 
 async def test_an_outcome_that_has_been_overtaken_is_told_as_it_stands(world: World) -> None:
     seen = await world.ends(State.UNKNOWN)
     await world.turns_out(seen, State.SUCCEEDED)
-    told = await world.courier.tell(seen)
+    told = await world.notifier.notify(seen)
 
     assert told
     assert world.said("Done: the tokens of payments are rotated") == 1
     assert world.said("rotated the tokens of `payments`") == 1
     assert world.said("not known whether") == world.said("Unknown: the tokens") == 0
-    assert await world.errands() == 0
+    assert await world.notifications() == 0
 
 
 @pytest.mark.fault("F23")
 async def test_what_happened_while_slack_was_away_is_told_once(world: World) -> None:
     unknown = await world.ends(State.UNKNOWN)
     world.slack.fail("*", status=503)
-    await world.courier.tell(unknown)
+    await world.notifier.notify(unknown)
     await world.turns_out(unknown, State.SUCCEEDED)
     world.slack.heals()
     await world.waits(1)
-    await world.courier.run_due()
+    await world.notifier.deliver_due()
 
     assert world.said("Done: the tokens of payments are rotated") == 1
     assert world.said("rotated the tokens of `payments`") == 1
     assert world.said("Unknown: the tokens") == 0
-    assert await world.errands() == 0
+    assert await world.notifications() == 0
 
 
 async def test_a_channel_that_the_bot_is_not_in_is_told_once_it_was_invited(world: World) -> None:
     world.slack.workspace.joined.discard("C0AUDIT")
-    await world.courier.tell(await world.ends(State.SUCCEEDED))
+    await world.notifier.notify(await world.ends(State.SUCCEEDED))
     await world.waits(1)
-    await world.courier.run_due()
+    await world.notifier.deliver_due()
     before = world.said("rotated the tokens of `payments`")
     world.slack.workspace.joined.add("C0AUDIT")
     await world.waits(1)
-    await world.courier.run_due()
+    await world.notifier.deliver_due()
 
     assert before == 0
     assert world.said("I could not announce this") == 1
     assert world.said("rotated the tokens of `payments`") == 1
-    assert await world.errands() == 0
+    assert await world.notifications() == 0
 
 
 async def test_a_channel_that_lets_nobody_in_for_a_day_is_given_up_on_record(world: World) -> None:
     world.slack.workspace.joined.discard("C0AUDIT")
     ended = await world.ends(State.SUCCEEDED)
-    await world.courier.tell(ended)
+    await world.notifier.notify(ended)
     await world.waits(25)
-    await world.courier.run_due()
+    await world.notifier.deliver_due()
     (row,) = await world.store.trail.page(EventFilter(action=Action.GIVEN_UP), limit=10)
 
     assert row.event.rotation_id == ended.id
     assert row.event.detail["why"] == "Slack answered not_in_channel."
-    assert await world.errands() == 0
+    assert await world.notifications() == 0
 
 
 async def test_a_press_that_comes_before_the_news_is_the_news(world: World) -> None:
     ended = await world.ends(State.FAILED)
-    first, second = await world.courier.tell(ended), await world.courier.tell(ended)
+    first, second = await world.notifier.notify(ended), await world.notifier.notify(ended)
 
     assert (first, second) == (True, False)
     assert world.said("Failed: the tokens of payments were not rotated") == 1

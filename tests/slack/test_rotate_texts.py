@@ -38,7 +38,7 @@ from bot.domain.states import State
 from bot.domain.text import storable
 from bot.sandbox.blocks import problems
 from bot.slack.blocks import Message, escape
-from bot.slack.rotate import card, outcome
+from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import REASON_LIMIT, parse
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -204,14 +204,13 @@ def test_cards_hold_slacks_limits_and_stay_inert(
         card.usage(None),
         card.usage(()),
         card.usage([GroupName("g" * 64)] * 500),
-        *(card.refused(Refused("No.", refusal, GroupName("g" * 64)), ALICE) for refusal in Refusal),
-        card.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
+        *(refusal.refused(Refused("No.", each, GroupName("g" * 64)), ALICE) for each in Refusal),
+        refusal.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
         card.in_progress(rotation(State.ROTATING), ALICE),
-        card.explained(DatabaseUnavailable("The database does not answer.")),
-        card.explained(NoSuchRotation()),
-        card.confused(UsageError("That is not the name of a group.")),
-        card.not_announced(ChannelId("C0AUDIT")),
-        card.bug("0badc0de"),
+        refusal.explained(DatabaseUnavailable("The database does not answer.")),
+        refusal.explained(NoSuchRotation()),
+        refusal.misunderstood(UsageError("That is not the name of a group.")),
+        refusal.bug("0badc0de"),
     ],
 )
 def test_every_answer_holds_slacks_limits(message: Message) -> None:
@@ -219,7 +218,7 @@ def test_every_answer_holds_slacks_limits(message: Message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "words"),
+    ("why", "words"),
     [
         (Refusal.NOT_ALLOWED, "allow it: `turso-rotate allow add U0ALICE01 --team T012AB3CD --group payments`"),
         (Refusal.NO_TOKEN, "Whoever runs this bot can set one for this group in `TURSO_GROUP_TOKENS`."),
@@ -230,8 +229,8 @@ def test_every_answer_holds_slacks_limits(message: Message) -> None:
         (Refusal.OTHER, "Whoever runs this bot can tell you more."),
     ],
 )
-def test_a_refusal_says_whom_to_ask(refusal: Refusal, words: str) -> None:
-    refused = card.refused(Refused("No.", refusal, GroupName("payments")), ALICE)
+def test_a_refusal_says_whom_to_ask(why: Refusal, words: str) -> None:
+    refused = refusal.refused(Refused("No.", why, GroupName("payments")), ALICE)
 
     assert refused.text.startswith(":no_entry: No. Nothing was done; the attempt is recorded.\n")
     assert words in refused.text

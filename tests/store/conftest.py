@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from sqlalchemy import URL
 
-from bot.domain.events import Action, Event
+from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.grants import NewGrant
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.ports import NewRotation
@@ -67,7 +67,7 @@ class Store:
 
     async def move(self, rotation: Rotation, expected: State, to: State, claim: str | None = None) -> Rotation | None:
         """Move a rotation to an end."""
-        event = event_about(rotation, Action.of(to))
+        event = event_about(rotation, RECORDED_AS[to])
         return await self.rotations.move(rotation.id, expected=expected, event=event, claim=claim)
 
     async def actions(self, rotation: Rotation) -> list[str]:

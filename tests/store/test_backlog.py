@@ -35,7 +35,7 @@ async def test_what_waits_is_counted_for_one_organization(store: Store) -> None:
     seen = await SqlBacklog(store.database, ACME).read()
     others = await SqlBacklog(store.database, Organization("other")).read()
 
-    assert (seen.requested, seen.rotating, seen.unresolved, seen.errands) == (2, 1, 2, 7)
+    assert (seen.requested, seen.rotating, seen.unresolved, seen.notifications) == (2, 1, 2, 7)
     assert 0 <= seen.oldest_seconds < 60
     assert others == Backlog(0, 0, 0, 0, 0.0)
 

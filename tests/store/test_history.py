@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
 from bot.domain.events import Action, Event
-from bot.domain.history import EntryKey, HistoryEntry, HistorySearch, Query, RequestStatus
+from bot.domain.history import EntryKey, HistoryEntry, HistoryQuery, HistorySearch, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.domain.states import State
@@ -46,13 +46,12 @@ reasons = st.sampled_from(["", "key leaked", "<!channel> *bold*", "\u202e\U0001f
 patterns = st.sampled_from(["payments", "prod-*", "*", "[[]x]", "?%*", "absent", "'*"])
 sights = st.builds(Visibility, st.booleans(), st.lists(patterns, max_size=3).map(tuple), people) | st.just(AUDITOR)
 queries = st.builds(
-    Query,
+    HistoryQuery,
     group=st.none() | names,
     person=st.none() | people.map(lambda actor: actor.user_id),
-    ending=st.none() | st.sampled_from(RequestStatus),
-    since=st.none() | moments,
-    until=st.none() | moments,
+    outcome=st.none() | st.sampled_from(RequestStatus),
 )
+searches = st.builds(HistorySearch, sights, st.just(HistoryQuery()) | queries, st.none() | moments, st.none() | moments)
 
 
 @dataclass(frozen=True)
@@ -74,35 +73,36 @@ pasts = st.lists(
 )
 
 
-@given(requests=pasts, sight=sights, query=st.just(Query()) | queries, limit=st.integers(1, 5))
+@given(requests=pasts, search=searches, limit=st.integers(1, 5))
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_paging_both_ways_shows_each_request_once_in_order(
-    store: Store, requests: list[Past], sight: Visibility, query: Query, limit: int
+    store: Store, requests: list[Past], search: HistorySearch, limit: int
 ) -> None:
     organization = Organization(f"org{next(NUMBERS)}")
     asked = await written(store, organization, requests)
     history = SqlHistory(store.database, organization)
 
-    forth = await paged(history, HistorySearch(sight, query, limit=limit))
-    back = await paged(history, HistorySearch(sight, query, after=EntryKey(START - timedelta(days=1), ""), limit=limit))
+    forth = await paged(history, replace(search, limit=limit))
+    back = await paged(history, replace(search, after=EntryKey(START - timedelta(days=1), ""), limit=limit))
 
-    expected = [each for each in asked if let_through(sight, query, each)]
+    expected = [each for each in asked if let_through(search, each)]
     assert [each for page in forth for each in page] == expected
     assert [each for page in reversed(back) for each in page] == expected
     assert all(len(page) == limit for page in [*forth[:-1], *back[:-1]])
     assert [] not in forth[1:] + back[1:]
 
 
-def let_through(sight: Visibility, query: Query, asked: HistoryEntry) -> bool:
+def let_through(search: HistorySearch, asked: HistoryEntry) -> bool:
     """Say whether somebody may see a request and wants to."""
+    sight, query = search.visibility, search.query
     own_only = query.person == sight.actor.user_id and not sight.everything and not sight.covers(query.group)
     return (
-        (asked.actor == sight.actor if own_only else sight.sees(asked.actor, asked.group))
+        (asked.actor == sight.actor if own_only else sight.includes(asked.actor, asked.group))
         and query.group in {None, asked.group}
         and query.person in {None, asked.actor.user_id}
-        and query.ending in {None, asked.ending}
-        and (query.since is None or query.since <= asked.key.at)
-        and (query.until is None or asked.key.at < query.until)
+        and query.outcome in {None, asked.status}
+        and (search.since is None or search.since <= asked.key.at)
+        and (search.until is None or asked.key.at < search.until)
     )
 
 
@@ -111,10 +111,10 @@ async def paged(history: SqlHistory, search: HistorySearch) -> list[list[History
     pages: list[list[HistoryEntry]] = []
     while len(pages) < MOST_PAGES:
         found = await history.find(search)
-        pages.append(list(found.asked))
+        pages.append(list(found.entries))
         if not found.more:
             break
-        newest, oldest = found.asked[0].key, found.asked[-1].key
+        newest, oldest = found.entries[0].key, found.entries[-1].key
         search = replace(search, before=oldest) if search.after is None else replace(search, after=newest)
     return pages
 
@@ -151,7 +151,7 @@ def _open(connection: Connection, organization: Organization, rotation_id: str, 
         key=EntryKey(past.at, rotation_id),
         actor=past.actor,
         group=past.group,
-        ending=past.ending,
+        status=past.ending,
         reason=past.reason,
         explanation="So it ended.",
         seconds=None if ended is None else 2.5,
@@ -188,22 +188,22 @@ async def test_a_period_holds_wherever_a_page_begins(store: Store) -> None:
     first, second, third = [replace(a_past("payments"), at=START + number * day) for number in range(3)]
     shown = await written(store, ACME, [first, second, third])
     history = SqlHistory(store.database, ACME)
-    query = Query(since=second.at, until=third.at)
+    period = HistorySearch(AUDITOR, HistoryQuery(), second.at, third.at)
 
     pages = [
-        await history.find(HistorySearch(AUDITOR, query, before=EntryKey(third.at + day, "#1"))),
-        await history.find(HistorySearch(AUDITOR, query, after=EntryKey(first.at - day, "#1"))),
-        await history.find(HistorySearch(AUDITOR, query, before=shown[1].key)),
+        await history.find(replace(period, before=EntryKey(third.at + day, "#1"))),
+        await history.find(replace(period, after=EntryKey(first.at - day, "#1"))),
+        await history.find(replace(period, before=shown[1].key)),
     ]
 
-    assert [found.asked for found in pages] == [[shown[1]], [shown[1]], []]
+    assert [found.entries for found in pages] == [[shown[1]], [shown[1]], []]
 
 
 async def test_another_organization_in_the_same_database_is_not_seen(store: Store) -> None:
     await written(store, Organization("other"), [a_past("payments"), a_past("payments", RequestStatus.DENIED)])
     history = SqlHistory(store.database, ACME)
 
-    assert (await history.find(HistorySearch(AUDITOR, Query()))).asked == []
+    assert (await history.find(HistorySearch(AUDITOR, HistoryQuery()))).entries == []
     assert await history.groups(AUDITOR, 100) == []
     assert await history.story(RotationId("otherr100")) is None
 
@@ -215,13 +215,15 @@ async def test_names_that_anybody_can_type_do_not_hide_the_groups_that_are_rotat
     history = SqlHistory(store.database, ACME)
     rotator = Visibility(everything=False, patterns=("pay*",), actor=BOB)
 
-    found = await history.find(HistorySearch(rotator, Query(ending=RequestStatus.SUCCEEDED)))
-    denied = await history.find(HistorySearch(rotator, Query(group=GroupName("payments"), ending=RequestStatus.DENIED)))
+    found = await history.find(HistorySearch(rotator, HistoryQuery(outcome=RequestStatus.SUCCEEDED)))
+    denied = await history.find(
+        HistorySearch(rotator, HistoryQuery(group=GroupName("payments"), outcome=RequestStatus.DENIED))
+    )
 
-    assert [asked.group for asked in found.asked] == ["payments"]
+    assert [asked.group for asked in found.entries] == ["payments"]
     assert (found.crowded, denied.crowded) == (True, False)
-    assert denied.asked == [
-        asked for asked in shown if asked.group == "payments" and asked.ending is RequestStatus.DENIED
+    assert denied.entries == [
+        asked for asked in shown if asked.group == "payments" and asked.status is RequestStatus.DENIED
     ]
     assert "payments" in await history.groups(AUDITOR, 3)
     assert await history.groups(rotator, 3) == ["payments"]
@@ -232,12 +234,12 @@ async def test_so_many_groups_are_looked_through_and_exact_names_first(store: St
     history = SqlHistory(store.database, ACME)
     rotator = Visibility(everything=False, patterns=("prod-*", "zeta"), actor=BOB)
 
-    crowded = await history.find(HistorySearch(rotator, Query(), limit=1000))
-    exact = await history.find(HistorySearch(replace(rotator, patterns=("zeta", "prod-000")), Query()))
+    crowded = await history.find(HistorySearch(rotator, HistoryQuery(), limit=1000))
+    exact = await history.find(HistorySearch(replace(rotator, patterns=("zeta", "prod-000")), HistoryQuery()))
 
-    assert (len(crowded.asked), crowded.crowded) == (MOST_GROUPS, True)
-    assert "zeta" in {asked.group for asked in crowded.asked}
-    assert ({asked.group for asked in exact.asked}, exact.crowded) == ({"zeta", "prod-000"}, False)
+    assert (len(crowded.entries), crowded.crowded) == (MOST_GROUPS, True)
+    assert "zeta" in {asked.group for asked in crowded.entries}
+    assert ({asked.group for asked in exact.entries}, exact.crowded) == ({"zeta", "prod-000"}, False)
 
 
 async def test_what_waits_is_ones_own_and_not_over(store: Store) -> None:
@@ -270,9 +272,9 @@ async def test_a_command_that_named_no_group_shows_what_was_typed(store: Store) 
     press = event_about(await store.request(), Action.DENIED)
     await store.trail.append(press)  # no command, but a press on a card: no request of its own
 
-    found = await SqlHistory(store.database, ACME).find(HistorySearch(AUDITOR, Query()))
+    found = await SqlHistory(store.database, ACME).find(HistorySearch(AUDITOR, HistoryQuery()))
 
-    assert [(asked.ending, asked.group, asked.reason, asked.explanation) for asked in found.asked] == [
+    assert [(asked.status, asked.group, asked.reason, asked.explanation) for asked in found.entries] == [
         (RequestStatus.REQUESTED, "payments", "why", ""),
         (RequestStatus.REJECTED, None, "../x <!channel>", "That is not the name of a group."),
     ]

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from bot.domain.events import Action
-from bot.domain.history import AccessPath, EntryKey, HistorySearch, Query, RequestStatus
+from bot.domain.history import AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
@@ -147,18 +147,18 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _best(search: HistorySearch) -> frozenset[str]:
     """Name the indexes that are made for the search."""
     refused = {RequestStatus.DENIED, RequestStatus.REJECTED}
-    ending = search.query.ending
+    ending = search.query.outcome
     sources = [("ix_rotations", "state")] if ending not in refused else []
     sources += [("ix_audit_events_refused", "action")] if ending is None or ending in refused else []
-    return frozenset("_".join((name, *_choice(search, way, what))) for name, what in sources for way in search.ways)
+    return frozenset("_".join((name, *_choice(search, path, what))) for name, what in sources for path in search.paths)
 
 
-def _choice(search: HistorySearch, way: AccessPath, what: str) -> list[str]:
+def _choice(search: HistorySearch, path: AccessPath, what: str) -> list[str]:
     query = search.query
     chosen = {
-        "group": query.group is not None or way is AccessPath.COVERED,
-        "user_id": query.person is not None or way is AccessPath.OWN,
-        what: query.ending is not None,
+        "group": query.group is not None or path is AccessPath.COVERED,
+        "user_id": query.person is not None or path is AccessPath.OWN,
+        what: query.outcome is not None,
     }
     return [name for name, here in chosen.items() if here] or ["all"]
 
@@ -188,8 +188,8 @@ async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained
     history = SqlHistory(explained, Organization("acme"))
     problems = []
     for group, person, ending, (period, before, after) in product(GROUPS, PEOPLE, ENDINGS, PLACES):
-        search = HistorySearch(sight, Query(group, person, ending, *period), before, after, LIMIT)
-        if search.ways:
+        search = HistorySearch(sight, HistoryQuery(group, person, ending), *period, before, after, LIMIT)
+        if search.paths:
             await history.find(search)
             problems += [(search, problem) for problem in explained.problems(few, _best(search))]
 

@@ -47,7 +47,7 @@ async def test_a_judgement_is_one_more_row_and_the_state_stays(
     assert await store.rotations.get(unknown.id) == judged
     assert (last.action, last.actor, last.group) == ("rotation.resolved", ROOT, unknown.group)
     assert last.detail == {"as": "failed", "note": "an old token still connects"}
-    assert [letter.errand for letter in await store.outbox.take_for(unknown.id, 60)] == [NotificationKind.ANNOUNCEMENT]
+    assert [letter.kind for letter in await store.outbox.take_for(unknown.id, 60)] == [NotificationKind.ANNOUNCEMENT]
 
 
 async def test_a_judgement_can_be_corrected_but_not_repeated(

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from bot.domain.events import Action, Event
+from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.models import ChannelId, GroupName, Organization, Rotation, RotationId
 from bot.domain.ports import NewRotation
 from bot.domain.states import MOVES, State
@@ -39,7 +39,7 @@ async def test_whatever_is_tried_only_legal_moves_happen(store: Store, attempts:
         assert (moved is not None) == (rotation.state is expected)
         if moved is not None:
             rotation = moved
-            story.append(Action.of(to))
+            story.append(RECORDED_AS[to])
 
     assert await store.rotations.get(rotation.id) == rotation
     assert await store.actions(rotation) == story

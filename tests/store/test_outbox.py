@@ -31,7 +31,7 @@ async def test_who_wrote_an_errand_may_begin_it_first(store: Store) -> None:
 
     assert not await store.outbox.any_due()
     assert await store.outbox.take(60) is None
-    assert [letter.errand for letter in await store.outbox.take_for(rotation.id, 60)] == [NotificationKind.CARD]
+    assert [letter.kind for letter in await store.outbox.take_for(rotation.id, 60)] == [NotificationKind.CARD]
 
 
 async def test_who_tells_at_once_holds_the_errands_like_anybody_else(store: Store) -> None:

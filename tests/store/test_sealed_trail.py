@@ -1,28 +1,22 @@
-"""The trail as one chain in a real database: appended to by many, read in one snapshot, sealed by the upgrade."""
+"""The trail as one chain in a real database: appended to by many, read in one snapshot."""
 
 import asyncio
 import json
 import sys
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import URL
 
 from bot.domain.errors import DatabaseUnavailable, DuplicateDelivery, SchemaMismatch
 from bot.domain.events import Action, Event
-from bot.domain.periods import rfc3339
-from bot.store import schema
-from bot.store.database import open_database
-from bot.store.migrations import downgrade, migrate, transaction
+from bot.store.migrations import transaction
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
 from bot.trail.verify import Report, VerifyOptions, verify
 from tests.bench.fill import START, events, fill, sealed
-from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell
@@ -32,22 +26,6 @@ from tests.store.writer import append
 
 KEY = "correct horse battery staple"
 KEYED = Seal(KEY.encode())
-OLD = 'seq, at, action, team_id, user_id, organization, "group", rotation_id, detail, delivery'
-OLD_ROWS = [
-    {
-        "seq": seq,
-        "at": rfc3339(START + timedelta(seconds=seq, microseconds=seq % 3)),
-        "action": "rotation.denied" if seq % 2 else "allowlist.granted",
-        "team_id": "T012AB3CD",
-        "user_id": "U0ALICE01",
-        "organization": "",
-        "group": None if seq % 5 else "größe 🔑\x1f",
-        "rotation_id": None,
-        "detail": '{"reason":"say \\"no\\" to C:\\\\temp\\u0000","seconds":0.12}',
-        "delivery": None if seq % 7 else f"d{seq}",
-    }
-    for seq in range(1, 4101)
-]
 
 
 def verified(url: URL, seal: Seal) -> Report:
@@ -146,7 +124,7 @@ class TestReading:
         assert [row.user_id for row in rows[2098:2102]] == ["U49", "U\udcffA", "U1", "U\udcffA"]
 
     def test_a_schema_of_another_version_is_refused(self, url: URL) -> None:
-        shell.run(url, "UPDATE alembic_version SET version_num = '0001'")
+        shell.run(url, "UPDATE alembic_version SET version_num = '0000'")
         with pytest.raises(SchemaMismatch, match="turso-rotate migrate"):
             rows_of(url)
 
@@ -171,62 +149,3 @@ class TestReading:
             next(rows)
             postgres_server.stop()
             list(rows)
-
-
-class TestUpgrade:
-    """A database of version 0001, with rows."""
-
-    @pytest.fixture
-    def url(self, empty_database_url: str) -> URL:
-        url = load_url(empty_database_url)
-        migrate(url, "0001")
-        at = "CAST(:at AS timestamptz)" if url.get_backend_name() == "postgresql" else ":at"
-        values = ", ".join(at if name == "at" else f":{name}" for name in OLD_ROWS[0])
-        with transaction(url) as connection:
-            connection.execute(text(f"INSERT INTO audit_events ({OLD}) VALUES ({values})"), OLD_ROWS)  # noqa: S608 - names above
-        return url
-
-    @pytest.mark.parametrize("seal", [UNKEYED, KEYED], ids=["unkeyed", "keyed"])
-    def test_it_seals_the_rows_and_loses_none(self, url: URL, seal: Seal) -> None:
-        before = old_rows(url)
-        migrate(url, seal=seal)
-        report, after = verified(url, seal), old_rows(url)
-
-        assert (report.finding, report.rows) == (None, len(OLD_ROWS))
-        assert before == after == [tuple(row.values()) for row in OLD_ROWS]
-
-    async def test_the_chain_goes_on(self, url: URL) -> None:
-        await asyncio.to_thread(migrate, url, seal=KEYED)
-        database = open_database(url)
-        await SqlTrail(database, KEYED).append(Event(Action.DENIED, ALICE, ACME))
-        await database.close()
-
-        report = await asyncio.to_thread(verified, url, KEYED)
-        assert (report.finding, report.rows) == (None, len(OLD_ROWS) + 1)
-
-    def test_down_and_up_again_with_all_guards(self, url: URL) -> None:
-        before, guards = old_rows(url), guards_of(url)
-        migrate(url, seal=KEYED)
-        sealed_once, guarded = rows_of(url), guards_of(url)
-        downgrade(url, "0001")
-        down, guards_down = old_rows(url), guards_of(url)
-        migrate(url, seal=KEYED)
-
-        assert down == before
-        assert guards_down == guards
-        assert guarded == guards_of(url) == set(schema.GUARDS[url.get_backend_name()])
-        assert rows_of(url) == sealed_once
-        with pytest.raises(IntegrityError, match="append-only"):
-            shell.run(url, "DELETE FROM audit_events WHERE seq = 5")
-
-
-def old_rows(url: URL) -> list[tuple[Any, ...]]:
-    with transaction(url) as connection:
-        rows = connection.execute(text(f"SELECT {OLD} FROM audit_events ORDER BY seq")).all()  # noqa: S608 - names above
-    return [tuple(rfc3339(value) if isinstance(value, datetime) else value for value in row) for row in rows]
-
-
-def guards_of(url: URL) -> set[str]:
-    with transaction(url) as connection:
-        found = connection.execute(schema._TRIGGERS[url.get_backend_name()]).scalars()
-        return {name for name in found if not name.startswith("RI_ConstraintTrigger")}

@@ -99,8 +99,10 @@ async def test_refused_commands_are_counted_and_refused_presses_are_not(store: S
     tallies, _, medians = counted(store, OURS, Interval.MONTH)
 
     assert sorted((str(tally.key.group), tally.key.outcome, tally.count) for tally in tallies) == [
-        ("None", RequestStatus.REJECTED, 1), ("payments", RequestStatus.DENIED, 2), ("payments", RequestStatus.REQUESTED, 1),
-    ]  # fmt: skip
+        ("None", RequestStatus.REJECTED, 1),
+        ("payments", RequestStatus.DENIED, 2),
+        ("payments", RequestStatus.REQUESTED, 1),
+    ]
     assert medians == {}
 
 

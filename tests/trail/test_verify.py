@@ -220,7 +220,10 @@ class TestAKeyThatCameLater:
     @pytest.mark.parametrize("until", [8, 9, 20, 100])
     def test_then_it_is_sound(self, rows: Chain, until: int) -> None:
         report = verify(
-            rows, VerifyOptions(KEYED, unkeyed_until=until, anchors=[TrailHead(3, rows[2].hash), TrailHead(20, rows[19].hash)])
+            rows,
+            VerifyOptions(
+                KEYED, unkeyed_until=until, anchors=[TrailHead(3, rows[2].hash), TrailHead(20, rows[19].hash)]
+            ),
         )
 
         assert (report.finding, report.unkeyed_until, report.rows) == (None, 8, 20)
@@ -278,7 +281,8 @@ class TestAPart:
     def test_it_is_sound_by_itself(self) -> None:
         rows = chain(20, KEYED)
         report = verify(
-            rows[4:15], VerifyOptions(KEYED, partial=True, anchors=[TrailHead(4, rows[3].hash), TrailHead(9, rows[8].hash)])
+            rows[4:15],
+            VerifyOptions(KEYED, partial=True, anchors=[TrailHead(4, rows[3].hash), TrailHead(9, rows[8].hash)]),
         )
 
         assert report == Report(TrailHead(4, rows[3].hash), TrailHead(15, rows[14].hash), 0, None)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import Interrupted
-from bot.domain.models import GroupInfo, GroupName, Outcome
+from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.ports import Turso
 from bot.domain.states import State
 from bot.sandbox.faults import (
@@ -31,7 +31,7 @@ from bot.sandbox.faults import (
 )
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, On
 from bot.sandbox.organization import ApiToken
-from bot.turso.answers import Answer, judge, words
+from bot.turso.answers import TursoAnswer, judge, words
 from bot.turso.client import TursoClient
 
 PAYMENTS = GroupName("payments")
@@ -63,12 +63,12 @@ def client(url: str, **changes: Any) -> TursoClient:
 
 async def rotated(url: str, **changes: Any) -> Outcome:
     async with client(url, **changes) as asked:
-        return await asked.rotate(PAYMENTS)
+        return await asked.rotate(Target.of_group(PAYMENTS))
 
 
 async def looked(url: str, group: str = "payments", **changes: Any) -> GroupInfo:
     async with client(url, **changes) as asked:
-        return await asked.look(GroupName(group))
+        return await asked.group_info(GroupName(group))
 
 
 @asynccontextmanager
@@ -449,9 +449,9 @@ def test_a_secret_is_gone_before_the_words_are_cut(length: int) -> None:
 async def test_what_is_not_a_name_never_leaves(turso: LocalTurso, name: str) -> None:
     async with client(turso.url) as asked:
         with pytest.raises(ValueError, match="not the name of a group"):
-            await asked.rotate(GroupName(name))
+            await asked.rotate(Target.of_group(GroupName(name)))
         with pytest.raises(ValueError, match="not the name of a group"):
-            await asked.look(GroupName(name))
+            await asked.group_info(GroupName(name))
 
     assert turso.requests == []
 
@@ -482,8 +482,8 @@ async def test_a_base_url_keeps_its_path(turso: LocalTurso) -> None:
 async def test_each_rotation_goes_out_on_a_fresh_connection(turso: LocalTurso) -> None:
     turso.trouble(ResetsReused(), on=On.ALL)
     async with client(turso.url) as asked:
-        await asked.look(PAYMENTS)
-        outcomes = [await asked.rotate(PAYMENTS) for _ in range(3)]
+        await asked.group_info(PAYMENTS)
+        outcomes = [await asked.rotate(Target.of_group(PAYMENTS)) for _ in range(3)]
 
     assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED] * 3
     assert turso.calls_to_rotate() == 3
@@ -497,7 +497,7 @@ async def test_a_bomb_is_not_unpacked(turso: LocalTurso, status: int, state: Sta
     turso.trouble(Bombs(status=status))
     async with client(turso.url) as asked:
         tracemalloc.start()
-        outcome = await asked.rotate(PAYMENTS)
+        outcome = await asked.rotate(Target.of_group(PAYMENTS))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
@@ -508,7 +508,7 @@ async def test_a_bomb_is_not_unpacked(turso: LocalTurso, status: int, state: Sta
 
 async def interrupted(asked: TursoClient, when: Awaitable[object]) -> Outcome:
     """Cancel a rotation at a moment, and return what is known of it."""
-    calling = asyncio.create_task(asked.rotate(PAYMENTS))
+    calling = asyncio.create_task(asked.rotate(Target.of_group(PAYMENTS)))
     await when
     calling.cancel()
     with pytest.raises(Interrupted) as stopped:
@@ -559,8 +559,8 @@ async def test_a_group_s_own_token_wins_and_without_any_nothing_is_sent(turso: L
     turso.api.tokens["for-payments"] = ApiToken(frozenset({"read", "group:rotate-creds"}), "payments")
     async with client(turso.url, api_token=None, group_tokens={"payments": "for-payments"}) as asked:
         has = asked.has_token(PAYMENTS), asked.has_token(GroupName("prod-eu"))
-        outcomes = [await asked.rotate(group) for group in (PAYMENTS, GroupName("prod-eu"))]
-        groups, look = await asked.groups(), await asked.look(GroupName("prod-eu"))
+        outcomes = [await asked.rotate(Target.of_group(group)) for group in (PAYMENTS, GroupName("prod-eu"))]
+        groups, look = await asked.groups(), await asked.group_info(GroupName("prod-eu"))
 
     assert has == (True, False)
     assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED, State.FAILED]
@@ -611,7 +611,7 @@ async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> N
 async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) -> None:
     turso.trouble(Hangs(), on=On.READS, times=1)
     async with client(turso.url, look_seconds=0.2) as asked:
-        look = await asked.look(PAYMENTS)
+        look = await asked.group_info(PAYMENTS)
 
     assert look == GroupInfo(exists=None, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
 
@@ -638,8 +638,8 @@ async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) ->
 async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fault: Fault) -> None:
     turso.trouble(fault, on=On.READS)
     async with client(turso.url, look_seconds=0.2) as asked:
-        look, groups = await asked.look(PAYMENTS), await asked.groups()
-        outcome = await asked.rotate(PAYMENTS)
+        look, groups = await asked.group_info(PAYMENTS), await asked.groups()
+        outcome = await asked.rotate(Target.of_group(PAYMENTS))
 
     assert (look, groups) == (GroupInfo(exists=None, databases=None), None)
     assert outcome.state is State.SUCCEEDED
@@ -650,14 +650,14 @@ async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fa
 async def test_a_burst_of_looks_is_one_and_then_fresh_for_five_seconds(turso: LocalTurso) -> None:
     now = [100.0]
     async with client(turso.url, clock=lambda: now[0]) as asked:
-        looks = await asyncio.gather(*(asked.look(PAYMENTS) for _ in range(20)))
+        looks = await asyncio.gather(*(asked.group_info(PAYMENTS) for _ in range(20)))
         now[0] += 4.9
-        looks.append(await asked.look(PAYMENTS))
+        looks.append(await asked.group_info(PAYMENTS))
         groups = await asked.groups()
         before = len(turso.requests)
         now[0] += 0.2
         turso.organization.groups["payments"] = ("ledger", "books")
-        later = await asked.look(PAYMENTS)
+        later = await asked.group_info(PAYMENTS)
 
     assert (before, len(turso.requests)) == (2, 4)
     assert len(set(looks)) == 1
@@ -668,7 +668,7 @@ async def test_a_burst_of_looks_is_one_and_then_fresh_for_five_seconds(turso: Lo
 async def test_one_who_leaves_does_not_take_the_look_from_the_others(turso: LocalTurso) -> None:
     turso.trouble(Hangs(), on=On.READS)
     async with client(turso.url) as asked:
-        first, second = (asyncio.create_task(asked.look(PAYMENTS)) for _ in range(2))
+        first, second = (asyncio.create_task(asked.group_info(PAYMENTS)) for _ in range(2))
         await turso.feed.until(lambda: len(turso.requests) == 2)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -692,7 +692,7 @@ async def test_one_who_leaves_does_not_take_the_look_from_the_others(turso: Loca
 def test_judging_never_raises_and_its_words_are_clean(
     status: int, text: str, secrets: frozenset[str], group: GroupName, pause: float | None
 ) -> None:
-    outcome = judge(group, Answer(status, text, pause), secrets)
+    outcome = judge(Target.of_group(group), TursoAnswer(status, text, pause), secrets)
 
     assert (outcome.state is State.SUCCEEDED) == (200 <= status < 300)
     assert (outcome.state is State.FAILED) == (300 <= status < 500)
@@ -703,4 +703,4 @@ def test_judging_never_raises_and_its_words_are_clean(
 
 @given(st.binary(), st.sampled_from(["Content-Encoding", "Retry-After", "Date"]), st.text())
 def test_any_answer_can_be_taken_apart(body: bytes, header: str, value: str) -> None:
-    assert Answer.of(429, {header: value}, body).status == 429
+    assert TursoAnswer.of(429, {header: value}, body).status == 429
