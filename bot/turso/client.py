@@ -104,7 +104,7 @@ class TursoClient:
         group = _checked(target.name)
         request = self._request("POST", f"groups/{group}/auth/rotate", self._token(group), attempt)
         if not self.has_token(group):
-            return Outcome(State.FAILED, f"The bot holds no Turso API token for {group}: nothing was sent.")
+            return Outcome(State.FAILED, f"The bot has no Turso API token for {group}: nothing was sent.")
         began = asyncio.get_running_loop().time()
 
         def outcome(error: BaseException | None) -> Outcome:

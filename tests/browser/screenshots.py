@@ -95,7 +95,7 @@ async def history(browsers: Browsers) -> None:
     await alice.sees("Unknown: the tokens of analytics may be rotated")
     await alice.befalls("No trouble")
     await alice.types("/turso-audit 7d")
-    page = await alice.sees("Asked for: the last 7 days")
+    page = await alice.sees("Showing: the last 7 days")
     await picture(alice, "sandbox-history")
     await page.get_by_role("button", name="Details").first.click()
     await expect(alice.tab.get_by_role("dialog")).to_contain_text("it may have happened or not")

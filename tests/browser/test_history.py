@@ -9,7 +9,7 @@ from tests.browser.conftest import Browsers, Screen
 from tests.browser.test_page import CONTRAST, READ, WIDER
 
 TYPED = "/turso-rotate payments key leaked in CI log"
-STORY = "Story of a rotation"
+STORY = "Rotation details"
 
 
 async def rotates(alice: Screen, text: str = TYPED) -> None:
@@ -38,7 +38,7 @@ async def test_history_is_asked_for_completed_and_turned(browsers: Browsers) -> 
     await alice.tab.keyboard.press("Tab")
     await expect(alice.tab.locator("#text")).to_have_value("/turso-audit @alice ")
     await alice.tab.keyboard.press("Enter")
-    page = await alice.sees("Asked for: @alice", "Only visible to you")
+    page = await alice.sees("Showing: @alice", "Only visible to you")
     await expect(page).to_contain_text("requested · default")
     await expect(page).to_contain_text("number 10")
     await alice.presses("Older →", page)
@@ -54,12 +54,12 @@ async def test_the_story_of_a_rotation_opens_in_a_dialog(browsers: Browsers) -> 
     alice = await browsers.opens("alice")
     await rotates(alice)
     await alice.types("/turso-audit succeeded 7d")
-    page = await alice.sees("Asked for: succeeded · the last 7 days")
+    page = await alice.sees("Showing: succeeded · the last 7 days")
     await alice.presses("Details", page)
     dialog = alice.tab.get_by_role("dialog", name=STORY)
     await expect(dialog).to_contain_text("Turso confirmed: the tokens are rotated")
     await expect(dialog).to_contain_text("Reason: key leaked in CI log")
-    await expect(dialog.locator("b", has_text="Asked for the rotation")).to_have_count(1)
+    await expect(dialog.locator("b", has_text="Requested the rotation")).to_have_count(1)
     await alice.tab.keyboard.press("Escape")
 
     await expect(dialog).to_have_count(0)
@@ -75,12 +75,12 @@ async def test_the_home_tab_shows_what_was_chosen(browsers: Browsers) -> None:
     await expect(shown).to_contain_text("key leaked in CI log")
     await expect(shown).to_contain_text("just curious")
     await shown.get_by_label("Anybody").select_option(label="mallory")
-    await expect(shown).to_contain_text("Asked for: @mallory")
+    await expect(shown).to_contain_text("Showing: @mallory")
     await expect(shown).not_to_contain_text("key leaked in CI log")
     await shown.get_by_role("button", name="Clear").click()
-    await expect(shown).to_contain_text("Asked for: everything")
+    await expect(shown).to_contain_text("Showing: everything")
     await shown.locator("[data-action='home:outcome']").select_option(label="Succeeded")
-    await expect(shown).to_contain_text("Asked for: succeeded")
+    await expect(shown).to_contain_text("Showing: succeeded")
     await shown.get_by_role("button", name="Details").click()
 
     await expect(alice.tab.get_by_role("dialog", name=STORY)).to_contain_text("Turso confirmed")
@@ -91,13 +91,13 @@ async def test_everybody_sees_their_own_home_tab(browsers: Browsers) -> None:
     await rotates(alice)
     auditors, rotators, strangers = [await home(each) for each in (alice, bob, mallory)]
 
-    await expect(auditors).to_contain_text(re.compile("The allowlist in force.*@bob may rotate default", re.DOTALL))
+    await expect(auditors).to_contain_text(re.compile("Allowlist.*@bob may rotate default", re.DOTALL))
     await expect(auditors).to_contain_text("key leaked in CI log")
-    await expect(rotators).to_contain_text("Only the groups that you may rotate and your own requests are shown.")
+    await expect(rotators).to_contain_text("You only see the groups that you may rotate, and your own requests.")
     await expect(strangers).to_contain_text("you are not on the allowlist for any group")
     for shown in (rotators, strangers):
         await expect(shown).not_to_contain_text("key leaked in CI log")
-        await expect(shown).not_to_contain_text("The allowlist in force")
+        await expect(shown).not_to_contain_text("Allowlist")
 
 
 async def test_a_request_that_waits_is_cancelled_on_the_home_tab(browsers: Browsers, stage: Stage) -> None:

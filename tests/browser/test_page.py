@@ -114,7 +114,7 @@ async def test_hostile_text_stays_text(browsers: Browsers, stage: Stage) -> None
     assert "\u202e" not in await card.inner_text()
     await expect(alice.tab).not_to_have_title("hacked")
     await alice.types("/turso-rotate <script>alert(1)</script>`<!here>`")
-    await alice.sees("That is not the name of a group")
+    await alice.sees("That is not a group name")
     assert stage.turso.calls_to_rotate() == 0
 
 

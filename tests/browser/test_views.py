@@ -90,9 +90,9 @@ async def test_a_modal_is_filled_in_and_closed(browsers: Browsers, stage: Stage)
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Who").select_option(label="bob")
     await dialog.get_by_label("Group").fill("payments")
-    stage.slack.workspace.modals[-1].errors = {"group": "Turso knows no such group."}
+    stage.slack.workspace.modals[-1].errors = {"group": "Turso has no such group."}
     stage.touch()
-    await expect(dialog.get_by_role("alert")).to_have_text("Turso knows no such group.")
+    await expect(dialog.get_by_role("alert")).to_have_text("Turso has no such group.")
     await alice.tab.keyboard.press("Escape")
 
     await expect(dialog).to_have_count(0)

@@ -59,7 +59,7 @@ async def test_who_could_rotate_then_and_there(settings: dict[str, str], tmp_pat
         (["who", "prod-eu", "--at", "yesterday"], "2026-10-01"),
         (["who", "prod-eu", "--at", "2026-02-30"], "2026-10-01"),
         (["add", ALICE, "--team", TEAM], "--group"),
-        (["add", ALICE, "--team", TEAM, "--role", "audit", "--group", "x"], "no group to name"),
+        (["add", ALICE, "--team", TEAM, "--role", "audit", "--group", "x"], "leave out --group"),
         (["add", ALICE, "--team", TEAM, "--role", "reader"], "audit"),
         (["add", ALICE, "--team", TEAM, "--group", "x", "--until", "9999-12-31"], "leave the end open"),
         (["remove", ALICE, "--team", TEAM, "--role", "audit"], "no such grant"),

@@ -51,7 +51,7 @@ async def test_an_unknown_is_closed_by_a_persons_judgement(
     assert first[:2] == (0, "")
     assert "is judged to have failed" in first[2]
     assert "stays recorded as unknown" in first[2]
-    assert again == (1, "", f"turso-rotate: This rotation has been judged failed by {ME} already.\n")
+    assert again == (1, "", f"turso-rotate: This rotation has already been judged failed by {ME}.\n")
     assert (last["action"], last["actor"]) == ("rotation.resolved", {"team_id": "cli", "user_id": ME})
     assert last["detail"] == {"as": "failed", "note": "an old token still connects"}
     assert (await store.actions(unknown)).count("rotation.resolved") == 1

@@ -149,13 +149,13 @@ def test_an_auditor_rotates_nothing_by_it() -> None:
         ([], None, ALICE, None),
         ([], PAYMENTS, ALICE, None),
         ([], PAYMENTS, None, "You may not read the history of payments, only that of your own requests."),
-        ([], None, BOB, "You may read the history of your own requests only."),
+        ([], None, BOB, "You may only read the history of your own requests."),
         ([GRANT], PAYMENTS, BOB, None),
         ([GRANT], None, BOB, None),
         ([GRANT], LEDGER, None, "You may not read the history of ledger, only that of your own requests."),
         ([GRANT], LEDGER, ALICE, None),
         ([AUDIT], LEDGER, BOB, None),
-        ([replace(AUDIT, until=NOW)], None, BOB, "You may read the history of your own requests only."),
+        ([replace(AUDIT, until=NOW)], None, BOB, "You may only read the history of your own requests."),
     ],
 )
 def test_who_may_ask_for_what(

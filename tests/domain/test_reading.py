@@ -125,9 +125,9 @@ async def test_a_rotator_reads_their_groups_and_their_own(world: World) -> None:
     own = await world.history.page(BOB, HERE, HistoryQuery(group=LEDGER, person=BOB.user_id))
 
     assert told(page) == ["payments denied", "ledger requested", "payments requested"]
-    assert page.narrowed == "Only the groups that you may rotate and your own requests are shown."
+    assert page.narrowed == "You only see the groups that you may rotate, and your own requests."
     assert told(of_mallory) == ["payments denied"]
-    assert of_mallory.narrowed == "Only the groups that you may rotate are shown."
+    assert of_mallory.narrowed == "You only see the groups that you may rotate."
     assert (told(own), own.narrowed) == (["ledger requested"], None)
     assert (await world.history.page(BOB, HERE, HistoryQuery(group=PAYMENTS))).narrowed is None
     assert await world.denials() == []
@@ -146,7 +146,7 @@ async def test_everybody_else_reads_their_own_requests_only(world: World) -> Non
     page = await world.history.page(MALLORY, HERE, HistoryQuery())
 
     assert told(page) == ["no group rejected", "payments denied"]
-    assert page.narrowed == "Only your own requests are shown."
+    assert page.narrowed == "You only see your own requests."
     assert await world.reads(MALLORY, HistoryQuery(group=LEDGER, person=MALLORY.user_id)) == []
     assert await world.denials() == []
 
@@ -222,7 +222,7 @@ async def test_a_story_is_told_to_whom_it_may_be(world: World) -> None:
 
     assert own == seen
     assert [row.event.action for row in own.events] == [Action.REQUESTED]
-    why = "No rotation with this id is known here."
+    why = "This database has no rotation with this id."
     assert await world.denials() == [
         (MALLORY, PAYMENTS, {"channel": "C0INCIDENT", "why": NO_STORY, "rotation": rotation}),
         (BOB, None, {"channel": "C0INCIDENT", "why": why, "rotation": "x" * 64}),

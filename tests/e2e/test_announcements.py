@@ -52,9 +52,9 @@ async def test_slack_down_for_an_hour_loses_nothing(
         await slack.presses(ALICE, card, CONFIRM)
     await slack.presses(ALICE, cards[3], CANCEL)
     for attempts in range(7):
-        await logged(bot, "not told yet", 7 * (attempts + 1))
+        await logged(bot, "not notified yet", 7 * (attempts + 1))
         await later(url, 10 * MINUTE)
-    await logged(bot, "not told yet", 7 * 8)
+    await logged(bot, "not notified yet", 7 * 8)
     pauses = await seconds_until_due(url)
     await bot.kills()
     slack.heals()
@@ -77,27 +77,27 @@ async def test_what_nobody_could_be_told_for_a_day_is_given_up_visibly(
     first, second = [await asks(slack, ALICE, group) for group in GROUPS[:2]]
     slack.fail("chat.postMessage", error="token_revoked")
     await slack.presses(ALICE, first, CONFIRM)
-    await logged(bot, "not told yet", 1)
+    await logged(bot, "not notified yet", 1)
     shell.run(url, "UPDATE outbox SET attempts = 500")  # how often it was tried ends nothing
     await later(url, 23 * HOUR)
-    await logged(bot, "not told yet", 2)
+    await logged(bot, "not notified yet", 2)
     before = await given_up(url)
     await slack.presses(ALICE, second, CONFIRM)
-    await logged(bot, "not told yet", 3)
+    await logged(bot, "not notified yet", 3)
     await later(url, 2 * HOUR)
-    said = await bot.logs("given up telling people")
-    await logged(bot, "not told yet", 4)
+    said = await bot.logs("notification given up")
+    await logged(bot, "not notified yet", 4)
     async with ClientSession() as session, session.get(f"http://127.0.0.1:{bot.port}/metrics") as answer:
         page = await answer.text()
     (row,) = await given_up(url)
 
     assert before == []
     assert (row.event.actor.user_id, row.event.group, row.event.rotation_id) == ("system", GROUPS[0], said["rotation"])
-    assert row.event.detail["errand"] == "announcement"
+    assert row.event.detail["kind"] == "announcement"
     assert row.event.detail["why"] == "Slack answered token_revoked."
     assert said["level"] == "error"
-    assert 'turso_rotate_announcements_given_up_total{errand="announcement"} 1.0' in page
-    assert 'turso_rotate_announcements_given_up_total{errand="card"} 0.0' in page
+    assert 'turso_rotate_notifications_given_up_total{kind="announcement"} 1.0' in page
+    assert 'turso_rotate_notifications_given_up_total{kind="card"} 0.0' in page
     assert len(await seconds_until_due(url)) == 1  # the second one is younger than a day
     assert announced(slack) == []
 
@@ -106,7 +106,7 @@ async def test_slack_is_left_alone_for_as_long_as_it_says(slack: LocalSlack, bot
     cards = [await asks(slack, ALICE, group) for group in GROUPS[:3]]
     slack.fail("chat.postMessage", retry_after=3, times=1)
     await slack.presses(ALICE, cards[0], CONFIRM)
-    await logged(bot, "not told yet", 1)
+    await logged(bot, "not notified yet", 1)
     for card in cards[1:]:
         await slack.presses(ALICE, card, CONFIRM)
     await logged(bot, "rotation ended", 3)
@@ -132,7 +132,7 @@ class TestAHangingSlack:
         await logged(bot, "request expired", 4)
 
         assert bot.output.count("card settled") <= 1
-        assert "not told yet" not in bot.output
+        assert "not notified yet" not in bot.output
 
 
 @pytest.mark.databases("postgresql")

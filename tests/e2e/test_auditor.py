@@ -26,6 +26,6 @@ async def test_an_auditor_alone_means_that_nobody_may_rotate(
         await slack.sees(ALICE, "You are not on the allowlist for payments")
 
     assert (granted[0], "may read everything and rotate nothing" in granted[2]) == (0, True)
-    assert "allow add" in warned["mend"]
+    assert "allow add" in warned["fix"]
     assert turso.calls_to_rotate() == 0
     assert await trail() == ["rotation.denied"]

@@ -51,7 +51,7 @@ class TestPostgres:
         line.stalls()
         pressed = await slack.presses(ALICE, card, CONFIRM)
         typed = await slack.types(ALICE, "/turso-rotate default")
-        told = await slack.sees(ALICE, "database does not answer", "Nothing was called", timeout=4)
+        told = await slack.sees(ALICE, "database does not answer", "Turso was not called", timeout=4)
         calls = turso.calls_to_rotate()
         await line.resumes()
         await slack.presses(ALICE, card, CONFIRM)
@@ -72,7 +72,7 @@ class TestPostgres:
         card = await asks(slack, ALICE, "payments")
         await asyncio.to_thread(postgres_server.stop)
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "database does not answer", "Nothing was called", timeout=4)
+        await slack.sees(ALICE, "database does not answer", "Turso was not called", timeout=4)
         calls = turso.calls_to_rotate()
         await asyncio.to_thread(postgres_server.start)
         await slack.presses(ALICE, card, CONFIRM)
@@ -90,7 +90,7 @@ class TestPostgres:
         card = await asks(slack, ALICE, "payments")
         line.stalls_after(b"UPDATE rotations", b"COMMIT")
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "database does not answer", "Nothing was called", timeout=4)
+        await slack.sees(ALICE, "database does not answer", "Turso was not called", timeout=4)
         await line.resumes()
         await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "Nothing was sent", timeout=10)
         await slack.sees(None, "It failed", channel="C0AUDIT")
@@ -144,7 +144,7 @@ class TestPostgres:
         await line.resumes()
         await bot.start()
         await connect(slack, bot, settings)
-        await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=15)
+        await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)
 
         assert turso.calls_to_rotate() == 1
         assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
@@ -194,7 +194,7 @@ class TestPostgres:
             await holder.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
             clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for _ in range(12)))
             typed = await slack.types(ALICE, "/turso-rotate default")
-            await slack.sees(ALICE, "The database is locked by somebody else", "Nothing was called", timeout=4)
+            await slack.sees(ALICE, "The database is locked by somebody else", "Turso was not called", timeout=4)
             calls = turso.calls_to_rotate()
         await slack.called("response_url", 1 + 12 + 1)
         await slack.presses(ALICE, card, CONFIRM)
@@ -215,7 +215,7 @@ class TestPostgres:
         await slack.types(ALICE, "/turso-rotate payments")
         told = await slack.sees(ALICE, "keeps its own audit trail in payments", "the attempt is recorded")
 
-        assert "Whoever runs this bot can move its database out of the group." in told.plain
+        assert "An operator of this bot can move its database out of the group." in told.plain
         assert turso.calls_to_rotate() == 0
         assert await trail() == ["rotation.denied"]
 
@@ -234,7 +234,7 @@ class TestSqlite:
         card = await asks(slack, ALICE, "payments")
         with locked(path):
             pressed = await slack.presses(ALICE, card, CONFIRM)
-            await slack.sees(ALICE, "The database is locked by somebody else", "Nothing was called", timeout=4)
+            await slack.sees(ALICE, "The database is locked by somebody else", "Turso was not called", timeout=4)
             calls = turso.calls_to_rotate()
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")
@@ -251,7 +251,7 @@ class TestSqlite:
         card = await asks(slack, ALICE, "payments")
         with full(bot, path.with_name(f"{path.name}-wal")):
             await slack.presses(ALICE, card, CONFIRM)
-            await slack.sees(ALICE, "The database", "Nothing was called", timeout=4)
+            await slack.sees(ALICE, "The database", "Turso was not called", timeout=4)
             calls, rows = turso.calls_to_rotate(), await trail()
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
@@ -272,10 +272,10 @@ class TestSqlite:
         connection.close()
         since = len(slack.messages)
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "Nothing was called", since=since)
+        await slack.sees(ALICE, "Turso was not called", since=since)
         since = len(slack.messages)
         await slack.types(ALICE, "/turso-rotate payments")
-        await slack.sees(ALICE, "Nothing was called", since=since)
+        await slack.sees(ALICE, "Turso was not called", since=since)
 
         assert card.buttons == [CONFIRM, CANCEL]
         assert turso.calls_to_rotate() == 0

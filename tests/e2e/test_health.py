@@ -53,7 +53,7 @@ async def test_a_bot_that_lacks_nothing_is_ready(health: Health) -> None:
     ("version", "problem"),
     [
         ("0000", "The database was made by an older version of turso-rotate: run `turso-rotate migrate`."),
-        ("9999", "This database was migrated by a newer version of turso-rotate; upgrade the bot."),
+        ("9999", "The database was made by a newer version of turso-rotate: upgrade the bot."),
     ],
     ids=["older", "newer"],
 )
@@ -73,9 +73,9 @@ class TestPostgres:
     ) -> None:
         await asyncio.to_thread(postgres_server.stop)
         away, alive = await health.ready(), await health.alive()
-        await bot.logs("database away")
+        await bot.logs("database unavailable")
         await asyncio.to_thread(postgres_server.start)
-        await bot.logs("database back")
+        await bot.logs("database available again")
         back = await health.ready()
 
         assert away == lacks("The database does not answer.")

@@ -87,7 +87,7 @@ def asked(message: Message | View) -> list[str]:
 async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, rows: Rows) -> None:
     for number in range(23):
         await asks(slack, ALICE, f"payments number {number}")
-    page = await reads(slack, BOB, "payments requested", "History", "@alice", "Asked for: `payments` · requested")
+    page = await reads(slack, BOB, "payments requested", "History", "@alice", "Showing: `payments` · requested")
     pages, buttons = [asked(page)], [turns(page)]
     for turn, first in ((OLDER, 12), (OLDER, 2), (NEWER, 12), (NEWER, 22)):
         await slack.presses(BOB, page, turn)
@@ -129,7 +129,7 @@ async def test_details_tell_the_story_row_by_row(slack: LocalSlack, bot: BotProc
     rotation = await rotates(slack, ALICE, "payments key leaked")
     page = await reads(slack, BOB, "", "succeeded", "key leaked")
     pressed = await slack.presses(BOB, page, DETAILS)
-    modal = await slack.sees_view(BOB, "Asked for the rotation", "Turso confirmed")
+    modal = await slack.sees_view(BOB, "Requested the rotation", "Turso confirmed")
     story = [each for each in await rows() if each.event.rotation_id == rotation]
 
     assert pressed.seconds < 1
@@ -146,12 +146,12 @@ async def test_a_stranger_reads_their_own_requests_alone(slack: LocalSlack, bot:
     theirs = await reads(slack, BOB, "", "secret reason", "succeeded")
     await slack.types(MALLORY, "/turso-rotate payments let me in")
     await slack.sees(MALLORY, "not on the allowlist for payments")
-    own = await reads(slack, MALLORY, "", "denied", "let me in", "Only your own requests are shown.")
+    own = await reads(slack, MALLORY, "", "denied", "let me in", "You only see your own requests.")
     await reads(slack, MALLORY, "payments", "You may not read the history of payments", "attempt is recorded")
     await reads(slack, MALLORY, "<@U0ALICE01|alice>", "your own requests only", "attempt is recorded")
     await reads(slack, GUEST, "", "This bot serves another workspace.")
     await slack.presses(MALLORY, theirs, DETAILS)
-    told = await slack.sees_view(MALLORY, "You may not read the story of this rotation.")
+    told = await slack.sees_view(MALLORY, "You may not read the details of this rotation.")
     before = len(slack.messages)
     await slack.presses(MALLORY, own, OLDER, value=json.dumps({"group": "payments"}))
     await slack.sees(MALLORY, "You may not read the history of payments", since=before)
@@ -170,24 +170,24 @@ async def test_the_home_tab_shows_history_by_choice(slack: LocalSlack, bot: BotP
     await slack.sees_view(ALICE, "number 1\n")
     second = asked(home)
     await slack.presses(ALICE, home, "home:outcome", value="succeeded")
-    await slack.sees_view(ALICE, "Asked for: succeeded")
+    await slack.sees_view(ALICE, "Showing: succeeded")
     succeeded = asked(home)
     await slack.uses(
         ALICE, home, {"action_id": "home:person", "type": "users_select", "selected_user": "U0B0B0002"}, {}
     )
-    await slack.sees_view(ALICE, "Asked for: @U0B0B0002 · succeeded", "There is no such request.")
+    await slack.sees_view(ALICE, "Showing: @U0B0B0002 · succeeded", "No requests found.")
     shown = len([call for call in slack.calls if call.method == "views.publish"])
     await slack.opens_home(ALICE)
     await slack.called("views.publish", shown + 1)
     reopened = home.plain
     await slack.presses(ALICE, home, "home:clear")
-    await slack.sees_view(ALICE, "Asked for: everything", "number 13")
+    await slack.sees_view(ALICE, "Showing: everything", "number 13")
     await slack.presses(ALICE, home, "home:group", value="payments")
-    await slack.sees_view(ALICE, "Asked for: `payments`", "number 1\n")
+    await slack.sees_view(ALICE, "Showing: `payments`", "number 1\n")
     await slack.presses(ALICE, home, "home:period", value="24h")
-    await slack.sees_view(ALICE, "Asked for: `payments` · the last 24 hours")
+    await slack.sees_view(ALICE, "Showing: `payments` · the last 24 hours")
 
-    assert "Asked for: @U0B0B0002 · succeeded" in reopened
+    assert "Showing: @U0B0B0002 · succeeded" in reopened
     assert [menu for menu in home.buttons if menu in MENUS] == MENUS
     assert first == [str(number) for number in range(13, 3, -1)]
     assert second == ["3", "2", "1"]
@@ -207,7 +207,7 @@ async def test_a_request_is_cancelled_from_the_home_tab(slack: LocalSlack, bot: 
     card = await asks(slack, ALICE, "payments key leaked")
     home = await opens(slack, ALICE, "Waiting for you", "Rotate the tokens of `payments`?", "key leaked")
     await slack.presses(MALLORY, home, "home:cancel")
-    await slack.sees_view(MALLORY, "Only the person who asked for this rotation")
+    await slack.sees_view(MALLORY, "Only the person who requested this rotation")
     await slack.presses(ALICE, home, "home:cancel")
     told = await slack.sees(ALICE, "Cancelled. The tokens of `payments` were not touched.")
     await slack.sees_view(ALICE, "cancelled")
@@ -234,8 +234,8 @@ async def test_an_auditor_reads_everything_and_rotates_nothing(
     await rotates(slack, ALICE, "payments key leaked")
     await slack.types(MALLORY, "/turso-rotate payments let me in")
     await slack.sees(MALLORY, "not on the allowlist for payments")
-    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "Asked for: everything")
-    home = await opens(slack, AUDITOR, "The allowlist in force")
+    page = await reads(slack, AUDITOR, "", "key leaked", "let me in", "Showing: everything")
+    home = await opens(slack, AUDITOR, "Allowlist")
     bobs = await opens(slack, BOB, "key leaked")
     await slack.types(AUDITOR, "/turso-rotate payments")
     await slack.sees(AUDITOR, "not on the allowlist for payments")
@@ -247,7 +247,7 @@ async def test_an_auditor_reads_everything_and_rotates_nothing(
         "@U0AUD1T05 may read everything",
     ):
         assert line in home.plain
-    assert "Nothing: you are not on the allowlist for any group." in home.plain
+    assert "You are not on the allowlist for any group." in home.plain
     assert "may rotate every group" not in bobs.plain
     assert refusals(await rows()) == []
 
@@ -282,7 +282,7 @@ async def test_a_judgement_is_announced_and_shown_as_one(
     announced = await slack.sees(None, "judged that the rotation of `payments`", channel="C0AUDIT", timeout=8)
     page = await reads(slack, BOB, "unknown", "*unknown*, judged *succeeded*")
     await slack.presses(BOB, page, DETAILS)
-    modal = await slack.sees_view(BOB, "Judged what became of it")
+    modal = await slack.sees_view(BOB, "Judged the outcome")
 
     assert code == 0
     for words in (f"Note: {note}", "a person's judgement", "Audit trail `"):
@@ -350,7 +350,7 @@ class TestDatabaseAway:
         ]
         await slack.sees_view(ALICE, "Loading…")
         await slack.sees(ALICE, AWAY)
-        modal = await slack.sees_view(ALICE, "Story of a rotation", AWAY)
+        modal = await slack.sees_view(ALICE, "Rotation details", AWAY)
         modal.closed = True
         await slack.sees_view(ALICE, AWAY, "Try again")
         await line.resumes()

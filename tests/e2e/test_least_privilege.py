@@ -50,7 +50,7 @@ async def test_the_bots_role_is_enough_for_every_end(
     await slack.sees(ALICE, "Cancelled")
     turso.trouble(Hangs())
     await slack.presses(ALICE, unknown, CONFIRM)
-    await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=10)
+    await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=10)
     note = ("--as", "failed", "--note", "an old token still connects")
     judged, _, _ = await run(settings, tmp_path, "audit", "resolve", id_on(unknown), *note)
     await slack.sees(None, "judged", "an old token still connects", channel="C0AUDIT", timeout=20)

@@ -46,6 +46,6 @@ async def test_what_ended_badly_is_announced_there_too(slack: LocalSlack, turso:
     card = await asks(slack, ALICE, "payments")
     rotation = id_on(card)
     await slack.presses(ALICE, card, CONFIRM)
-    told = await slack.sees(None, "it is not known whether that happened", "@alice", "`payments`", rotation)
+    told = await slack.sees(None, "Whether that happened is unknown", "@alice", "`payments`", rotation)
 
     assert (told.channel, told.ephemeral_to) == ("C0INCIDENT", None)

@@ -63,9 +63,9 @@ async def test_a_group_without_a_token_is_refused_and_somebody_named_who_can_men
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
     await slack.types(ALICE, "/turso-rotate payments")
-    reply = await slack.sees(ALICE, "The bot holds no Turso API token for payments.", "the attempt is recorded")
+    reply = await slack.sees(ALICE, "The bot has no Turso API token for payments.", "the attempt is recorded")
 
-    assert "Whoever runs this bot can set one for this group in TURSO_GROUP_TOKENS." in reply.plain.replace("`", "")
+    assert "An operator of this bot can set one for this group in TURSO_GROUP_TOKENS." in reply.plain.replace("`", "")
     assert turso.requests == []
     assert await trail() == ["rotation.denied"]
 
@@ -145,7 +145,7 @@ async def test_slack_is_answered_at_once_while_turso_hangs(
 ) -> None:
     turso.trouble(Hangs(), on=On.READS)
     typed = await slack.types(ALICE, "/turso-rotate payments")
-    card = await slack.sees(ALICE, "could not be looked up", "Turso could not be asked whether this group exists")
+    card = await slack.sees(ALICE, "could not be looked up", "Could not ask Turso whether this group exists")
     turso.heals()
 
     assert (typed.status, typed.seconds < 1) == (200, True)
@@ -179,7 +179,7 @@ async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     await connect(slack, bot, settings)
 
     await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
-    await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=15)
+    await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)
     assert turso.calls_to_rotate() == 1
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
 
@@ -199,9 +199,9 @@ async def test_a_stopped_bot_finishes_what_is_in_flight(
     await bot.signals(signal.SIGTERM)
     await bot.logs("stopping")
     await slack.types(BOB, "/turso-rotate default")
-    told = await slack.sees(BOB, "I am being restarted")
+    told = await slack.sees(BOB, "I am restarting")
     await slack.presses(BOB, waiting, CONFIRM)
-    await slack.sees(BOB, "I am being restarted", "try again in a minute", since=told.position + 1)
+    await slack.sees(BOB, "I am restarting", "try again in a minute", since=told.position + 1)
     turso.heals()
     code = await bot.ended()
     for group in GROUPS:

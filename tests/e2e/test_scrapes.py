@@ -38,7 +38,7 @@ class TestAStory:
         await slack.presses(ALICE, unknown, CONFIRM)
         await slack.called("chat.postMessage", 2)
         await slack.called("response_url", 14)  # the answer to the stale press is the last
-        await slack.sees(ALICE, "That is not the name of a group")
+        await slack.sees(ALICE, "That is not a group name")
         await slack.sees(MALLORY, "not on the allowlist")
         await slack.sees(BOB, "Only the person who asked")
         seen = await scrape(bot)
@@ -114,12 +114,12 @@ class TestPostgres:
     ) -> None:
         await asks(slack, ALICE, "payments")
         await asyncio.to_thread(postgres_server.stop)
-        await bot.logs("database away")
+        await bot.logs("database unavailable")
         began = asyncio.get_running_loop().time()
         seen = await scrape(bot)
         took = asyncio.get_running_loop().time() - began
         await asyncio.to_thread(postgres_server.start)
-        await bot.logs("database back")
+        await bot.logs("database available again")
         back = await scrape(bot)
 
         assert took < 1

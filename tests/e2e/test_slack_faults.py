@@ -207,7 +207,7 @@ class TestSecrets:
         deliveries.append(await slack.presses(ALICE, card, CONFIRM, value="\ud800", response_url=dead))
         deliveries.append(await slack.opens_home(ALICE))
         slack.drops_connections()
-        await slack.sees(None, "not known whether", channel="C0AUDIT", timeout=20)
+        await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=20)
         await slack.connected(0 if slack.request_url else 1)
         other = await asks(slack, ALICE, "default")  # Turso does not know the token of this group
         deliveries.append(await slack.presses(ALICE, other, CONFIRM))

@@ -25,7 +25,7 @@ async def test_each_step_is_one_event_that_names_the_rotation(
     await slack.sees(BOB, "Only the person who asked")
     turso.trouble(Answers(500, b"{}"))
     await slack.presses(ALICE, done, CONFIRM)
-    await slack.sees(None, "not known whether", channel="C0AUDIT")
+    await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT")
     rotation = id_on(withdrawn)
     await slack.presses(ALICE, withdrawn, CANCEL)
     await slack.sees(ALICE, "Cancelled")

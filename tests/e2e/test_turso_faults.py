@@ -128,7 +128,7 @@ async def test_no_name_and_no_tls_is_a_failure_too(
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "nothing was sent")
 
-    assert "Turso could not be asked whether this group exists." in asked
+    assert "Could not ask Turso whether this group exists." in asked
     assert "Traceback" not in bot.output
     assert turso.calls_to_rotate() == 0
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]

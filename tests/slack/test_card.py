@@ -29,19 +29,19 @@ def test_a_card_says_what_stops_working_and_what_does_not() -> None:
     text = shown_card()
 
     assert "*Every token minted for the group `payments` in `acme` stops working at once.*" in text
-    assert "Live connections drop, and every service that uses such a token fails until it gets a new one." in text
-    assert "Tokens minted for a *single database* are signed separately and are not touched." in text
+    assert "Live connections may drop, and every service that uses such a token fails until it gets a new one." in text
+    assert "Tokens minted for a *single database* are signed separately and stay valid." in text
 
 
 @pytest.mark.parametrize(
     ("databases", "words"),
     [
-        ((), "No database is in the group."),
+        ((), "The group has no databases."),
         (("ledger",), "*1 database* in the group: `ledger`\n"),
         (("ledger", "invoices"), "*2 databases* in the group: `ledger`, `invoices`\n"),
         (tuple("abcde"), "*5 databases* in the group: `a`, `b`, `c`, `d`, `e`\n"),
         (tuple("abcdefg"), "*7 databases* in the group: `a`, `b`, `c`, `d`, `e`, …\n"),
-        (None, "Which databases are in the group could not be looked up."),
+        (None, "Could not list the group's databases."),
     ],
     ids=["none", "one", "two", "five", "seven", "unseen"],
 )
@@ -64,15 +64,15 @@ def test_a_card_repeats_the_reason_and_says_how_long_it_waits() -> None:
 
     assert "Reason: key leaked: in CI log" in text
     assert "Reason" not in shown_card()
-    assert "Waits for you until 2026-11-24 03:05 UTC" in text
+    assert "Waiting for you until 2026-11-24 03:05 UTC" in text
     assert "Rotation `62xrejy87vfv9`" in text
 
 
 def test_a_card_says_what_could_not_be_looked_up() -> None:
-    blind = "Turso could not be asked whether this group exists. You can rotate all the same."
+    blind = "Could not ask Turso whether this group exists. You can rotate it anyway."
 
     assert blind in shown_card(UNSEEN)
-    assert "Which databases are in the group could not be looked up." in shown_card(UNSEEN)
+    assert "Could not list the group's databases." in shown_card(UNSEEN)
     assert blind not in shown_card()
 
 

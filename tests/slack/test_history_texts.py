@@ -48,7 +48,7 @@ asked = st.builds(
     key=keys,
     actor=actors,
     group=st.none() | st.builds(GroupName, hostile),
-    ending=st.sampled_from(RequestStatus),
+    status=st.sampled_from(RequestStatus),
     reason=hostile,
     explanation=hostile,
     seconds=st.none() | st.floats(0, 1e9),
@@ -96,7 +96,10 @@ wanteds = st.builds(
     group=st.none() | st.builds(GroupName, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")),
     person=st.none() | st.just(BOB),
     outcome=st.none() | st.sampled_from(RequestStatus),
-    period=st.sampled_from([None, "24h", "7d", "9999w", "2026-10-01", "2026-10-01..2026-10-31", "..2026-10-31"]),
+    period=st.none()
+    | st.sampled_from(["30m", "24h", "7d", "9999w", "2026-10-01", "2026-10-01..2026-10-31", "..2026-10-31"]).map(
+        Period
+    ),
 )
 known_keys = st.builds(EntryKey, moments, st.from_regex(r"\A(#[0-9]{1,18}|[0-9a-z]{13})\Z"))
 bookmarked = st.builds(Cursor, wanteds, st.none() | known_keys, st.none() | known_keys)

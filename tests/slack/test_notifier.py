@@ -98,7 +98,7 @@ async def test_an_outcome_that_has_been_overtaken_is_told_as_it_stands(world: Wo
     assert told
     assert world.said("Done: the tokens of payments are rotated") == 1
     assert world.said("rotated the tokens of `payments`") == 1
-    assert world.said("not known whether") == world.said("Unknown: the tokens") == 0
+    assert world.said("Whether that happened is unknown") == world.said("Unknown: the tokens") == 0
     assert await world.notifications() == 0
 
 

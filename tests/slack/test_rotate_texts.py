@@ -135,7 +135,7 @@ def test_escaped_text_is_inert(text: str) -> None:
 def test_outcomes_hold_slacks_limits_and_stay_inert(
     state: State, reason: str, foreign: str, judged: State | None
 ) -> None:
-    detail = {"explanation": foreign, "judged_by": foreign, "note": foreign}
+    detail = {"explanation": foreign, "resolved_by": foreign, "note": foreign}
     ended = replace(rotation(state, reason), detail=detail, resolved_as=judged)
 
     assert inert(outcome.ended(ended))
@@ -155,16 +155,16 @@ def test_an_announcement_carries_the_head_of_the_trail_where_it_can_be_read() ->
 def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -> None:
     ended = replace(
         rotation(State.UNKNOWN, "key leaked"),
-        detail={"judged_by": "root", "note": "old tokens are refused"},
+        detail={"resolved_by": "root", "note": "old tokens are refused"},
         resolved_as=judged,
     )
     announced, card = outcome.announcement(ended, HEAD), outcome.ended(ended)
 
     for message in (announced, card):
-        assert f"root judged that the rotation of `payments` in `acme`, which <@U0ALICE01> asked for, {words}" in str(
+        assert f"root judged that the rotation of `payments` in `acme`, requested by <@U0ALICE01>, {words}" in str(
             message
         )
-        assert "That is a person's judgement: Turso itself never said so." in str(message)
+        assert "This is a person's judgement: Turso never confirmed it." in str(message)
         assert "Note: old tokens are refused" in str(message)
     assert "rotated the tokens" not in announced.text
     assert inert(announced)
@@ -174,7 +174,7 @@ def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -
 def test_what_turso_says_late_outweighs_a_judgement() -> None:
     ended = replace(rotation(State.FAILED), resolved_as=State.SUCCEEDED)
 
-    assert "It failed, and nothing was changed." in outcome.announcement(ended, HEAD).text
+    assert "It failed; nothing was changed." in outcome.announcement(ended, HEAD).text
     assert outcome.ended(ended) == outcome.ended(rotation(State.FAILED))
 
 
@@ -209,7 +209,7 @@ def test_cards_hold_slacks_limits_and_stay_inert(
         card.in_progress(rotation(State.ROTATING), ALICE),
         refusal.explained(DatabaseUnavailable("The database does not answer.")),
         refusal.explained(NoSuchRotation()),
-        refusal.misunderstood(UsageError("That is not the name of a group.")),
+        refusal.misunderstood(UsageError("That is not a group name.")),
         refusal.bug("0badc0de"),
     ],
 )
@@ -221,12 +221,12 @@ def test_every_answer_holds_slacks_limits(message: Message) -> None:
     ("why", "words"),
     [
         (Refusal.NOT_ALLOWED, "allow it: `turso-rotate allow add U0ALICE01 --team T012AB3CD --group payments`"),
-        (Refusal.NO_TOKEN, "Whoever runs this bot can set one for this group in `TURSO_GROUP_TOKENS`."),
-        (Refusal.OWN_DATABASE, "Whoever runs this bot can move its database out of the group."),
+        (Refusal.NO_TOKEN, "An operator of this bot can set one for this group in `TURSO_GROUP_TOKENS`."),
+        (Refusal.OWN_DATABASE, "An operator of this bot can move its database out of the group."),
         (Refusal.OWN_DATABASE, "`turso group tokens invalidate payments`, and then give the bot new access"),
-        (Refusal.OTHER_WORKSPACE, "Ask somebody of the workspace that runs this bot."),
-        (Refusal.NOT_YOURS, "Whoever may rotate it can ask anew: `/turso-rotate &lt;group&gt;`"),
-        (Refusal.OTHER, "Whoever runs this bot can tell you more."),
+        (Refusal.OTHER_WORKSPACE, "Ask somebody in the workspace that runs this bot."),
+        (Refusal.NOT_YOURS, "Anyone allowed to rotate it can request it again: `/turso-rotate &lt;group&gt;`"),
+        (Refusal.OTHER, "An operator of this bot can tell you more."),
     ],
 )
 def test_a_refusal_says_whom_to_ask(why: Refusal, words: str) -> None:

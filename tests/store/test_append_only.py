@@ -60,7 +60,7 @@ SQLITE = (
     "UPDATE OR REPLACE rotations SET rowid = rowid + 1",
 )
 # The triggers' own words: being refused by some other constraint would prove nothing.
-REFUSAL = "append-only|stays as it was granted|rotations are kept|another rotation of the group"
+REFUSAL = "append-only|a grant never changes|a rotation is never deleted|another rotation of the group"
 TABLES = ("audit_events", "allowlist", "rotations")
 
 

@@ -267,7 +267,7 @@ async def test_a_story_is_the_rotation_and_its_events_in_order(store: Store) -> 
 
 
 async def test_a_command_that_named_no_group_shows_what_was_typed(store: Store) -> None:
-    detail = {"channel": "C0INCIDENT", "typed": "../x <!channel>", "why": "That is not the name of a group."}
+    detail = {"channel": "C0INCIDENT", "typed": "../x <!channel>", "why": "That is not a group name."}
     await store.trail.append(Event(Action.REJECTED, ALICE, ACME, detail=detail))
     press = event_about(await store.request(), Action.DENIED)
     await store.trail.append(press)  # no command, but a press on a card: no request of its own
@@ -276,5 +276,5 @@ async def test_a_command_that_named_no_group_shows_what_was_typed(store: Store) 
 
     assert [(asked.status, asked.group, asked.reason, asked.explanation) for asked in found.entries] == [
         (RequestStatus.REQUESTED, "payments", "why", ""),
-        (RequestStatus.REJECTED, None, "../x <!channel>", "That is not the name of a group."),
+        (RequestStatus.REJECTED, None, "../x <!channel>", "That is not a group name."),
     ]

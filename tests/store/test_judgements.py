@@ -42,7 +42,7 @@ async def test_a_judgement_is_one_more_row_and_the_state_stays(
 
     assert (judged.state, judged.resolved_as) == (State.UNKNOWN, State.FAILED)
     assert judged.detail == {
-        "explanation": "No answer came.", "judged_by": "root", "note": "an old token still connects",
+        "explanation": "No answer came.", "resolved_by": "root", "note": "an old token still connects",
     }  # fmt: skip
     assert await store.rotations.get(unknown.id) == judged
     assert (last.action, last.actor, last.group) == ("rotation.resolved", ROOT, unknown.group)
@@ -54,7 +54,7 @@ async def test_a_judgement_can_be_corrected_but_not_repeated(
     store: Store, judge: Resolutions, unknown: Rotation
 ) -> None:
     await judge.resolve(unknown.id, FAILED, "an old token still connects")
-    with pytest.raises(AlreadyResolved, match="judged failed by root already"):
+    with pytest.raises(AlreadyResolved, match="already been judged failed by root"):
         await judge.resolve(unknown.id, FAILED, "it really does")
     corrected = await judge.resolve(unknown.id, SUCCEEDED, "that token was minted later")
     said = [recorded.event.detail for recorded in (await store.trail.story(unknown.id))[-2:]]

@@ -1,6 +1,9 @@
 """Migrations go up, match the tables, come down and go up again; and a schema that does not fit is refused."""
 
 import asyncio
+import re
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -12,6 +15,8 @@ from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import configured, downgrade, migrate, transaction
 from tests.databases import load_url
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations/versions"
 
 
 @pytest.fixture
@@ -57,6 +62,30 @@ def test_the_head_the_bot_serves_is_the_newest_migration(url: URL) -> None:
         assert ScriptDirectory.from_config(configured(connection)).get_current_head() == schema.HEAD
 
 
+@pytest.mark.parametrize("file", sorted(MIGRATIONS.glob("*.py")), ids=lambda file: file.name)
+def test_a_migration_is_frozen(file: Path) -> None:
+    imported = re.findall(r"^(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
+
+    assert "bot" not in imported
+
+
+def test_an_edit_of_the_unreleased_migration_changes_its_revision() -> None:
+    (file,) = MIGRATIONS.glob("*_0001_*.py")
+    text = "".join(line for line in file.read_text().splitlines(True) if not line.startswith("revision = "))
+
+    assert f"0001_{sha256(text.encode()).hexdigest()[:8]}" == schema.HEAD
+
+
+@pytest.mark.fault("F31")
+async def test_a_database_made_by_an_earlier_edit_is_refused(url: URL) -> None:
+    await asyncio.to_thread(migrate, url)
+    execute(url, "UPDATE alembic_version SET version_num = '0001_00000000'")
+
+    assert "from which there is no upgrade: make a new one" in await complaint(url)
+    with pytest.raises(SchemaMismatch, match="from which there is no upgrade"):
+        await asyncio.to_thread(migrate, url)
+
+
 @pytest.mark.fault("F31")
 async def test_a_database_without_tables_names_the_command(url: URL) -> None:
     assert "turso-rotate migrate" in await complaint(url)
@@ -80,7 +109,7 @@ async def test_a_database_without_its_triggers_is_refused(url: URL) -> None:
     on = " ON audit_events" if url.get_backend_name() == "postgresql" else ""
     execute(url, f"DROP TRIGGER audit_events_no_delete{on}")
 
-    assert "audit_events_no_delete is missing" in await complaint(url)
+    assert "Missing, disabled or changed: audit_events_no_delete." in await complaint(url)
 
 
 @pytest.mark.fault("F31")

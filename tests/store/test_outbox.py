@@ -11,7 +11,7 @@ from bot.trail.chain import UNKEYED
 from tests.store import shell
 from tests.store.conftest import ACME, Store
 
-GIVEN_UP = Event(Action.GIVEN_UP, SYSTEM, ACME, detail={"errand": "card"})
+GIVEN_UP = Event(Action.GIVEN_UP, SYSTEM, ACME, detail={"kind": "card"})
 
 
 async def test_two_takers_never_take_the_same(store: Store) -> None:

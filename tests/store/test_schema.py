@@ -4,13 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Inspector, inspect
 
 from bot.domain.errors import DatabaseUnavailable, SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
-from bot.store.migrations import configured, migrate, transaction
+from bot.store.migrations import migrate, transaction
 from bot.store.tables import metadata
 from tests.databases import load_url
 from tests.store import shell
@@ -118,15 +117,6 @@ async def test_migrate_refuses_a_newer_schema(url: URL) -> None:
 
     with pytest.raises(SchemaMismatch, match="upgrade the bot"):
         await asyncio.to_thread(migrate, url)
-
-
-def test_revisions_sort_as_they_follow_each_other(url: URL) -> None:
-    with transaction(url) as connection:
-        scripts = ScriptDirectory.from_config(configured(connection))
-        revisions = [script.revision for script in scripts.walk_revisions()][::-1]
-
-    assert revisions == sorted(revisions)
-    assert {len(revision) for revision in revisions} == {4}
 
 
 @pytest.mark.databases("postgresql")

@@ -256,7 +256,7 @@ async def test_being_told_again_and_again_ends_within_the_deadline(turso: LocalT
         (401, "Turso does not accept the bot's API token: tell its operators."),
         (402, "Turso refused the rotation (402)."),
         (403, "The bot's API token lacks the right group:rotate-creds: tell its operators."),
-        (404, "Turso knows no group called payments."),
+        (404, "Turso has no group called payments."),
         (409, "Turso refused the rotation (409)."),
         (418, "Turso refused the rotation (418)."),
         (422, "Turso refused the rotation (422)."),
@@ -564,7 +564,7 @@ async def test_a_group_s_own_token_wins_and_without_any_nothing_is_sent(turso: L
 
     assert has == (True, False)
     assert [outcome.state for outcome in outcomes] == [State.SUCCEEDED, State.FAILED]
-    assert outcomes[1].explanation == "The bot holds no Turso API token for prod-eu: nothing was sent."
+    assert outcomes[1].explanation == "The bot has no Turso API token for prod-eu: nothing was sent."
     assert (groups, look) == (("payments",), GroupInfo(exists=None, databases=None))
     assert len(turso.requests) == 1
 
@@ -610,7 +610,7 @@ async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> N
 
 async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) -> None:
     turso.trouble(Hangs(), on=On.READS, times=1)
-    async with client(turso.url, look_seconds=0.2) as asked:
+    async with client(turso.url, read_seconds=0.2) as asked:
         look = await asked.group_info(PAYMENTS)
 
     assert look == GroupInfo(exists=None, databases=("ledger",), hostnames=("ledger-acme.turso.io",))
@@ -637,7 +637,7 @@ async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) ->
 )
 async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fault: Fault) -> None:
     turso.trouble(fault, on=On.READS)
-    async with client(turso.url, look_seconds=0.2) as asked:
+    async with client(turso.url, read_seconds=0.2) as asked:
         look, groups = await asked.group_info(PAYMENTS), await asked.groups()
         outcome = await asked.rotate(Target.of_group(PAYMENTS))
 
