@@ -161,11 +161,10 @@ def test_a_judgement_is_told_as_somebodys_judgement(judged: State, words: str) -
     announced, card = outcome.announcement(ended, HEAD), outcome.ended(ended)
 
     for message in (announced, card):
-        assert f"root judged that the rotation of `payments` in `acme`, requested by <@U0ALICE01>, {words}" in str(
-            message
-        )
-        assert "This is a person's judgement: Turso never confirmed it." in str(message)
-        assert "Note: old tokens are refused" in str(message)
+        text = str(message)
+        assert f"root judged that the rotation of `payments` in `acme`, requested by <@U0ALICE01>, {words}" in text
+        assert "This is a person's judgement: Turso never confirmed it." in text
+        assert "Note: old tokens are refused" in text
     assert "rotated the tokens" not in announced.text
     assert inert(announced)
     assert inert(card)

@@ -71,7 +71,7 @@ def test_a_migration_is_frozen(file: Path) -> None:
 
 def test_an_edit_of_the_unreleased_migration_changes_its_revision() -> None:
     (file,) = MIGRATIONS.glob("*_0001_*.py")
-    text = "".join(line for line in file.read_text().splitlines(True) if not line.startswith("revision = "))
+    text = "".join(line for line in file.read_text().splitlines(keepends=True) if not line.startswith("revision = "))
 
     assert f"0001_{sha256(text.encode()).hexdigest()[:8]}" == schema.HEAD
 
