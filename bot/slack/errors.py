@@ -31,6 +31,7 @@ async def explained(tell: Tell, refused: Refused) -> AsyncIterator[None]:
         yield
     except DuplicateDelivery as error:
         refused(error.refusal)
+        log.info("delivered twice")
     except BotError as error:
         refused(error.refusal)
         await tell(error)

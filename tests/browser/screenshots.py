@@ -98,7 +98,7 @@ async def history(browsers: Browsers) -> None:
     page = await alice.sees("Showing: the last 7 days")
     await picture(alice, "sandbox-history")
     await page.get_by_role("button", name="Details").first.click()
-    await expect(alice.tab.get_by_role("dialog")).to_contain_text("it may have happened or not")
+    await expect(alice.tab.get_by_role("dialog")).to_contain_text("it may or may not have happened")
     await picture(alice, "sandbox-details")
     await alice.tab.emulate_media(color_scheme="dark")
     await picture(alice, "sandbox-details-dark")

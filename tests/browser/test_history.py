@@ -94,7 +94,7 @@ async def test_everybody_sees_their_own_home_tab(browsers: Browsers) -> None:
     await expect(auditors).to_contain_text(re.compile("Allowlist.*@bob may rotate default", re.DOTALL))
     await expect(auditors).to_contain_text("key leaked in CI log")
     await expect(rotators).to_contain_text("You only see the groups that you may rotate, and your own requests.")
-    await expect(strangers).to_contain_text("you are not on the allowlist for any group")
+    await expect(strangers).to_contain_text("You are not on the allowlist for any group")
     for shown in (rotators, strangers):
         await expect(shown).not_to_contain_text("key leaked in CI log")
         await expect(shown).not_to_contain_text("Allowlist")

@@ -93,7 +93,7 @@ async def test_a_card_that_nobody_presses_expires(browsers: Browsers) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
 
-    expired = await alice.sees("The request to rotate payments expired.", "Nothing was called")
+    expired = await alice.sees("The request to rotate payments expired.", "Nothing was done")
     await expect(expired.get_by_role("button")).to_have_count(0)
     await alice.has_trail("rotation.requested", "rotation.expired")
 

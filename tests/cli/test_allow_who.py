@@ -61,7 +61,7 @@ async def test_who_could_rotate_then_and_there(settings: dict[str, str], tmp_pat
         (["add", ALICE, "--team", TEAM], "--group"),
         (["add", ALICE, "--team", TEAM, "--role", "audit", "--group", "x"], "leave out --group"),
         (["add", ALICE, "--team", TEAM, "--role", "reader"], "audit"),
-        (["add", ALICE, "--team", TEAM, "--group", "x", "--until", "9999-12-31"], "leave the end open"),
+        (["add", ALICE, "--team", TEAM, "--group", "x", "--until", "9999-12-31"], "leave out --until"),
         (["remove", ALICE, "--team", TEAM, "--role", "audit"], "no such grant"),
     ],
 )

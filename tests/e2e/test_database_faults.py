@@ -286,7 +286,7 @@ class TestSqlite:
             ("UPDATE alembic_version SET version_num = '0000'", "run `turso-rotate migrate`"),
             ("UPDATE alembic_version SET version_num = '9999'", "upgrade the bot"),
             ("DROP TABLE alembic_version", "run `turso-rotate migrate`"),
-            ("DROP TRIGGER audit_events_no_delete", "put it back from the migrations"),
+            ("DROP TRIGGER audit_events_no_delete", "restore the triggers from the migrations"),
         ],
     )
     @pytest.mark.fault("F31")
@@ -332,5 +332,5 @@ async def cut_off_in_the_call(slack: LocalSlack, turso: LocalTurso, line: Proxy)
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
     await line.cuts()
-    await slack.sees(ALICE, "Unknown: the tokens of payments", "It is kept and will be reported")
+    await slack.sees(ALICE, "Unknown: the tokens of payments", "it will be reported once the database is back")
     return card

@@ -148,7 +148,13 @@ async def test_a_stranger_reads_their_own_requests_alone(slack: LocalSlack, bot:
     await slack.sees(MALLORY, "not on the allowlist for payments")
     own = await reads(slack, MALLORY, "", "denied", "let me in", "You only see your own requests.")
     await reads(slack, MALLORY, "payments", "You may not read the history of payments", "attempt is recorded")
-    await reads(slack, MALLORY, "<@U0ALICE01|alice>", "your own requests only", "attempt is recorded")
+    await reads(
+        slack,
+        MALLORY,
+        "<@U0ALICE01|alice>",
+        "You may only read the history of your own requests",
+        "attempt is recorded",
+    )
     await reads(slack, GUEST, "", "This bot serves another workspace.")
     await slack.presses(MALLORY, theirs, DETAILS)
     told = await slack.sees_view(MALLORY, "You may not read the details of this rotation.")

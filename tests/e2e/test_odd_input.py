@@ -148,7 +148,7 @@ class TestOnPostgresOverHttp:
             assert pressed.status == 200
         since = len(slack.messages)
         await slack.presses(ALICE, mine, CONFIRM, value=id_on(others))
-        await slack.sees(ALICE, "Only the person who asked", since=since)
+        await slack.sees(ALICE, "Only the person who requested", since=since)
         since = len(slack.messages)
         await slack.presses(ALICE, mine, "rotation:invented", value=id_on(mine))
         await slack.sees(ALICE, "does not know that button", since=since)

@@ -168,7 +168,7 @@ async def test_a_click_on_another_deployments_card_is_recognized(
 ) -> None:
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM, value="0123456789abc")
-    await slack.sees(ALICE, "not known here. Is another deployment running", "Turso was not called")
+    await slack.sees(ALICE, "not in my database. Is another deployment using", "Turso was not called")
 
     assert id_on(card) != "0123456789abc"
     assert turso.calls_to_rotate() == 0

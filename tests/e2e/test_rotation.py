@@ -125,7 +125,7 @@ async def test_a_guest_of_the_workspace_needs_a_grant_like_everybody(
     for action in (CONFIRM, CANCEL):
         since = len(slack.messages)
         await slack.presses(VISITOR, card, action)
-        await slack.sees(VISITOR, "Only the person who asked", "the attempt is recorded", since=since)
+        await slack.sees(VISITOR, "Only the person who requested", "the attempt is recorded", since=since)
 
     assert card.buttons == [CONFIRM, CANCEL]
     assert turso.calls_to_rotate() == 0

@@ -40,7 +40,7 @@ class TestAStory:
         await slack.called("response_url", 14)  # the answer to the stale press is the last
         await slack.sees(ALICE, "That is not a group name")
         await slack.sees(MALLORY, "not on the allowlist")
-        await slack.sees(BOB, "Only the person who asked")
+        await slack.sees(BOB, "Only the person who requested")
         seen = await scrape(bot)
         await bot.kills()
         await bot.start()

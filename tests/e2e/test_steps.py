@@ -22,7 +22,7 @@ async def test_each_step_is_one_event_that_names_the_rotation(
 ) -> None:
     done, withdrawn = [await asks(slack, ALICE, "payments key leaked") for _ in range(2)]
     await slack.presses(BOB, done, CONFIRM)
-    await slack.sees(BOB, "Only the person who asked")
+    await slack.sees(BOB, "Only the person who requested")
     turso.trouble(Answers(500, b"{}"))
     await slack.presses(ALICE, done, CONFIRM)
     await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT")
@@ -53,7 +53,7 @@ async def test_history_of_another_organization_is_pointed_out_at_the_start(
     await bot.kills()
     bot._settings = settings | {"TURSO_ORGANIZATION": "acme-staging"}
     await bot.start()
-    warned = await bot.logs("history of another organization is here: grants hold for each")
+    warned = await bot.logs("the database also holds other organizations: grants hold for all of them")
 
     assert not alone
     assert (warned["level"], warned["others"]) == ("warning", ["acme"])

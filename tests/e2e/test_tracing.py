@@ -103,7 +103,7 @@ async def test_a_command_and_a_click_are_traced_without_what_is_private(
     await slack.sees(ALICE, "Unknown: the tokens of payments")
     await slack.types(ALICE, "/turso-rotate nowhere because it leaked")
     await slack.sees(ALICE, "no group called")
-    await collector.received("command", "click", "turso.rotate", "turso.look")
+    await collector.received("command", "click", "turso.rotate", "turso.group_info")
     sent = b"".join(collector.bodies)
     click = collector.trace("click")
 
@@ -126,7 +126,7 @@ async def test_a_failure_is_one_word_in_its_span(
     with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "Nothing was called at Turso")
+        await slack.sees(ALICE, "Turso was not called")
         await collector.received("click")
     failed = [span for span in collector.spans if span.status.code == Status.STATUS_CODE_ERROR]
 
