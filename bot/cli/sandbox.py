@@ -34,26 +34,26 @@ def sandbox(
 
 
 def _plays(keep: Path | None) -> None:
-    from bot.sandbox.script import play  # noqa: PLC0415 - only here: nothing else of the bot knows the sandbox
+    from bot.sandbox.script import run_script  # noqa: PLC0415 - only here: nothing else of the bot knows the sandbox
 
-    if not asyncio.run(play(typer.echo, keep)):
+    if not asyncio.run(run_script(typer.echo, keep)):
         raise typer.Exit(1)
 
 
 async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
     from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
-    from bot.sandbox.page import Page  # noqa: PLC0415 - as above
-    from bot.sandbox.sandbox import Stage  # noqa: PLC0415 - as above
+    from bot.sandbox.page import PageServer  # noqa: PLC0415 - as above
+    from bot.sandbox.sandbox import Sandbox  # noqa: PLC0415 - as above
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with Stage(keep) as stage, Page(stage, port) as page:
+        async with Sandbox(keep) as running, PageServer(running, port) as page:
             typer.echo(f"Sandbox: {page.url} (Ctrl-C ends it)")
             if opens:
                 await asyncio.to_thread(webbrowser.open, page.url)
-            await stage.ready()
+            await running.ready()
             typer.echo("The bot is up. Nothing here is real but the bot.")
             await stop.wait()
     except BotFailedError as error:

@@ -1,1 +1,1 @@
-"""A Slack workspace and a Turso organization on 127.0.0.1, over real HTTP, to try the bot against."""
+"""A local Slack workspace and a local Turso organization, served over HTTP on 127.0.0.1, to try the bot against."""

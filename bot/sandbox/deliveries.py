@@ -1,4 +1,4 @@
-"""How a command, a click or an event gets to the app, and what the app answers within three seconds."""
+"""Deliver commands, clicks and events to the app, and read its acknowledgement within three seconds."""
 
 import asyncio
 import hashlib
@@ -12,20 +12,23 @@ from urllib.parse import urlencode
 
 from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
 
-from bot.sandbox.sockets import NoSocketError, Sockets
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.sockets import NoSocketError, SocketServer
 
-PATIENCE = 3.0  # seconds that Slack waits for an acknowledgement
-Kind = Literal["slash_commands", "interactive", "events_api"]
-Route = str | int | None  # a request URL; the index of an open socket; `None`: as the workspace is set up
+ACK_SECONDS = 3.0
+"""How long Slack waits for an acknowledgement."""
+DeliveryKind = Literal["slash_commands", "interactive", "events_api"]
+Destination = str | int | None
+"""A request URL, the index of an open socket, or `None` for the workspace's own setting."""
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """What is delivered: the kind decides how it is wrapped."""
+class SlackRequest:
+    """What Slack sends to the app; the kind decides how the payload is encoded."""
 
-    kind: Kind
-    payload: dict[str, Any] = field(repr=False)
+    kind: DeliveryKind
+    payload: JsonObject = field(repr=False)
     attempt: int = 0  # above 0: Slack tries again
 
     @property
@@ -39,9 +42,9 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A parcel, and the app's acknowledgement of it."""
+    """A request, and the app's acknowledgement of it."""
 
-    parcel: Parcel
+    request: SlackRequest
     seconds: float  # until the acknowledgement, or until Slack gave up
     status: int | None = None  # HTTP status; 200 for a socket; `None`: not acknowledged
     body: Any = None  # of the acknowledgement: JSON, else text; `None` when empty
@@ -49,18 +52,18 @@ class Delivery:
 
     @property
     def raw(self) -> bytes:
-        """Return the body that HTTP carries."""
-        return self.parcel.raw
+        """Return the body of the HTTP request."""
+        return self.request.raw
 
     @property
     def trigger_id(self) -> str | None:
         """Return the id that opens a modal; the same in every copy of a delivery."""
-        return self.parcel.payload.get("trigger_id")
+        return self.request.payload.get("trigger_id")
 
     @property
     def response_url(self) -> str | None:
-        """Return where the app may answer later."""
-        return self.parcel.payload.get("response_url")
+        """Return the URL at which the app may respond later."""
+        return self.request.payload.get("response_url")
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -68,17 +71,16 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
 
 
-class DeliveryRouter:
-    """Delivers over HTTP, signed, or over one of the open sockets; an async context manager."""
+class RequestSender:
+    """Send requests over HTTP, signed, or over one of the open sockets; an async context manager."""
 
-    def __init__(self, signing_secret: str, sockets: Sockets) -> None:
+    def __init__(self, signing_secret: str, sockets: SocketServer) -> None:
         self._secret = signing_secret
         self._sockets = sockets
-        self.patience = PATIENCE
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # No limit: Slack would not queue a click because another one is slow.
+        # No limit: Slack does not queue a click because another one is slow.
         self._session = ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar())
         return self
 
@@ -86,43 +88,43 @@ class DeliveryRouter:
         if self._session is not None:
             await self._session.close()
 
-    async def deliver(self, parcel: Parcel, route: Route) -> Delivery:
-        """Deliver once, and wait for the acknowledgement or until patience ends."""
+    async def send(self, request: SlackRequest, destination: Destination, ack_seconds: float) -> Delivery:
+        """Send once, and wait at most `ack_seconds` for the acknowledgement."""
         start = time.perf_counter()
         status, body, error = None, None, None
         try:
-            async with asyncio.timeout(self.patience):
-                if isinstance(route, str):
-                    status, body = await self._posts(parcel, route)
+            async with asyncio.timeout(ack_seconds):
+                if isinstance(destination, str):
+                    status, body = await self._post(request, destination)
                 else:
-                    status, body = 200, await self._sockets.send(_envelope(parcel), route)
+                    status, body = 200, await self._sockets.send(_envelope(request), destination)
         except TimeoutError:
             error = "operation_timeout"
         except (ClientError, OSError, NoSocketError):
             error = "dispatch_failed"
         if status is not None and status != 200:  # noqa: PLR2004 - nothing else is an acknowledgement
             error = "http_client_error" if status < 500 else "http_service_error"  # noqa: PLR2004
-        return Delivery(parcel, time.perf_counter() - start, status, body, error)
+        return Delivery(request, time.perf_counter() - start, status, body, error)
 
-    async def _posts(self, parcel: Parcel, url: str) -> tuple[int, Any]:
+    async def _post(self, request: SlackRequest, url: str) -> tuple[int, Any]:
         if self._session is None:
             raise NoSocketError
-        raw = parcel.raw
+        raw = request.raw
         async with self._session.post(
-            url, data=raw, headers=self._headers(parcel, raw), allow_redirects=False
+            url, data=raw, headers=self._headers(request, raw), allow_redirects=False
         ) as response:
             text = await response.text(errors="replace")
             return response.status, _decoded(text) if response.content_type == _JSON else text or None
 
-    def _headers(self, parcel: Parcel, raw: bytes) -> dict[str, str]:
+    def _headers(self, request: SlackRequest, raw: bytes) -> dict[str, str]:
         now = str(int(time.time()))  # not the workspace's clock: the app compares it with the real time
-        again = {"X-Slack-Retry-Num": str(parcel.attempt), "X-Slack-Retry-Reason": "http_timeout"}
+        retry = {"X-Slack-Retry-Num": str(request.attempt), "X-Slack-Retry-Reason": "http_timeout"}
         return {
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
-            "Content-Type": _JSON if parcel.kind == "events_api" else _FORM,
+            "Content-Type": _JSON if request.kind == "events_api" else _FORM,
             "X-Slack-Request-Timestamp": now,
             "X-Slack-Signature": signature(self._secret, now, raw),
-            **(again if parcel.attempt and parcel.kind == "events_api" else {}),
+            **(retry if request.attempt and request.kind == "events_api" else {}),
         }
 
 
@@ -133,15 +135,15 @@ def _decoded(text: str) -> Any:
         return text or None
 
 
-def _envelope(parcel: Parcel) -> dict[str, Any]:
-    envelope = {"type": parcel.kind, "envelope_id": str(uuid.uuid4()), "payload": parcel.payload}
-    if parcel.kind == "events_api":
-        reason = "timeout" if parcel.attempt else ""
+def _envelope(request: SlackRequest) -> JsonObject:
+    envelope = {"type": request.kind, "envelope_id": str(uuid.uuid4()), "payload": request.payload}
+    if request.kind == "events_api":
+        reason = "timeout" if request.attempt else ""
         return {
             **envelope,
             "accepts_response_payload": False,
-            "retry_attempt": parcel.attempt,
+            "retry_attempt": request.attempt,
             "retry_reason": reason,
         }
-    answers = parcel.kind == "slash_commands" or parcel.payload.get("type") == "view_submission"
-    return {**envelope, "accepts_response_payload": answers}
+    accepts = request.kind == "slash_commands" or request.payload.get("type") == "view_submission"
+    return {**envelope, "accepts_response_payload": accepts}

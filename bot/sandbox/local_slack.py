@@ -5,78 +5,89 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
-from bot.sandbox.deliveries import Delivery, DeliveryRouter, Parcel, Route
-from bot.sandbox.feed import Change, Changes, within
-from bot.sandbox.messages import Block, Content, Message
+from bot.sandbox.changes import ChangeBus, within
+from bot.sandbox.deliveries import (
+    ACK_SECONDS,
+    Delivery,
+    DeliveryKind,
+    Destination,
+    RequestSender,
+    SlackRequest,
+)
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.messages import Content, PostedMessage
 from bot.sandbox.outages import Outages
-from bot.sandbox.payloads import Payload, Payloads, Triggers, action_on
-from bot.sandbox.reception import Reception
-from bot.sandbox.response_urls import ResponseUrls, content_of
+from bot.sandbox.payloads import PayloadBuilder, Triggers, action_on
+from bot.sandbox.response_urls import ResponseUrls, parse_content
+from bot.sandbox.slack_server import SlackServer
 from bot.sandbox.view_methods import ViewMethods
-from bot.sandbox.viewer import Witness
+from bot.sandbox.viewer import Viewer
 from bot.sandbox.views import View
-from bot.sandbox.web_api import Call
-from bot.sandbox.workspace import Channel, Person, Workspace
+from bot.sandbox.web_api import ApiCall
+from bot.sandbox.workspace import Audience, Person, Workspace
 
-__all__ = ["Call", "Change", "Delivery", "LocalSlack", "Message", "Person", "View"]
-DEFAULT_CHANNELS: Mapping[str, str] = {"C0INCIDENT": "incident", "C0AUDIT": "audit"}
+_CHANNELS: Mapping[str, str] = {"C0INCIDENT": "incident", "C0AUDIT": "audit"}
+_BOT_TOKEN = "xoxb-local-bot"  # noqa: S105 - opens nothing but the sandbox
+_APP_TOKEN = "xapp-local-app"  # noqa: S105 - the same
+_SIGNING_SECRET = "local-signing-secret"  # noqa: S105 - the same
 
 
 class LocalSlack(Outages):
     """People, channels and one installed app; an async context manager.
 
-    People act (`types`, `presses`, `submits`, `opens_home`), the app is answered over HTTP and WebSockets,
-    and `sees` waits for what people read. what `Outages` inherits to it makes Slack misbehave.
+    People act (`types`, `presses`, `submits`, `opens_home`), the app is served over HTTP and WebSockets, and
+    `sees` waits for what people read. Methods inherited from `Outages` make Slack misbehave.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one fact about the workspace
+    def __init__(
         self,
         *,
-        team_id: str = "T012AB3CD",
-        bot_token: str = "xoxb-local-bot",  # noqa: S107 - opens nothing but this sandbox
-        app_token: str = "xapp-local-app",  # noqa: S107 - the same
-        signing_secret: str = "local-signing-secret",  # noqa: S107 - the same
-        channels: Mapping[str, str] = DEFAULT_CHANNELS,
+        channels: Mapping[str, str] = _CHANNELS,
         people: Iterable[Person] = (),
-        port: int = 0,
         clock: Callable[[], float] = time.time,  # ages response_urls and trigger ids; signatures use the real time
     ) -> None:
         self.request_url: str | None = None  # where the app listens over HTTP; `None`: Socket Mode
-        self.workspace = Workspace(team_id, channels, clock)
-        self.workspace.welcome(people)
+        self.ack_seconds = ACK_SECONDS
+        self.workspace = Workspace("T012AB3CD", channels, clock)
+        self.workspace.add_people(people)
         urls, triggers = ResponseUrls(self.workspace, clock), Triggers(clock)
-        self._payloads = Payloads(self.workspace, urls, triggers)
+        self._payloads = PayloadBuilder(self.workspace, urls, triggers)
         self._views = ViewMethods(self.workspace, triggers)
-        super().__init__(Reception(self.workspace, urls, self._views, (bot_token, app_token), port))
-        self._courier = DeliveryRouter(signing_secret, self._reception.sockets)
-        self._witness = Witness(self.workspace)
-        self._open = AsyncExitStack()
+        super().__init__(SlackServer(self.workspace, urls, self._views, (_BOT_TOKEN, _APP_TOKEN)))
+        self._sender = RequestSender(_SIGNING_SECRET, self._server.sockets)
+        self._viewer = Viewer(self.workspace)
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._open.enter_async_context(self._courier)
-        self._open.push_async_callback(self._reception.port.close)
-        await self._reception.port.open()
-        self._payloads.base_url = self._reception.port.url
+        await self._stack.enter_async_context(self._sender)
+        self._stack.push_async_callback(self._server.http.close)
+        await self._server.http.open()
+        self._payloads.base_url = self._server.http.url
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
-        self.workspace.feed.end()
+        await self._stack.aclose()
+        self.workspace.changes.close()
 
     @property
     def api_url(self) -> str:
         """Return the value for `SLACK_API_URL`."""
-        return f"{self._reception.port.url}/api/"
+        return f"{self._server.http.url}/api/"
 
     @property
-    def messages(self) -> list[Message]:
-        """Return everything that anybody ever saw, in order."""
+    def messages(self) -> list[PostedMessage]:
+        """Return all messages, in order."""
         return self.workspace.messages
 
     @property
-    def calls(self) -> list[Call]:
-        """Return every request of the app, in order."""
-        return self._reception.calls
+    def calls(self) -> list[ApiCall]:
+        """Return all requests of the app, in order."""
+        return self._server.calls
+
+    @property
+    def changes(self) -> ChangeBus:
+        """Return the bus that publishes what happens; it closes with Slack."""
+        return self.workspace.changes
 
     async def types(
         self,
@@ -85,62 +96,74 @@ class LocalSlack(Outages):
         *,
         channel: str = "C0INCIDENT",
         trigger_id: str | None = None,
-        over: Route = None,
+        over: Destination = None,
     ) -> Delivery:
         """Type a slash command; return when it is acknowledged, or after three seconds."""
-        self.workspace.meet(person)
-        payload = self._payloads.command(person, text, channel, trigger_id)
-        return await self._delivers(Parcel("slash_commands", payload), over)
+        self.workspace.ensure_person(person)
+        delivery = await self.delivers(
+            "slash_commands", self._payloads.command(person, text, channel, trigger_id), over
+        )
+        self._show_acknowledgement(delivery)
+        return delivery
 
     async def presses(  # noqa: PLR0913 - what tests forge about a click
         self,
         person: Person,
-        where: Message | View,
+        where: PostedMessage | View,
         action_id: str,
         *,
         value: str | None = None,
         without: Collection[str] = (),
-        over: Route = None,
+        over: Destination = None,
         **overrides: object,
     ) -> Delivery:
         """Press a button, or choose the option with this value.
 
-        The action need not be there any more: a card on somebody's screen may be stale. `value` forges
-        the button's value, `without` and `overrides` forge the payload's top level.
+        The action may no longer exist: the card on a person's screen may be stale. `value` forges the
+        button's value; `without` and `overrides` forge the payload's top level.
         """
-        self.workspace.meet(person)
+        self.workspace.ensure_person(person)
         payload = self._payloads.click(person, where, action_on(where, action_id, value)) | overrides
-        return await self.interacts({key: each for key, each in payload.items() if key not in without}, over=over)
+        payload = {key: each for key, each in payload.items() if key not in without}
+        return await self.delivers("interactive", payload, over)
 
-    async def uses(self, person: Person, where: Message | View, action: Block, values: Payload) -> Delivery:
-        """Use an element that is described already; `values` is what the inputs around it hold."""
+    async def uses(
+        self, person: Person, where: PostedMessage | View, action: JsonObject, values: JsonObject
+    ) -> Delivery:
+        """Use an element that is already described; `values` are those of the inputs around it."""
         payload = self._payloads.click(person, where, action)
         if isinstance(where, View):
             payload["view"]["state"] = {"values": values}
         else:
             payload["state"] = {"values": values}
-        return await self.interacts(payload)
+        return await self.delivers("interactive", payload)
 
-    async def interacts(self, payload: Payload, *, over: Route = None) -> Delivery:
-        """Deliver an interaction as it is."""
-        return await self._delivers(Parcel("interactive", payload), over)
-
-    async def submits(self, person: Person, view: View, values: Payload, *, over: Route = None) -> Delivery:
-        """Submit a modal (`values`: block id → action id → input); it does what the acknowledgement says."""
-        delivery = await self.interacts(self._payloads.submission(person, view, values), over=over)
+    async def submits(self, person: Person, view: View, values: JsonObject) -> Delivery:
+        """Submit a modal, and apply the acknowledgement; `values` is block id → action id → input."""
+        delivery = await self.delivers("interactive", self._payloads.submission(person, view, values))
         if delivery.error is None:
-            self._views.answered(view, delivery.body)
+            self._views.apply_submission(view, delivery.body)
         return delivery
 
-    async def opens_home(self, person: Person, *, over: Route = None) -> Delivery:
-        """Look at the app's Home tab."""
-        self.workspace.meet(person)
-        return await self._delivers(Parcel("events_api", self._payloads.home_opened(person)), over)
+    async def opens_home(self, person: Person) -> Delivery:
+        """Open the app's Home tab."""
+        self.workspace.ensure_person(person)
+        return await self.delivers("events_api", self._payloads.home_opened(person))
 
-    async def redelivers(self, delivery: Delivery, *, over: Route = None) -> Delivery:
-        """Deliver the same payload again, newly signed, as Slack does when it doubts that it arrived."""
-        again = Parcel(delivery.parcel.kind, delivery.parcel.payload, delivery.parcel.attempt + 1)
-        return await self._delivers(again, over)
+    async def redelivers(self, delivery: Delivery, *, over: Destination = None) -> Delivery:
+        """Deliver the same payload again, with a new signature, as Slack does when an acknowledgement is missing."""
+        request = delivery.request
+        again = await self.delivers(request.kind, request.payload, over, attempt=request.attempt + 1)
+        if request.kind == "slash_commands":
+            self._show_acknowledgement(again)
+        return again
+
+    async def delivers(
+        self, kind: DeliveryKind, payload: JsonObject, over: Destination = None, attempt: int = 0
+    ) -> Delivery:
+        """Deliver a payload as it is."""
+        destination = self.request_url if over is None else over
+        return await self._sender.send(SlackRequest(kind, payload, attempt), destination, self.ack_seconds)
 
     async def sees(
         self,
@@ -149,76 +172,63 @@ class LocalSlack(Outages):
         timeout: float = 5.0,  # noqa: ASYNC109 - a story says how long people wait
         since: int = 0,
         channel: str | None = None,
-    ) -> Message:
-        """Wait until the person (`None`: anybody) reads all the needles in one message.
+    ) -> PostedMessage:
+        """Wait until the person (`None`: anybody) can read all the needles in one message.
 
-        Messages count in their current version, those from position `since` on, the newest first.
+        Searches the current versions of the messages from position `since` on, the newest first.
 
         Raises:
-            AssertionError: it did not happen in time; the text lists what was seen instead.
+            AssertionError: it did not happen in time; the text lists what the person saw instead.
 
         """
 
-        def accepts(message: Message) -> bool:
+        def accepts(message: PostedMessage) -> bool:
             return channel in {None, message.channel} and all(needle in message.plain for needle in needles)
 
-        def complaint() -> str:
+        def explain() -> str:
             seen = "\n---\n".join(message.plain for message in self.visible_to(person)[-20:])
-            return f"{needles} for {person}; seen were:\n{seen or 'no messages'}"
+            return f"{needles} for {person}; seen:\n{seen or 'no messages'}"
 
-        return await within(timeout, self._witness.message(person, accepts, since), complaint)
+        return await within(timeout, self._viewer.message(person, accepts, since), explain)
 
     async def sees_view(self, person: Person, *needles: str, timeout: float = 5.0) -> View:  # noqa: ASYNC109 - as `sees`
-        """Wait until the person's topmost modal or Home tab holds all the needles."""
+        """Wait until the person's topmost modal or Home tab contains all the needles."""
 
         def accepts(view: View) -> bool:
             return all(needle in view.plain for needle in needles)
 
-        return await within(timeout, self._witness.view(person, accepts), lambda: f"{needles} for {person}")
+        return await within(timeout, self._viewer.view(person, accepts), lambda: f"{needles} for {person}")
 
-    def visible_to(self, person: Person | None) -> list[Message]:
-        """List what the person (`None`: just anybody) sees now, oldest first."""
-        return self._witness.messages(person)
+    def visible_to(self, person: Person | None) -> list[PostedMessage]:
+        """List what the person (`None`: anybody) sees now, oldest first."""
+        return self._viewer.messages(person)
 
     async def connected(self, count: int = 1, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - as `sees`
-        """Wait until the app holds so many sockets."""
-        sockets = self._reception.sockets
-        await within(
-            timeout,
-            self.workspace.feed.until(lambda: len(sockets) == count),
-            lambda: f"{len(sockets)} sockets",
-        )
+        """Wait until the app holds exactly `count` sockets."""
+        sockets = self._server.sockets
+        waiting = self.changes.until(lambda: len(sockets) == count)
+        await within(timeout, waiting, lambda: f"{len(sockets)} sockets")
 
-    async def called(self, method: str, times: int = 1, *, timeout: float = 5.0) -> list[Call]:  # noqa: ASYNC109 - as `sees`
-        """Wait until a method (or "response_url") was called so often, and return its calls."""
+    async def called(self, method: str, times: int = 1, *, timeout: float = 5.0) -> list[ApiCall]:  # noqa: ASYNC109 - as `sees`
+        """Wait until a method (or "response_url") was called at least `times`, and return its calls."""
 
-        def calls() -> list[Call]:
+        def calls() -> list[ApiCall]:
             return [call for call in self.calls if call.method == method]
 
-        waiting = self.workspace.feed.until(lambda: len(calls()) >= times)
+        waiting = self.changes.until(lambda: len(calls()) >= times)
         await within(timeout, waiting, lambda: f"{len(calls())} calls of {method}")
         return calls()
 
-    def changes(self) -> Changes:
-        """Follow what happens from now on, until Slack closes."""
-        return self.workspace.feed.follow()
-
-    async def _delivers(self, parcel: Parcel, over: Route) -> Delivery:
-        delivery = await self._courier.deliver(parcel, self.request_url if over is None else over)
-        if parcel.kind == "slash_commands":
-            self._shows_answer(delivery)
-        return delivery
-
-    def _shows_answer(self, delivery: Delivery) -> None:
-        """Post what the acknowledgement of a command says, or that there was none."""
-        payload, body = delivery.parcel.payload, delivery.body
-        place = Channel(payload["channel_id"], payload["user_id"])
+    def _show_acknowledgement(self, delivery: Delivery) -> None:
+        """Post the acknowledgement of a command, or Slackbot's notice that there was none."""
+        payload, body = delivery.request.payload, delivery.body
+        person_only = Audience(payload["channel_id"], payload["user_id"])
         if delivery.error is not None:
             text = f'{payload["command"]} failed with the error "{delivery.error}"'
-            self.workspace.post(place, Content(text), via="slackbot", author="slackbot")
+            self.workspace.post(person_only, Content(text), via="slackbot", author="slackbot")
             return
-        said = body if isinstance(body, dict) else {"text": body}
-        content, error = content_of(said)
+        ack = body if isinstance(body, dict) else {"text": body}
+        content, error = parse_content(ack)
         if error is None:
-            public = said.get("response_type") == "in_channel"
-            self.workspace.post(Channel(payload["channel_id"]) if public else place, content, via="ack")
+            public = ack.get("response_type") == "in_channel"
+            self.workspace.post(Audience(payload["channel_id"]) if public else person_only, content, via="ack")

@@ -1,24 +1,22 @@
-"""A message as a channel shows it, with everything it said before."""
+"""A message as its channel shows it, with its earlier versions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from bot.sandbox.render import plain
-
-Block = dict[str, Any]
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.render import render
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says: blocks, and the text that notifications (or, without blocks, readers) show."""
+    """The content of a message: blocks, and the text for notifications, which also shows if there are no blocks."""
 
     text: str = ""
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[JsonObject] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class PostedMessage:
     """One message; changed in place when the app changes it."""
 
     ts: str  # Slack's id of a message within a channel: unix seconds with six decimals
@@ -26,10 +24,8 @@ class Message:
     channel: str
     content: Content
     via: str  # "chat.postMessage", "response_url", "ack", …
-    author: str = "bot"  # or "slackbot", who reports a command that failed
+    author: str = "bot"  # or "slackbot", which reports failed commands, or a user id
     ephemeral_to: str | None = None  # user id
-    thread_ts: str | None = None
-    deleted: bool = False
     versions: list[Content] = field(default_factory=list)  # earlier ones, oldest first
     names: Mapping[str, str] = field(default_factory=dict, repr=False)  # of people, by user id
     _plain: str | None = field(default=None, repr=False)
@@ -40,38 +36,38 @@ class Message:
         return self.content.text
 
     @property
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[JsonObject]:
         """Return the blocks, as sent."""
         return self.content.blocks
 
     @property
     def plain(self) -> str:
-        """Return all that a person can read of the current version, one line for each piece."""
+        """Return everything a person can read in the current version, one line per piece."""
         if self._plain is None:
-            self._plain = plain(self.text, self.blocks, self.names)
+            self._plain = render(self.text, self.blocks, self.names)
         return self._plain
 
     @property
     def buttons(self) -> list[str]:
         """Return the action ids that can be used in the current version."""
-        return [element["action_id"] for element in actionable(self.blocks) if "action_id" in element]
+        return [element["action_id"] for element in interactive_elements(self.blocks) if "action_id" in element]
 
-    def becomes(self, content: Content) -> None:
-        """Show something else from now on."""
+    def replace(self, content: Content) -> None:
+        """Replace the content, and keep the old one as a version."""
         self.versions.append(self.content)
         self.content, self._plain = content, None
 
-    def element(self, action_id: str) -> Block | None:
-        """Find a button in the current version or, for a stale card, in the last one that had it."""
+    def element(self, action_id: str) -> JsonObject | None:
+        """Find a button in the current version or, for a stale card, in the last version that had it."""
         for content in (self.content, *reversed(self.versions)):
-            for element in actionable(content.blocks):
+            for element in interactive_elements(content.blocks):
                 if element.get("action_id") == action_id:
                     return element
         return None
 
 
-def actionable(blocks: list[Block]) -> Iterator[Block]:
-    """List buttons, menus and inputs, each with the `block_id` that it sits in."""
+def interactive_elements(blocks: Sequence[JsonObject]) -> Iterator[JsonObject]:
+    """List buttons, menus and inputs, each with the `block_id` of its block."""
     for number, block in enumerate(blocks):
         accessory = [block["accessory"]] if "accessory" in block else []
         inputs = [block["element"]] if "element" in block else []

@@ -1,33 +1,31 @@
-"""What a method of Slack's Web API is: a handler, the scope it needs, and how it says no."""
+"""A method of Slack's Web API: its implementation, the scope it needs, and its errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-Arguments = dict[str, Any]
-Answer = dict[str, Any]
+from bot.sandbox.json_object import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method; `scope` is what the bot token must have been granted for it."""
+    """One method; the bot token needs `scope` for it."""
 
-    answers: Callable[[Arguments], Answer]
+    call: Callable[[JsonObject], JsonObject]
     scope: str | None = None
 
 
 Methods = Mapping[str, Method]
 
 
-class SaysNoError(Exception):
-    """Slack refuses, with an error code and perhaps details."""
+class MethodError(Exception):
+    """Slack rejects the call, with an error code and perhaps details."""
 
-    def __init__(self, error: str, **detail: object) -> None:
+    def __init__(self, error: str, **details: object) -> None:
         super().__init__(error)
-        self.answer: Answer = {"ok": False, "error": error, **detail}
+        self.response: JsonObject = {"ok": False, "error": error, **details}
 
 
-def invalid_blocks(problems: list[str], error: str = "invalid_blocks") -> SaysNoError:
-    """Say which limits the blocks break."""
+def invalid_blocks(problems: list[str], error: str = "invalid_blocks") -> MethodError:
+    """Build the error that lists which limits the blocks break."""
     messages = [f"[ERROR] {problem}" for problem in problems]
-    return SaysNoError(error, errors=problems, response_metadata={"messages": messages})
+    return MethodError(error, errors=problems, response_metadata={"messages": messages})

@@ -1,36 +1,37 @@
-"""The page's server: files, a stream of what the viewer sees, and what the viewer does; on loopback only."""
+"""The page's server on loopback: static files, a stream of snapshots, and the actions of the person."""
 
 import asyncio
 import contextlib
 import json
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 
 from bot.sandbox import scenario
-from bot.sandbox.page_actions import Actions, NotPossibleError
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.loopback import LOOPBACK
+from bot.sandbox.page_actions import ActionNotPossibleError, PageActions
 from bot.sandbox.page_guard import guard, harden
-from bot.sandbox.port import LOOPBACK
-from bot.sandbox.sandbox import Stage
-from bot.sandbox.snapshot import Viewer, snapshot, stage_set
+from bot.sandbox.sandbox import Sandbox
+from bot.sandbox.snapshot import PageSession, sandbox_info, snapshot
 from bot.sandbox.workspace import Person
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-_CALM_SECONDS = 0.03  # changes come in flocks: one picture for each flock
+_DEBOUNCE_SECONDS = 0.03  # changes come in bursts: one snapshot for each burst
 _HEARTBEAT_SECONDS = 15.0
 _BODY_BYTES = 200_000
 _CLOSING = web.AppKey("closing", asyncio.Event)
 
 
-class Page:
-    """Serves one stage to any number of browsers; an async context manager."""
+class PageServer:
+    """Serve one sandbox to any number of browsers; an async context manager."""
 
-    def __init__(self, stage: Stage, port: int = 0) -> None:
-        self.port = port  # 0 until open, if any free one will do
-        self._stage = stage
-        self._actions = Actions(stage).table
+    def __init__(self, sandbox: Sandbox, port: int = 0) -> None:
+        self.port = port  # 0 until opened, if any free port will do
+        self._sandbox = sandbox
+        self._actions = PageActions(sandbox).table
         self._app = web.Application(middlewares=[guard], client_max_size=_BODY_BYTES)
         self._app.on_response_prepare.append(harden)
         self._app[_CLOSING] = asyncio.Event()
@@ -38,9 +39,9 @@ class Page:
             [
                 web.get("/", self._index),
                 web.get("/static/{name}", self._file),
-                web.get("/stage", self._set),
+                web.get("/sandbox", self._info),
                 web.get("/events", self._events),
-                web.post("/do/{what}", self._does),
+                web.post("/actions/{name}", self._act),
             ]
         )
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
@@ -62,80 +63,80 @@ class Page:
         return f"http://{LOOPBACK}:{self.port}/"
 
     async def _index(self, _: web.Request) -> web.Response:
-        return _served(_static("index.html"))
+        return _file_response(_static_file("index.html"))
 
     async def _file(self, request: web.Request) -> web.Response:
-        return _served(_static(request.match_info["name"]))
+        return _file_response(_static_file(request.match_info["name"]))
 
-    async def _set(self, _: web.Request) -> web.Response:
-        return web.json_response(stage_set())
+    async def _info(self, _: web.Request) -> web.Response:
+        return web.json_response(sandbox_info())
 
-    async def _does(self, request: web.Request) -> web.Response:
-        act = self._actions.get(request.match_info["what"])
-        said = await _json(request)
-        if act is None or said is None:
+    async def _act(self, request: web.Request) -> web.Response:
+        action = self._actions.get(request.match_info["name"])
+        arguments = await _json(request)
+        if action is None or arguments is None:
             raise web.HTTPBadRequest
         try:
-            await act(_person(str(said.get("as"))), said)
-        except NotPossibleError:
-            raise web.HTTPConflict(text="That is not there any more.") from None
+            await action(_person(str(arguments.get("as"))), arguments)
+        except ActionNotPossibleError:
+            raise web.HTTPConflict(text="This is no longer possible.") from None
         return web.json_response({"ok": True})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         person = _person(request.query.get("as", ""))
-        viewer = Viewer.of(self._stage, person, request.query.get("since", ""))
+        session = PageSession.resume(self._sandbox, person, request.query.get("since", ""))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
-            await self._streams(response, viewer)
+            await self._stream(response, session)
         return response
 
-    async def _streams(self, response: web.StreamResponse, viewer: Viewer) -> None:
-        """Send a picture whenever it differs from the last one: whoever reconnects has missed nothing."""
-        shown = ""
+    async def _stream(self, response: web.StreamResponse, session: PageSession) -> None:
+        """Send a snapshot whenever it differs from the last one; a page that reconnects has missed nothing."""
+        sent = ""
         while not self._app[_CLOSING].is_set():
-            version = self._stage.version  # before the picture: what changes meanwhile makes another one
-            picture = json.dumps(snapshot(self._stage, viewer))
-            news = f"data: {picture}" if picture != shown else ": still here"
-            await response.write(f"{news}\n\n".encode())
-            shown = picture
-            await self._awaits(version)
-            await asyncio.sleep(_CALM_SECONDS)
+            version = self._sandbox.version  # read first: a change during the snapshot causes another one
+            current = json.dumps(snapshot(self._sandbox, session))
+            event = f"data: {current}" if current != sent else ": heartbeat"
+            await response.write(f"{event}\n\n".encode())
+            sent = current
+            await self._wait_for_change(version)
+            await asyncio.sleep(_DEBOUNCE_SECONDS)
 
-    async def _awaits(self, version: int) -> None:
-        changed = asyncio.ensure_future(self._stage.changes(version))
+    async def _wait_for_change(self, version: int) -> None:
+        changed = asyncio.ensure_future(self._sandbox.changed(version))
         closing = asyncio.ensure_future(self._app[_CLOSING].wait())
-        either = {changed, closing}
+        tasks = {changed, closing}
         try:
-            await asyncio.wait(either, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in either:
-                each.cancel()
+            for task in tasks:
+                task.cancel()
 
 
 def _person(user_id: str) -> Person:
-    for role in scenario.ROLES:
-        if role.person.user_id == user_id:
-            return role.person
+    for user in scenario.USERS:
+        if user.person.user_id == user_id:
+            return user.person
     raise web.HTTPBadRequest
 
 
-async def _json(request: web.Request) -> dict[str, Any] | None:
+async def _json(request: web.Request) -> JsonObject | None:
     try:
-        said = await request.json()
+        decoded = await request.json()
     except ValueError:
         return None
-    return said if isinstance(said, dict) else None
+    return decoded if isinstance(decoded, dict) else None
 
 
-def _static(name: str) -> Traversable:
-    """Find a file of the page, by a name from the folder's own listing: no path can lead elsewhere."""
+def _static_file(name: str) -> Traversable:
+    """Find a file of the page by a name from the folder's own listing, so that no path leads elsewhere."""
     for file in (files("bot.sandbox") / "static").iterdir():
         if file.name == name and file.is_file():
             return file
     raise web.HTTPNotFound
 
 
-def _served(file: Traversable) -> web.Response:
+def _file_response(file: Traversable) -> web.Response:
     kind = _TYPES.get(file.name.rpartition(".")[2], "application/octet-stream")
     return web.Response(body=file.read_bytes(), content_type=kind, charset="utf-8")

@@ -1,139 +1,123 @@
-"""What a person does on the page: type, press, submit, make trouble."""
+"""What a person can do on the page: type, press, submit, choose a failure, restart the bot."""
 
 import html
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from bot.sandbox import scenario
-from bot.sandbox.messages import Block, Content, Message, actionable
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.messages import Content, PostedMessage, interactive_elements
+from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.views import View
-from bot.sandbox.workspace import Channel, Person
+from bot.sandbox.workspace import Audience, Person
 
-Json = dict[str, Any]
-Act = Callable[[Person, Json], Awaitable[None]]
-_CHOICES = frozenset(
-    {
-        "value",
-        "selected_option",
-        "selected_options",
-        "selected_user",
-        "selected_channel",
-        "selected_conversation",
-        "selected_date",
-        "selected_time",
-        "selected_date_time",
-    }
-)
-_LONGEST = 12_000  # characters that somebody can type at once, as in Slack
+PageAction = Callable[[Person, JsonObject], Awaitable[None]]
+_CHOICES = frozenset({"value", "selected_option", "selected_user"})
+_MAX_TYPED = 12_000  # characters that a person can type at once, as in Slack
 
 
-class NotPossibleError(Exception):
-    """What the page asked for is not there (any more), or makes no sense."""
+class ActionNotPossibleError(Exception):
+    """The target of the action does not exist (any more), or the arguments make no sense."""
 
 
-class Actions:
-    """Each does one thing, as one person."""
+class PageActions:
+    """The actions by name; each takes the person who acts and the arguments of the page."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self.table: dict[str, Act] = {
-            "type": self._types,
-            "use": self._uses,
-            "submit": self._submits,
-            "close": self._closes,
-            "home": self._opens_home,
-            "trouble": self._makes_trouble,
-            "restart": self._restarts,
-            "redeploy": self._redeploys,
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._workspace = sandbox.slack.workspace
+        self.table: dict[str, PageAction] = {
+            "type": self._type,
+            "use": self._use,
+            "submit": self._submit,
+            "close": self._close,
+            "open_home": self._open_home,
+            "set_failure_mode": self._set_failure_mode,
+            "restart": self._restart,
+            "redeploy": self._redeploy,
         }
 
-    async def _types(self, person: Person, said: Json) -> None:
-        text, channel = _text(said, "text").strip()[:_LONGEST], _text(said, "channel")
-        workspace = self._stage.slack.workspace
-        if not text or not workspace.knows(channel) or person.user_id not in self._audience(channel):
-            raise NotPossibleError
+    async def _type(self, person: Person, arguments: JsonObject) -> None:
+        text, channel = _text(arguments, "text").strip()[:_MAX_TYPED], _text(arguments, "channel")
+        workspace = self._workspace
+        if not text or not workspace.has_channel(channel) or not workspace.has_member(channel, person.user_id):
+            raise ActionNotPossibleError
         if not text.startswith("/"):
-            workspace.post(
-                Channel(channel), Content(html.escape(text, quote=False)), via="typed", author=person.user_id
-            )
+            content = Content(html.escape(text, quote=False))
+            workspace.post(Audience(channel), content, via="typed", author=person.user_id)
         elif text.split()[0] in scenario.COMMANDS:
-            await self._stage.slack.types(person, text, channel=channel)
+            await self._sandbox.slack.types(person, text, channel=channel)
         else:
-            # In Slack's own words, and like Slack without asking any app.
-            words = f"`{html.escape(text.split()[0], quote=False)}` is not a valid command."
-            workspace.post(Channel(channel, person.user_id), Content(words), via="slackbot", author="slackbot")
+            # Slack's own words; like Slack, without asking any app.
+            notice = f"`{html.escape(text.split()[0], quote=False)}` is not a valid command."
+            workspace.post(Audience(channel, person.user_id), Content(notice), via="slackbot", author="slackbot")
 
-    async def _uses(self, person: Person, said: Json) -> None:
-        where = self._finds(person, said)
-        wanted = (_text(said, "block_id"), _text(said, "action_id"))
-        for element in actionable(where.blocks):
-            if (element["block_id"], element.get("action_id")) == wanted:
-                action = _described(element, said.get("chosen"))
-                await self._stage.slack.uses(person, where, action, _values(said))
+    async def _use(self, person: Person, arguments: JsonObject) -> None:
+        where = self._find(person, arguments)
+        ids = (_text(arguments, "block_id"), _text(arguments, "action_id"))
+        for element in interactive_elements(where.blocks):
+            if (element["block_id"], element.get("action_id")) == ids:
+                action = _action(element, arguments.get("chosen"))
+                await self._sandbox.slack.uses(person, where, action, _values(arguments))
                 return
-        raise NotPossibleError
+        raise ActionNotPossibleError
 
-    async def _submits(self, person: Person, said: Json) -> None:
-        view = self._modal(person, said)
-        delivery = await self._stage.slack.submits(person, view, _values(said))
+    async def _submit(self, person: Person, arguments: JsonObject) -> None:
+        view = self._modal(person, arguments)
+        delivery = await self._sandbox.slack.submits(person, view, _values(arguments))
         if delivery.error is not None:
-            view.errors = {"": "We had some trouble connecting. Try again?"}
-            self._stage.touch()
+            view.errors = {"": "We had some trouble connecting. Try again?"}  # Slack's own words
+            self._sandbox.touch()
 
-    async def _closes(self, person: Person, said: Json) -> None:
-        self._modal(person, said).closed = True
-        self._stage.touch()
+    async def _close(self, person: Person, arguments: JsonObject) -> None:
+        self._modal(person, arguments).closed = True
+        self._sandbox.touch()
 
-    async def _opens_home(self, person: Person, _: Json) -> None:
-        await self._stage.slack.opens_home(person)
+    async def _open_home(self, person: Person, _: JsonObject) -> None:
+        await self._sandbox.slack.opens_home(person)
 
-    async def _makes_trouble(self, _: Person, said: Json) -> None:
+    async def _set_failure_mode(self, _: Person, arguments: JsonObject) -> None:
         try:
-            self._stage.sets_trouble(_text(said, "trouble"))
+            self._sandbox.set_failure_mode(_text(arguments, "mode"))
         except KeyError:
-            raise NotPossibleError from None
+            raise ActionNotPossibleError from None
 
-    async def _restarts(self, *_: object) -> None:
-        await self._stage.restart()
+    async def _restart(self, *_: object) -> None:
+        await self._sandbox.restart()
 
-    async def _redeploys(self, _: Person, said: Json) -> None:
-        self._stage.redeploys(_text(said, "service"))
+    async def _redeploy(self, _: Person, arguments: JsonObject) -> None:
+        self._sandbox.redeploy(_text(arguments, "service"))
 
-    def _audience(self, channel: str) -> frozenset[str]:
-        workspace = self._stage.slack.workspace
-        return workspace.conversations.get(channel, frozenset(workspace.people))
-
-    def _finds(self, person: Person, said: Json) -> Message | View:
-        if said.get("view") is not None:
-            home = self._stage.slack.workspace.homes.get(person.user_id)
-            return home if home is not None and home.view_id == said["view"] else self._modal(person, said)
-        wanted = (_text(said, "channel"), _text(said, "ts"))
-        for message in self._stage.slack.visible_to(person):
-            if (message.channel, message.ts) == wanted:
+    def _find(self, person: Person, arguments: JsonObject) -> PostedMessage | View:
+        if arguments.get("view") is not None:
+            home = self._workspace.homes.get(person.user_id)
+            return home if home is not None and home.view_id == arguments["view"] else self._modal(person, arguments)
+        ids = (_text(arguments, "channel"), _text(arguments, "ts"))
+        for message in self._sandbox.slack.visible_to(person):
+            if (message.channel, message.ts) == ids:
                 return message
-        raise NotPossibleError
+        raise ActionNotPossibleError
 
-    def _modal(self, person: Person, said: Json) -> View:
-        for view in self._stage.slack.workspace.modals:
-            if view.view_id == said.get("view") and view.user_id == person.user_id and not view.closed:
+    def _modal(self, person: Person, arguments: JsonObject) -> View:
+        for view in self._workspace.modals:
+            if view.view_id == arguments.get("view") and view.user_id == person.user_id and not view.closed:
                 return view
-        raise NotPossibleError
+        raise ActionNotPossibleError
 
 
-def _described(element: Block, chosen: object) -> Block:
+def _action(element: JsonObject, chosen: object) -> JsonObject:
+    """Describe the use of an element as Slack does, with the choice that the page sent."""
     kept = {key: element[key] for key in ("type", "block_id", "action_id", "text", "value", "style") if key in element}
     choices = chosen if isinstance(chosen, dict) else {}
     return {**kept, **{key: value for key, value in choices.items() if key in _CHOICES}}
 
 
-def _text(said: Json, key: str) -> str:
-    value = said.get(key)
+def _text(arguments: JsonObject, key: str) -> str:
+    value = arguments.get(key)
     if not isinstance(value, str):
-        raise NotPossibleError
+        raise ActionNotPossibleError
     return value
 
 
-def _values(said: Json) -> Json:
-    values = said.get("values")
+def _values(arguments: JsonObject) -> JsonObject:
+    values = arguments.get("values")
     return values if isinstance(values, dict) else {}

@@ -5,61 +5,60 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
-from bot.sandbox.messages import Block, Message
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.messages import PostedMessage
 from bot.sandbox.response_urls import ResponseUrls
 from bot.sandbox.views import View
-from bot.sandbox.workspace import APP_ID, BOT_USER, Person, Workspace
+from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER, Person, Workspace
 
-TOKEN = "local-verification-token"  # noqa: S105 - Slack's deprecated one; the signature is what counts
-TRIGGER_LIFETIME = 3.0  # seconds
-Payload = dict[str, Any]
+_TOKEN = "local-verification-token"  # noqa: S105 - Slack's deprecated one; the signature is what counts
+_TRIGGER_LIFETIME = 3.0  # seconds
 
 
 class Triggers:
-    """Trigger ids: each opens one modal within three seconds."""
+    """Issue trigger ids; each opens one modal within three seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._born: dict[str, tuple[float, str]] = {}
+        self._issued: dict[str, tuple[float, str]] = {}
         self._exchanged: set[str] = set()
 
     def issue(self, user_id: str) -> str:
-        """Return a new id for something that this user did."""
+        """Return a new id for an action of this user."""
         trigger_id = f"{secrets.randbelow(10**13):013d}.{secrets.randbelow(10**12):012d}.{secrets.token_hex(16)}"
-        self._born[trigger_id] = (self._clock(), user_id)
+        self._issued[trigger_id] = (self._clock(), user_id)
         return trigger_id
 
     def exchange(self, trigger_id: str) -> tuple[str, str | None]:
-        """Use an id up; return its user and Slack's error, if any."""
-        born, user_id = self._born.get(trigger_id, (0.0, ""))
+        """Use up an id; return its user and Slack's error, if any."""
+        issued, user_id = self._issued.get(trigger_id, (0.0, ""))
         if not user_id:
             return "", "invalid_trigger_id"
         if trigger_id in self._exchanged:
             return user_id, "exchanged_trigger_id"
-        if self._clock() - born > TRIGGER_LIFETIME:
+        if self._clock() - issued > _TRIGGER_LIFETIME:
             return user_id, "expired_trigger_id"
         self._exchanged.add(trigger_id)
         return user_id, None
 
 
-class Payloads:
-    """Writes payloads on behalf of people."""
+class PayloadBuilder:
+    """Build payloads on behalf of people."""
 
     def __init__(self, workspace: Workspace, urls: ResponseUrls, triggers: Triggers) -> None:
         self._workspace = workspace
         self._urls = urls
         self._triggers = triggers
-        self.base_url = ""  # of this Slack, known once it listens
+        self.base_url = ""  # of the local Slack, known once it listens
 
-    def command(self, person: Person, typed: str, channel: str, trigger_id: str | None) -> Payload:
-        """Write the form of a slash command."""
+    def command(self, person: Person, typed: str, channel: str, trigger_id: str | None) -> JsonObject:
+        """Build the form of a slash command."""
         command, _, text = typed.partition(" ")
-        if command in self._workspace.escaped:
+        if command in self._workspace.escaped_commands:
             text = self._escaped(text)
         return {
-            "token": TOKEN,
+            "token": _TOKEN,
             "team_id": person.team_id,
             "team_domain": self._workspace.domain,
             "channel_id": channel,
@@ -74,40 +73,40 @@ class Payloads:
             "trigger_id": trigger_id or self._triggers.issue(person.user_id),
         }
 
-    def click(self, person: Person, where: Message | View, action: Block) -> Payload:
-        """Write the press of a button, or the use of a menu, in a message or a view."""
-        place = self._in_view(where) if isinstance(where, View) else self._in_message(person, where)
+    def click(self, person: Person, where: PostedMessage | View, action: JsonObject) -> JsonObject:
+        """Build the press of a button, or the use of a menu, in a message or a view."""
+        origin = self._in_view(where) if isinstance(where, View) else self._in_message(person, where)
         return {
             "type": "block_actions",
-            **self._who(person),
-            **place,
+            **self._user_fields(person),
+            **origin,
             "trigger_id": self._triggers.issue(person.user_id),
             "actions": [{**action, "action_ts": f"{time.time():.6f}"}],
         }
 
-    def submission(self, person: Person, view: View, values: Payload) -> Payload:
-        """Write the submission of a modal; `values` is block id → action id → input."""
+    def submission(self, person: Person, view: View, values: JsonObject) -> JsonObject:
+        """Build the submission of a modal; `values` is block id → action id → input."""
         content = view.as_json(self._workspace.team_id, APP_ID)
         return {
             "type": "view_submission",
-            **self._who(person),
+            **self._user_fields(person),
             "trigger_id": self._triggers.issue(person.user_id),
             "view": {**content, "state": {"values": values}},
             "response_urls": [],
         }
 
-    def home_opened(self, person: Person) -> Payload:
-        """Write the event that somebody looks at the app's Home tab."""
-        channel, now = self._workspace.direct([person.user_id]), time.time()
+    def home_opened(self, person: Person) -> JsonObject:
+        """Build the event for a person who opens the app's Home tab."""
+        channel, now = self._workspace.direct_channel(person.user_id), time.time()
         event = {"type": "app_home_opened", "user": person.user_id, "channel": channel, "tab": "home"}
         home = self._workspace.homes.get(person.user_id)
-        shown = {} if home is None else {"view": home.as_json(self._workspace.team_id, APP_ID)}
+        view = {} if home is None else {"view": home.as_json(self._workspace.team_id, APP_ID)}
         installed = {"team_id": self._workspace.team_id, "user_id": BOT_USER, "is_bot": True}
         return {
-            "token": TOKEN,
+            "token": _TOKEN,
             "team_id": person.team_id,
             "api_app_id": APP_ID,
-            "event": {**event, **shown, "event_ts": f"{now:.6f}"},
+            "event": {**event, **view, "event_ts": f"{now:.6f}"},
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
             "event_time": int(now),
@@ -115,14 +114,14 @@ class Payloads:
             "is_ext_shared_channel": False,
         }
 
-    def _who(self, person: Person) -> Payload:
+    def _user_fields(self, person: Person) -> JsonObject:
         user = {"id": person.user_id, "username": person.name, "name": person.name, "team_id": person.team_id}
         team = {"id": self._workspace.team_id, "domain": self._workspace.domain}
-        app = {"api_app_id": APP_ID, "token": TOKEN, "enterprise": None, "is_enterprise_install": False}
+        app = {"api_app_id": APP_ID, "token": _TOKEN, "enterprise": None, "is_enterprise_install": False}
         return {"user": user, "team": team, **app}
 
     def _escaped(self, text: str) -> str:
-        """Do what `should_escape` asks for: people and entities arrive as in messages."""
+        """Apply `should_escape`: mentions and entities arrive as they do in messages."""
         ids = {name: user_id for user_id, name in self._workspace.names.items()}
 
         def mention(found: re.Match[str]) -> str:
@@ -130,7 +129,7 @@ class Payloads:
 
         return re.sub(r"@([\w.-]+)", mention, html.escape(text, quote=False))
 
-    def _in_message(self, person: Person, message: Message) -> Payload:
+    def _in_message(self, person: Person, message: PostedMessage) -> JsonObject:
         ephemeral = message.ephemeral_to is not None
         ids = {"message_ts": message.ts, "channel_id": message.channel, "is_ephemeral": ephemeral}
         name = self._workspace.channels.get(message.channel, "directmessage")
@@ -142,33 +141,33 @@ class Payloads:
             "response_url": self._response_url(message.channel, person, message),
         }
 
-    def _in_view(self, view: View) -> Payload:
+    def _in_view(self, view: View) -> JsonObject:
         content = view.as_json(self._workspace.team_id, APP_ID)
         return {"container": {"type": "view", "view_id": view.view_id}, "view": content}
 
-    def _response_url(self, channel: str, person: Person, message: Message | None = None) -> str:
+    def _response_url(self, channel: str, person: Person, message: PostedMessage | None = None) -> str:
         return f"{self.base_url}/response/{self._urls.issue(channel, person.user_id, message)}"
 
 
-def message_json(message: Message) -> Payload:
-    """Write a message as Slack shows it to apps."""
-    author = {"user": BOT_USER, "bot_id": "B0BOT", "app_id": APP_ID}
+def message_json(message: PostedMessage) -> JsonObject:
+    """Return a message as Slack shows it to apps."""
+    author = {"user": BOT_USER, "bot_id": BOT_ID, "app_id": APP_ID}
     return {"type": "message", **author, "ts": message.ts, "text": message.text, "blocks": message.blocks}
 
 
-def action_on(where: Message | View, action_id: str, value: str | None) -> Block:
-    """Describe the use of an element, be it on a stale card or invented.
+def action_on(where: PostedMessage | View, action_id: str, value: str | None) -> JsonObject:
+    """Describe the use of an element, even of one on a stale card or of one that never existed.
 
     `value` forges a button's value, and chooses the option of a menu (otherwise the first).
     """
-    unknown: Block = {
+    unknown: JsonObject = {
         "type": "button",
         "block_id": "b0",
         "value": "",
         "text": {"type": "plain_text", "text": action_id},
     }
     element = where.element(action_id) or unknown
-    action: Block = {key: element[key] for key in ("block_id", "type", "text", "value", "style") if key in element}
+    action: JsonObject = {key: element[key] for key in ("block_id", "type", "text", "value", "style") if key in element}
     action["action_id"] = action_id
     options = element.get("options")
     if options is not None:

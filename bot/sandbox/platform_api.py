@@ -1,23 +1,21 @@
-"""The endpoints of Turso's Platform API, in the shapes of its OpenAPI description."""
+"""The endpoints of Turso's Platform API that the bot uses, in the shapes of its OpenAPI description."""
 
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from bot.sandbox.organization import ApiToken, Organization
-
-Json = dict[str, Any] | list[Any]
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.organization import ApiToken, LocalOrganization
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer; without `content` its body is empty."""
+class ApiResponse:
+    """An HTTP response; without `content` its body is empty."""
 
     status: int
-    content: Json | None = None
+    content: JsonObject | list[JsonObject] | None = None
 
     @property
     def body(self) -> bytes:
@@ -25,32 +23,32 @@ class Reply:
         return b"" if self.content is None else json.dumps(self.content).encode()
 
 
-class Refused(Exception):
-    """The API says no, in Turso's words."""
+class ApiRefusal(Exception):
+    """The API refuses a request, in Turso's words."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
-        self.reply = Reply(status, {"error": error})
+        self.response = ApiResponse(status, {"error": error})
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A request line, taken apart: each segment of the path percent-decoded after the split."""
+class RequestLine:
+    """A parsed request line; the path was split before its segments were percent-decoded."""
 
     method: str
     segments: tuple[str, ...]
     query: Mapping[str, list[str]]
 
     @classmethod
-    def of(cls, method: str, target: str) -> "Route":
-        """Read the request line; `target` is raw, exactly as on the wire."""
+    def parse(cls, method: str, target: str) -> "RequestLine":
+        """Parse a request line; `target` is raw, exactly as on the wire."""
         parts = urlsplit(target)
         segments = tuple(unquote(segment) for segment in parts.path.split("/")[1:])
         return cls(method, segments, parse_qs(parts.query))
 
     @property
     def rotates(self) -> tuple[str, str] | None:
-        """Return ("groups" or "databases", name) when this is a rotation."""
+        """Return ("groups" or "databases", name) if this is a rotation."""
         match (self.method, *self.segments):
             case ("POST", "v1", "organizations", _, "groups" | "databases" as kind, name, "auth", "rotate"):
                 return kind, name
@@ -59,137 +57,113 @@ class Route:
 
 
 class PlatformApi:
-    """Answer requests against one organization."""
+    """Answer requests about one organization."""
 
-    def __init__(self, organization: Organization, tokens: Mapping[str, ApiToken]) -> None:
+    def __init__(self, organization: LocalOrganization, tokens: Mapping[str, ApiToken]) -> None:
         self.organization = organization
         self.tokens = dict(tokens)
-        self.paid = False  # audit logs need a paid plan
-        self.others: list[str] = ["side-project"]  # organizations that unrestricted tokens reach as well
+        self._other_slugs = ("side-project",)  # organizations that unrestricted tokens reach as well
 
-    def answers(self, route: Route, authorization: str | None) -> Reply:
-        """Answer one request; what it asks for has happened when this returns."""
+    def handle(self, line: RequestLine, authorization: str | None) -> ApiResponse:
+        """Answer one request; it has taken effect when this returns."""
         try:
-            return self._answers(route, self._authenticates(authorization))
-        except Refused as refused:
-            return refused.reply
+            return self._route(line, self._authenticate(authorization))
+        except ApiRefusal as refusal:
+            return refusal.response
 
-    def _authenticates(self, authorization: str | None) -> ApiToken:
+    def _authenticate(self, authorization: str | None) -> ApiToken:
         scheme, _, secret = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not secret:
-            raise Refused(401, "missing or malformed Authorization header")
+            raise ApiRefusal(401, "missing or malformed Authorization header")
         token = self.tokens.get(secret)
         if token is None:
-            raise Refused(401, "token contains an invalid number of segments")
+            raise ApiRefusal(401, "token contains an invalid number of segments")
         if 0 <= token.exp <= time.time():
-            raise Refused(401, "token is expired")
+            raise ApiRefusal(401, "token is expired")
         return token
 
-    def _answers(self, route: Route, token: ApiToken) -> Reply:
-        match (route.method, *route.segments):
+    def _route(self, line: RequestLine, token: ApiToken) -> ApiResponse:
+        match (line.method, *line.segments):
             case ("GET", "v1", "auth", "validate"):
-                return Reply(200, {"exp": token.exp})
+                return ApiResponse(200, {"exp": token.exp})
             case ("GET", "v1", "organizations"):
-                slugs = (self.organization.slug, *(self.others if token.unrestricted else ()))
-                return Reply(200, [_organization(slug) for slug in slugs])
+                slugs = (self.organization.slug, *(self._other_slugs if token.unrestricted else ()))
+                return ApiResponse(200, [_organization(slug) for slug in slugs])
             case (_, "v1", "organizations", self.organization.slug, "groups", *rest):
-                return self._groups(route, rest, token)
+                return self._groups(line, rest, token)
             case (_, "v1", "organizations", self.organization.slug, "databases", *rest):
-                return self._databases(route, rest, token)
+                return self._databases(line, rest, token)
             case ("GET", "v1", "organizations", self.organization.slug, "api-tokens"):
                 return self._api_tokens(token)
-            case ("GET", "v1", "organizations", self.organization.slug, "audit-logs"):
-                return self._audit_logs(token)
             case _:
-                raise Refused(404, "not found")
+                raise ApiRefusal(404, "not found")
 
-    def _groups(self, route: Route, rest: list[str], token: ApiToken) -> Reply:
-        match (route.method, *rest):
+    def _groups(self, line: RequestLine, rest: list[str], token: ApiToken) -> ApiResponse:
+        match (line.method, *rest):
             case ("GET",):
-                _permits(token, "read")
-                return Reply(200, {"groups": [_group(self.organization, name) for name in self.organization.groups]})
+                _require(token, "read")
+                groups = [_group(self.organization, name) for name in self.organization.groups]
+                return ApiResponse(200, {"groups": groups})
             case ("GET", name):
-                self._finds_group(token, "read", name)
-                return Reply(200, {"group": _group(self.organization, name)})
+                self._require_group(token, "read", name)
+                return ApiResponse(200, {"group": _group(self.organization, name)})
             case ("POST", name, "auth", "rotate"):
-                self._finds_group(token, "group:rotate-creds", name)
+                self._require_group(token, "group:rotate-creds", name)
                 self.organization.rotate_group(name)
-                return Reply(200)
-            case ("POST", name, "auth", "tokens"):
-                self._finds_group(token, "group:mint-token", name)
-                return Reply(200, {"jwt": self.organization.mint(name).jwt})
+                return ApiResponse(200)
             case _:
-                raise Refused(404, "not found")
+                raise ApiRefusal(404, "not found")
 
-    def _databases(self, route: Route, rest: list[str], token: ApiToken) -> Reply:
-        match (route.method, *rest):
+    def _databases(self, line: RequestLine, rest: list[str], token: ApiToken) -> ApiResponse:
+        match (line.method, *rest):
             case ("GET",):
-                return self._lists_databases(token, route.query.get("group", [None])[0])
-            case ("GET", name):
-                group = self._finds_database(token, "read", name)
-                return Reply(200, {"database": _database(self.organization, group, name)})
+                return self._list_databases(token, line.query.get("group", [None])[0])
             case ("POST", name, "auth", "rotate"):
-                group = self._finds_database(token, "db:rotate-creds", name)
-                return self._rotates_database(group, name)
-            case ("POST", name, "auth", "tokens"):
-                group = self._finds_database(token, "db:mint-token", name)
-                return Reply(200, {"jwt": self.organization.mint(group, name).jwt})
+                self._require_database(token, "db:rotate-creds", name)
+                self.organization.rotate_database(name)
+                return ApiResponse(200)
             case _:
-                raise Refused(404, "not found")
+                raise ApiRefusal(404, "not found")
 
-    def _rotates_database(self, group: str, name: str) -> Reply:
-        if group in self.organization.legacy:
-            raise Refused(400, "cannot rotate credentials for a single database in a group")
-        self.organization.rotate_database(name)
-        return Reply(200)
-
-    def _lists_databases(self, token: ApiToken, only: str | None) -> Reply:
-        _permits(token, "read", only)
+    def _list_databases(self, token: ApiToken, only: str | None) -> ApiResponse:
+        _require(token, "read", only)
         found = [
             _database(self.organization, group, name)
             for group, names in self.organization.groups.items()
             for name in names
             if only in {None, group}
         ]
-        return Reply(200, {"databases": found})
+        return ApiResponse(200, {"databases": found})
 
-    def _api_tokens(self, token: ApiToken) -> Reply:
-        _permits(token, "read")
+    def _api_tokens(self, token: ApiToken) -> ApiResponse:
+        _require(token, "read")
         listed = [each for each in self.tokens.values() if not each.unrestricted]
-        return Reply(200, {"tokens": [_api_token(self.organization, each) for each in listed]})
+        return ApiResponse(200, {"tokens": [_api_token(self.organization, each) for each in listed]})
 
-    def _audit_logs(self, token: ApiToken) -> Reply:
-        _permits(token, "read")
-        if not self.paid:
-            raise Refused(403, "audit logs are not available on your current plan")
-        pages = {"page": 1, "page_size": 10, "total_pages": 1, "total_rows": 0}
-        return Reply(200, {"audit_logs": [], "pagination": pages})  # Turso records no rotation there
-
-    def _finds_group(self, token: ApiToken, scope: str, name: str) -> None:
-        _permits(token, scope, name)
+    def _require_group(self, token: ApiToken, scope: str, name: str) -> None:
+        _require(token, scope, name)
         if name not in self.organization.groups:
-            raise Refused(404, "group not found")
+            raise ApiRefusal(404, "group not found")
 
-    def _finds_database(self, token: ApiToken, scope: str, name: str) -> str:
+    def _require_database(self, token: ApiToken, scope: str, name: str) -> None:
         group = self.organization.group_of(name)
-        _permits(token, scope, group)
+        _require(token, scope, group)
         if group is None:
-            raise Refused(404, f"could not find database with name {name}: record not found")
-        return group
+            raise ApiRefusal(404, f"could not find database with name {name}: record not found")
 
 
-def _permits(token: ApiToken, scope: str, group: str | None = None) -> None:
+def _require(token: ApiToken, scope: str, group: str | None = None) -> None:
     if not token.allows(scope, group):
-        raise Refused(403, f"token does not have the required permission: {scope}")
+        raise ApiRefusal(403, f"token does not have the required permission: {scope}")
 
 
-def _organization(slug: str) -> Json:
+def _organization(slug: str) -> JsonObject:
     flags = {"overages": False, "require_mfa": False, "blocked_reads": False, "blocked_writes": False}
     names = {"name": slug, "slug": slug, "type": "team"}
     return {**names, **flags, "plan_id": "starter", "plan_timeline": "", "platform": ""}
 
 
-def _group(organization: Organization, name: str) -> Json:
+def _group(organization: LocalOrganization, name: str) -> JsonObject:
     return {
         "name": name,
         "version": "v0.24.32",
@@ -201,7 +175,7 @@ def _group(organization: Organization, name: str) -> Json:
     }
 
 
-def _database(organization: Organization, group: str, name: str) -> Json:
+def _database(organization: LocalOrganization, group: str, name: str) -> JsonObject:
     return {
         "Name": name,
         "DbId": organization.uuid_of(f"{name}.{group}"),
@@ -216,7 +190,7 @@ def _database(organization: Organization, group: str, name: str) -> Json:
     }
 
 
-def _api_token(organization: Organization, token: ApiToken) -> Json:
+def _api_token(organization: LocalOrganization, token: ApiToken) -> JsonObject:
     name = f"{token.group or organization.slug}-bot"
     row = {
         "name": name,

@@ -1,30 +1,31 @@
-"""What a person reads where Slack shows text and blocks."""
+"""Render text and blocks as the plain text that a person reads in Slack."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+
+from bot.sandbox.json_object import JsonObject
 
 _REFERENCE = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
 _HIDDEN = frozenset({"confirm", "placeholder", "options", "option_groups"})  # shown only on demand
 
 
-def plain(text: str, blocks: list[dict[str, Any]], names: Mapping[str, str]) -> str:
-    """Render the blocks and the notification text, a line for each piece; `names` are by user id."""
-    lines = [*_lines(blocks, names), rendered(text, names)]
+def render(text: str, blocks: Sequence[JsonObject], names: Mapping[str, str]) -> str:
+    """Render the blocks and the notification text, one line per piece; `names` maps user ids to names."""
+    lines = [*_lines(blocks, names), render_mrkdwn(text, names)]
     return "\n".join(line for line in lines if line)
 
 
-def rendered(text: str, names: Mapping[str, str]) -> str:
-    """Render mrkdwn: references as Slack shows them (`@channel`, labels), entities unescaped.
+def render_mrkdwn(text: str, names: Mapping[str, str]) -> str:
+    """Render mrkdwn: resolve references as Slack does (`@channel`, labels) and unescape entities.
 
-    What was escaped shows as it was typed, so `<!channel>` in the result is inert and `@channel` would
-    have called everybody.
+    Escaped text shows as it was typed: `<!channel>` in the result is inert, while `@channel` would have
+    notified everybody.
     """
-    shown = _REFERENCE.sub(lambda match: _shown(match[1], match[2], names), text)
-    return shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    resolved = _REFERENCE.sub(lambda match: _reference(match[1], match[2], names), text)
+    return resolved.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _shown(target: str, label: str | None, names: Mapping[str, str]) -> str:
+def _reference(target: str, label: str | None, names: Mapping[str, str]) -> str:
     if target.startswith("@"):
         return "@" + names.get(target[1:], label or target[1:])
     if target.startswith("#"):
@@ -47,7 +48,7 @@ def _lines(node: object, names: Mapping[str, str]) -> Iterator[str]:
                 yield from _lines(child, names)
 
 
-def _text(node: dict[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+def _text(node: JsonObject, names: Mapping[str, str]) -> Iterator[str]:
     text = node.get("text")
     if isinstance(text, str):
-        yield rendered(text, names) if node.get("type") == "mrkdwn" else text
+        yield render_mrkdwn(text, names) if node.get("type") == "mrkdwn" else text

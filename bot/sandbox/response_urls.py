@@ -1,90 +1,75 @@
-"""The `response_url`s that Slack hands out with commands and clicks: five uses within thirty minutes."""
+"""The `response_url`s of commands and clicks: five uses within thirty minutes."""
 
 import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from bot.sandbox.blocks import problems
-from bot.sandbox.messages import Content, Message
-from bot.sandbox.workspace import Channel, Workspace
+from bot.sandbox.block_kit import message_problems
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.messages import Content, PostedMessage
+from bot.sandbox.workspace import Audience, Workspace
 
-USES = 5
-LIFETIME = 30 * 60.0  # seconds
-VIA = "response_url"
+_MAX_USES = 5
+_LIFETIME = 30 * 60.0  # seconds
+_VIA = "response_url"
 
 
 @dataclass(slots=True, eq=False)
-class _Issued:
-    """One URL, and what it may answer to."""
+class _IssuedUrl:
+    """One URL, and what a response to it refers to."""
 
     channel: str
     user_id: str
-    original: Message | None  # the message whose button was pressed; a command has none
-    born: float  # unix seconds
+    original: PostedMessage | None  # the message whose button was pressed; a command has none
+    issued: float  # unix seconds
     uses: int = 0
 
 
 class ResponseUrls:
-    """Hands out URLs and does what is posted to them."""
+    """Issue URLs, and handle what is posted to them."""
 
     def __init__(self, workspace: Workspace, clock: Callable[[], float]) -> None:
         self._workspace = workspace
         self._clock = clock
-        self._issued: dict[str, _Issued] = {}
+        self._issued: dict[str, _IssuedUrl] = {}
 
-    def issue(self, channel: str, user_id: str, original: Message | None = None) -> str:
+    def issue(self, channel: str, user_id: str, original: PostedMessage | None = None) -> str:
         """Return the unguessable end of a new URL."""
-        opaque = secrets.token_hex(12)
-        self._issued[opaque] = _Issued(channel, user_id, original, self._clock())
-        return opaque
+        key = secrets.token_hex(12)
+        self._issued[key] = _IssuedUrl(channel, user_id, original, self._clock())
+        return key
 
-    def answers(self, opaque: str, payload: dict[str, Any] | None) -> tuple[int, str | None]:
-        """Do what was posted; return the HTTP status and Slack's error, if any. Only a success is a use."""
-        url = self._issued.get(opaque)
+    def handle(self, key: str, payload: JsonObject | None) -> tuple[int, str | None]:
+        """Handle a post; return the HTTP status and Slack's error, if any. Only a success counts as a use."""
+        url = self._issued.get(key)
         if url is None:
             return 404, "no_service"
-        if self._clock() - url.born > LIFETIME:
+        if self._clock() - url.issued > _LIFETIME:
             return 404, "expired_url"
-        if url.uses >= USES:
+        if url.uses >= _MAX_USES:
             return 404, "used_url"
-        status, error = self._does(url, payload)
+        error = self._respond(url, payload)
         url.uses += error is None
-        return status, error
+        return 200 if error is None else 400, error
 
-    def _does(self, url: _Issued, payload: dict[str, Any] | None) -> tuple[int, str | None]:
+    def _respond(self, url: _IssuedUrl, payload: JsonObject | None) -> str | None:
         if payload is None:
-            return 400, "invalid_payload"
-        if "delete_original" in payload:
-            return self._deletes(url, payload)
-        content, error = content_of(payload)
+            return "invalid_payload"
+        content, error = parse_content(payload)
         if error is not None:
-            return 400, error
+            return error
         if payload.get("replace_original") is True and url.original is not None:
-            return self._replaces(url.original, content)
+            self._workspace.edit(url.original, content, via=_VIA)
+            return None
         in_channel = payload.get("response_type") == "in_channel"
-        place = Channel(url.channel, None if in_channel else url.user_id, payload.get("thread_ts"))
-        self._workspace.post(place, content, via=VIA)
-        return 200, None
-
-    def _replaces(self, original: Message, content: Content) -> tuple[int, str | None]:
-        if original.deleted:
-            return 404, "message_not_found"
-        self._workspace.edit(original, content, via=VIA)
-        return 200, None
-
-    def _deletes(self, url: _Issued, payload: dict[str, Any]) -> tuple[int, str | None]:
-        if payload != {"delete_original": True}:
-            return 400, "invalid_payload"
-        if url.original is None or url.original.deleted:
-            return 404, "message_not_found"
-        self._workspace.delete(url.original)
-        return 200, None
+        audience = Audience(url.channel, None if in_channel else url.user_id)
+        self._workspace.post(audience, content, via=_VIA)
+        return None
 
 
-def content_of(payload: dict[str, Any]) -> tuple[Content, str | None]:
-    """Read text and blocks (a list, or JSON of one), and Slack's error if it refuses them."""
+def parse_content(payload: JsonObject) -> tuple[Content, str | None]:
+    """Read text and blocks (a list, or JSON of one), and Slack's error if it rejects them."""
     text, blocks = payload.get("text") or "", payload.get("blocks") or []
     if isinstance(blocks, str):
         try:
@@ -94,11 +79,11 @@ def content_of(payload: dict[str, Any]) -> tuple[Content, str | None]:
     if not isinstance(text, str) or not isinstance(blocks, list):
         return Content(), "invalid_blocks_format"
     content = Content(text, blocks)
-    return content, _refuses(content)
+    return content, _content_error(content)
 
 
-def _refuses(content: Content) -> str | None:
-    if problems(content.blocks):
+def _content_error(content: Content) -> str | None:
+    if message_problems(content.blocks):
         return "invalid_blocks"
     if len(content.text) > 40_000:  # noqa: PLR2004 - Slack's limit, in characters
         return "msg_too_long"

@@ -1,4 +1,4 @@
-"""The story of a rotation, played on a terminal with the real bot behind, each step checked."""
+"""A scripted tour of a rotation in the terminal, with the real bot; each step is checked."""
 
 import asyncio
 import textwrap
@@ -7,188 +7,188 @@ from pathlib import Path
 
 from bot.sandbox import scenario
 from bot.sandbox.bot_process import BotFailedError
-from bot.sandbox.messages import Message
-from bot.sandbox.render import plain
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.messages import PostedMessage
+from bot.sandbox.render import render
+from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Person
 
-Says = Callable[[str], None]
-Step = Callable[["Play"], Awaitable[None]]
+Print = Callable[[str], None]
+Step = Callable[["ScriptRun"], Awaitable[None]]
 _WIDTH = 100
-_PATIENCE = 10.0  # seconds for each thing that should be seen
-_CALL_SECONDS = 1.0  # so that nobody waits long for a Turso that hangs
+_WAIT_SECONDS = 10.0  # for each thing that should appear
+_CALL_SECONDS = 1.0  # keeps the step in which Turso hangs short
 _CONFIRM, _CANCEL = "rotation:confirm", "rotation:cancel"
 
 
-class Play:
-    """What the steps act with, and what they found wrong."""
+class ScriptRun:
+    """Act, wait and check on behalf of the steps, and collect failed checks."""
 
-    def __init__(self, stage: Stage, says: Says) -> None:
-        self.stage = stage
-        self.wrong: list[str] = []
-        self._says = says
+    def __init__(self, sandbox: Sandbox, print_line: Print) -> None:
+        self.sandbox = sandbox
+        self.failed: list[str] = []
+        self._print = print_line
         self._seen = 0
 
     def title(self, text: str) -> None:
-        """Begin a step."""
-        self._says(f"\n── {text} ".ljust(_WIDTH, "─"))
+        """Print the title of a step."""
+        self._print(f"\n── {text} ".ljust(_WIDTH, "─"))
 
     async def types(self, person: Person, text: str) -> None:
         """Type a command."""
-        self._seen = len(self.stage.slack.messages)
-        self._says(f"{person.name}: {text}")
-        await self.stage.slack.types(person, text)
+        self._seen = len(self.sandbox.slack.messages)
+        self._print(f"{person.name}: {text}")
+        await self.sandbox.slack.types(person, text)
 
-    async def presses(self, person: Person, card: Message, action: str) -> None:
+    async def presses(self, person: Person, card: PostedMessage, action: str) -> None:
         """Press a button of a card."""
         element = card.element(action) or {}
-        self._says(f"{person.name} presses [{element.get('text', {}).get('text', action)}]")
-        await self.stage.slack.presses(person, card, action)
+        self._print(f"{person.name} presses [{element.get('text', {}).get('text', action)}]")
+        await self.sandbox.slack.presses(person, card, action)
 
-    async def sees(self, person: Person, *needles: str) -> Message:
+    async def sees(self, person: Person, *needles: str) -> PostedMessage:
         """Wait for a message, and print it."""
-        message = await self.stage.slack.sees(person, *needles, timeout=_PATIENCE, since=self._seen)
-        self._says(_told(f"turso-rotate → {person.name}, only visible to {person.name}", message))
+        message = await self.sandbox.slack.sees(person, *needles, timeout=_WAIT_SECONDS, since=self._seen)
+        self._print(_transcript(f"turso-rotate → {person.name} (only visible to {person.name})", message))
         return message
 
-    async def hears(self, *needles: str) -> None:
-        """Wait for an announcement in the channel for it, and print it."""
-        message = await self.stage.slack.sees(
-            None, *needles, timeout=_PATIENCE, since=self._seen, channel=scenario.AUDIT
+    async def announces(self, *needles: str) -> None:
+        """Wait for an announcement in the audit channel, and print it."""
+        channel = scenario.AUDIT_CHANNEL
+        message = await self.sandbox.slack.sees(
+            None, *needles, timeout=_WAIT_SECONDS, since=self._seen, channel=channel
         )
-        self._says(_told(f"turso-rotate → #{scenario.CHANNELS[scenario.AUDIT]}", message))
+        self._print(_transcript(f"turso-rotate → #{scenario.CHANNELS[channel]}", message))
 
     def shows(self, line: str) -> None:
         """Print a fact."""
-        self._says(f"   {line}")
+        self._print(f"   {line}")
 
-    def checks(self, what: str, *, holds: bool) -> None:
-        """Say whether something is as it should be."""
-        self._says(f"   {'✓' if holds else '✗'} {what}")
+    def checks(self, claim: str, *, holds: bool) -> None:
+        """Print whether a claim holds."""
+        self._print(f"   {'✓' if holds else '✗'} {claim}")
         if not holds:
-            self.wrong.append(what)
+            self.failed.append(claim)
 
-    def calls(self, group: str, number: int) -> None:
+    def checks_calls(self, group: str, number: int) -> None:
         """Check how often Turso was asked to rotate a group."""
-        times = "never" if number == 0 else "once" if number == 1 else f"{number} times"
-        self.checks(
-            f"Turso was asked {times} to rotate {group}", holds=self.stage.turso.calls_to_rotate(group) == number
-        )
+        asked = {0: "never asked", 1: "asked once"}.get(number, f"asked {number} times")
+        calls = self.sandbox.turso.calls_to_rotate(group)
+        self.checks(f"Turso was {asked} to rotate {group}", holds=calls == number)
 
-    def tokens(self, group: str, *, work: bool) -> None:
-        """Check whether the services of a group still get in; single databases' tokens always do."""
-        for service in self.stage.turso.services:
+    def checks_tokens(self, group: str, *, work: bool) -> None:
+        """Check which service tokens of a group still work; those of single databases always do."""
+        for service in self.sandbox.turso.services:
             if service.group == group:
                 expected = work or service.database is not None
-                fate = "still works" if service.works else "is refused"
-                self.checks(f"the token of {service.name} {fate}", holds=service.works == expected)
+                result = "still works" if service.works else "is rejected"
+                self.checks(f"the token of {service.name} {result}", holds=service.works == expected)
 
-    async def recorded(self, *actions: str) -> None:
+    async def checks_trail(self, *actions: str) -> None:
         """Check that the audit trail ends with these actions."""
         expected = list(actions)
-        async with asyncio.timeout(_PATIENCE):
-            while self.stage.trail.actions[-len(expected) :] != expected:
-                await self.stage.changes(self.stage.version)
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while self.sandbox.trail.actions[-len(expected) :] != expected:
+                await self.sandbox.changed(self.sandbox.version)
         self.checks(f"recorded: {', '.join(actions)}", holds=True)
 
 
-async def an_allowed_person_rotates(play: Play) -> None:
+async def an_allowed_person_rotates(run: ScriptRun) -> None:
     """Rotate: an allowed person asks, confirms, and reads the outcome."""
-    await play.types(scenario.ALICE, "/turso-rotate payments key leaked in CI log")
-    card = await play.sees(scenario.ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases")
-    play.checks("nobody else sees the card", holds=card not in play.stage.slack.visible_to(scenario.BOB))
-    play.calls("payments", 0)
-    await play.presses(scenario.ALICE, card, _CONFIRM)
-    done = await play.sees(scenario.ALICE, "Done: the tokens of payments are rotated")
-    play.checks("the card became the outcome, without buttons", holds=done is card and not done.buttons)
-    await play.hears("rotated the tokens of", "key leaked in CI log")
-    play.calls("payments", 1)
-    play.tokens("payments", work=False)
-    await play.recorded("rotation.requested", "rotation.started", "rotation.succeeded")
+    await run.types(scenario.ALICE, "/turso-rotate payments key leaked in CI log")
+    card = await run.sees(scenario.ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases")
+    run.checks("nobody else sees the card", holds=card not in run.sandbox.slack.visible_to(scenario.BOB))
+    run.checks_calls("payments", 0)
+    await run.presses(scenario.ALICE, card, _CONFIRM)
+    done = await run.sees(scenario.ALICE, "Done: the tokens of payments are rotated")
+    run.checks("the card became the outcome, without buttons", holds=done is card and not done.buttons)
+    await run.announces("rotated the tokens of", "key leaked in CI log")
+    run.checks_calls("payments", 1)
+    run.checks_tokens("payments", work=False)
+    await run.checks_trail("rotation.requested", "rotation.started", "rotation.succeeded")
 
 
-async def a_stranger_is_refused(play: Play) -> None:
-    """Refuse: a stranger asks, and the attempt is recorded."""
-    await play.types(scenario.MALLORY, "/turso-rotate analytics just curious")
-    await play.sees(scenario.MALLORY, "not on the allowlist", "the attempt is recorded")
-    play.calls("analytics", 0)
-    await play.recorded("rotation.denied")
+async def a_stranger_is_refused(run: ScriptRun) -> None:
+    """Refuse: a person who is not on the allowlist asks, and the attempt is recorded."""
+    await run.types(scenario.MALLORY, "/turso-rotate analytics just curious")
+    await run.sees(scenario.MALLORY, "not on the allowlist", "the attempt is recorded")
+    run.checks_calls("analytics", 0)
+    await run.checks_trail("rotation.denied")
 
 
-async def somebody_changes_their_mind(play: Play) -> None:
-    """Cancel: somebody allowed for one group only asks for it, and changes their mind."""
-    await play.types(scenario.BOB, "/turso-rotate default")
-    card = await play.sees(scenario.BOB, "Rotate the tokens of default?")
-    await play.presses(scenario.BOB, card, _CANCEL)
-    await play.sees(scenario.BOB, "Cancelled")
-    play.calls("default", 0)
-    await play.recorded("rotation.requested", "rotation.cancelled")
+async def a_request_is_cancelled(run: ScriptRun) -> None:
+    """Cancel: a person who may rotate one group asks for it, and changes their mind."""
+    await run.types(scenario.BOB, "/turso-rotate default")
+    card = await run.sees(scenario.BOB, "Rotate the tokens of default?")
+    await run.presses(scenario.BOB, card, _CANCEL)
+    await run.sees(scenario.BOB, "Cancelled")
+    run.checks_calls("default", 0)
+    await run.checks_trail("rotation.requested", "rotation.cancelled")
 
 
-async def turso_hangs(play: Play) -> None:
-    """Admit: Turso never answers, the outcome is unknown, and nothing is tried again."""
-    play.stage.sets_trouble("hangs")
-    await play.types(scenario.ALICE, "/turso-rotate analytics")
-    card = await play.sees(scenario.ALICE, "Rotate the tokens of analytics?")
-    await play.presses(scenario.ALICE, card, _CONFIRM)
-    await play.sees(scenario.ALICE, "Unknown: the tokens of analytics may be rotated", "not")
-    await play.hears("not known whether")
-    play.stage.sets_trouble("none")
-    play.calls("analytics", 1)
-    await play.recorded("rotation.requested", "rotation.started", "rotation.unknown")
+async def turso_hangs(run: ScriptRun) -> None:
+    """Report an unknown outcome: Turso never answers, and the bot does not try again."""
+    run.sandbox.set_failure_mode("hangs")
+    await run.types(scenario.ALICE, "/turso-rotate analytics")
+    card = await run.sees(scenario.ALICE, "Rotate the tokens of analytics?")
+    await run.presses(scenario.ALICE, card, _CONFIRM)
+    await run.sees(scenario.ALICE, "Unknown: the tokens of analytics may be rotated", "not")
+    await run.announces("not known whether")
+    run.sandbox.set_failure_mode("none")
+    run.checks_calls("analytics", 1)
+    await run.checks_trail("rotation.requested", "rotation.started", "rotation.unknown")
 
 
-async def the_trail_tells(play: Play) -> None:
-    """Remember: everything that was tried stands in the audit trail."""
-    for event in play.stage.trail.events:
-        who = play.stage.slack.workspace.names.get(event["user_id"], event["user_id"])
-        play.shows(f"{event['seq']:>3}  {event['action']:<20} {who:<10} {event['group'] or ''}")
-    seqs = [event["seq"] for event in play.stage.trail.events]
-    play.checks("no number is missing", holds=seqs == list(range(1, len(seqs) + 1)))
+async def the_trail_is_complete(run: ScriptRun) -> None:
+    """Record: every attempt is in the audit trail."""
+    for event in run.sandbox.trail.events:
+        who = run.sandbox.slack.workspace.names.get(event["user_id"], event["user_id"])
+        run.shows(f"{event['seq']:>3}  {event['action']:<20} {who:<10} {event['group'] or ''}")
+    seqs = [event["seq"] for event in run.sandbox.trail.events]
+    run.checks("no number is missing", holds=seqs == list(range(1, len(seqs) + 1)))
 
 
-STORY: tuple[Step, ...] = (
+STEPS: tuple[Step, ...] = (
     an_allowed_person_rotates,
     a_stranger_is_refused,
-    somebody_changes_their_mind,
+    a_request_is_cancelled,
     turso_hangs,
-    the_trail_tells,
+    the_trail_is_complete,
 )
 
 
-async def play(says: Says, keep: Path | None = None, story: tuple[Step, ...] = STORY) -> bool:
-    """Play the story; return whether each step was what it should be."""
-    says("The real bot, a local Slack and a local Turso: nothing here is real but the bot.")
-    async with Stage(keep, call_seconds=_CALL_SECONDS) as stage:
+async def run_script(print_line: Print, keep: Path | None = None, steps: tuple[Step, ...] = STEPS) -> bool:
+    """Run the steps, and return whether all checks passed."""
+    print_line("The bot is real; Slack and Turso are local stand-ins.")
+    async with Sandbox(keep, call_seconds=_CALL_SECONDS) as sandbox:
         try:
-            await stage.ready()
+            await sandbox.ready()
         except BotFailedError as error:
-            says(f"✗ The bot did not start:\n{error}")
+            print_line(f"✗ The bot did not start:\n{error}")
             return False
-        scene = Play(stage, says)
-        for step in story:
-            await _performs(scene, step)
-    flaws = "; ".join(scene.wrong)
-    says(f"\n✗ Not as it should be: {flaws}" if flaws else "\n✓ Each step was what it should be.")
-    return not scene.wrong
+        run = ScriptRun(sandbox, print_line)
+        for step in steps:
+            await _run_step(run, step)
+    failed = "; ".join(run.failed)
+    print_line(f"\n✗ Failed: {failed}" if failed else "\n✓ All checks passed.")
+    return not run.failed
 
 
-async def _performs(play: Play, step: Step) -> None:
+async def _run_step(run: ScriptRun, step: Step) -> None:
     summary = (step.__doc__ or step.__name__).strip()
-    play.title(summary)
+    run.title(summary)
     try:
-        await step(play)
-    except (AssertionError, TimeoutError) as missing:
-        play.checks(f"{summary} {str(missing) or 'It did not happen in time.'}", holds=False)
+        await step(run)
+    except (AssertionError, TimeoutError) as error:
+        run.checks(f"{summary} {str(error) or 'It did not happen in time.'}", holds=False)
 
 
-def _told(how: str, message: Message) -> str:
-    return "\n".join([f"{how}:", *_indented(message)])
+def _transcript(heading: str, message: PostedMessage) -> str:
+    return "\n".join([f"{heading}:", *_indented(message)])
 
 
-def _indented(message: Message) -> Iterator[str]:
-    said = [block for block in message.blocks if block["type"] != "actions"]
-    text = plain("", said, message.names) if said else plain(message.text, [], message.names)
+def _indented(message: PostedMessage) -> Iterator[str]:
+    blocks = [block for block in message.blocks if block["type"] != "actions"]
+    text = render("", blocks, message.names) if blocks else render(message.text, [], message.names)
     for line in text.splitlines():
         yield from textwrap.wrap(line, _WIDTH, initial_indent="   │ ", subsequent_indent="   │ ")
     if message.buttons:

@@ -8,42 +8,43 @@ from typing import Any, Literal
 
 from aiohttp import WSMsgType, web
 
-from bot.sandbox.feed import Feed
+from bot.sandbox.changes import ChangeBus
+from bot.sandbox.json_object import JsonObject
 from bot.sandbox.workspace import APP_ID
 
-MOST = 10
-Reason = Literal["warning", "refresh_requested", "link_disabled", "too_many_websockets"]
+DisconnectReason = Literal["warning", "refresh_requested", "link_disabled", "too_many_websockets"]
+_MAX_CONNECTIONS = 10
 _HOST = "applink-local"
 _HEARTBEAT = 10.0  # seconds between pings
 
 
 class NoSocketError(Exception):
-    """No connection is open over which the envelope could go."""
+    """No connection is open that could carry the envelope."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Line:
+class _Connection:
     """One open connection."""
 
     socket: web.WebSocketResponse
     request: web.BaseRequest
 
 
-class Sockets:
-    """The WebSocket connections between Slack and the app."""
+class SocketServer:
+    """Slack's end of the WebSocket connections to the app."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, changes: ChangeBus) -> None:
+        self._changes = changes
         self._tickets: set[str] = set()
-        self._lines: list[_Line] = []
+        self._connections: list[_Connection] = []
         self._acks: dict[str, asyncio.Future[Any]] = {}
         self._turn = 0
         self._refusals = 0
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._connections)
 
-    def ticket(self) -> str:
+    def issue_ticket(self) -> str:
         """Return a ticket that opens one connection, once."""
         ticket = secrets.token_urlsafe(24)
         self._tickets.add(ticket)
@@ -54,7 +55,7 @@ class Sockets:
         self._refusals = times
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Open a connection, and listen to it until it ends."""
+        """Open a connection, and receive from it until it ends."""
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets:
             return web.Response(status=403, text="invalid ticket")
@@ -64,76 +65,76 @@ class Sockets:
             return web.Response(status=503, text="try later")
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, timeout=1.0, compress=False)
         await socket.prepare(request)
-        await self._listens(_Line(socket, request))
+        await self._receive(_Connection(socket, request))
         return socket
 
-    async def send(self, envelope: dict[str, Any], over: int | None = None) -> Any:
-        """Send over one connection (round robin, or the one with this index), and wait for the ack's payload.
+    async def send(self, envelope: JsonObject, over: int | None = None) -> Any:
+        """Send over one connection (round robin, or the one with this index), and return the ack's payload.
 
         Raises:
-            NoSocketError: nothing is connected.
+            NoSocketError: no connection is open.
 
         """
         ack: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._acks[envelope["envelope_id"]] = ack
         try:
-            await self._sends(json.dumps(envelope), over)
+            await self._send(json.dumps(envelope), over)
             return await ack
         finally:
             del self._acks[envelope["envelope_id"]]
 
-    async def disconnect(self, reason: Reason) -> None:
+    async def disconnect(self, reason: DisconnectReason) -> None:
         """Announce the end on every connection, then close it."""
-        await asyncio.gather(*(_dismisses(line, reason, len(self)) for line in list(self._lines)))
+        await asyncio.gather(*(_dismiss(each, reason, len(self)) for each in list(self._connections)))
 
     def drop(self) -> None:
-        """Abort every connection without a word."""
-        for line in list(self._lines):
-            if line.request.transport is not None:
-                line.request.transport.abort()
+        """Abort every connection without an announcement."""
+        for connection in list(self._connections):
+            if connection.request.transport is not None:
+                connection.request.transport.abort()
 
-    async def _listens(self, line: _Line) -> None:
-        if len(self) >= MOST:
-            await _dismisses(line, "too_many_websockets", len(self))
+    async def _receive(self, connection: _Connection) -> None:
+        if len(self) >= _MAX_CONNECTIONS:
+            await _dismiss(connection, "too_many_websockets", len(self))
             return
-        self._lines.append(line)
+        self._connections.append(connection)
         try:
-            await line.socket.send_json(_hello(len(self)))
-            self._feed.publish("sockets")
-            async for message in line.socket:
+            await connection.socket.send_json(_hello(len(self)))
+            self._changes.publish("sockets")
+            async for message in connection.socket:
                 if message.type is WSMsgType.TEXT:
-                    self._hears(json.loads(message.data))
+                    self._acknowledge(json.loads(message.data))
         finally:
-            self._lines.remove(line)
-            self._feed.publish("sockets")
+            self._connections.remove(connection)
+            self._changes.publish("sockets")
 
-    def _hears(self, said: dict[str, Any]) -> None:
-        ack = self._acks.get(said.get("envelope_id", ""))
+    def _acknowledge(self, reply: JsonObject) -> None:
+        ack = self._acks.get(reply.get("envelope_id", ""))
         if ack is not None and not ack.done():
-            ack.set_result(said.get("payload"))
+            ack.set_result(reply.get("payload"))
 
-    async def _sends(self, envelope: str, over: int | None) -> None:
+    async def _send(self, envelope: str, over: int | None) -> None:
         for _ in range(len(self)):
-            line = self._next() if over is None else self._lines[over]
+            connection = self._next() if over is None else self._connections[over]
             try:
-                await line.socket.send_str(envelope)
-            except ConnectionError:  # it is dying: the next one may live
+                await connection.socket.send_str(envelope)
+            except ConnectionError:  # this one is closing; the next one may be alive
                 continue
             return
         raise NoSocketError
 
-    def _next(self) -> _Line:
+    def _next(self) -> _Connection:
         self._turn = (self._turn + 1) % len(self)
-        return self._lines[self._turn]
+        return self._connections[self._turn]
 
 
-async def _dismisses(line: _Line, reason: Reason, connections: int) -> None:
+async def _dismiss(connection: _Connection, reason: DisconnectReason, connections: int) -> None:
     farewell = {"type": "disconnect", "reason": reason, "num_connections": connections}
-    await line.socket.send_json({**farewell, "debug_info": {"host": _HOST}})
-    await line.socket.close()
+    await connection.socket.send_json({**farewell, "debug_info": {"host": _HOST}})
+    await connection.socket.close()
 
 
-def _hello(connections: int) -> dict[str, Any]:
+def _hello(connections: int) -> JsonObject:
     debug = {"host": _HOST, "build_number": 1, "approximate_connection_time": 18_060}
     info = {"num_connections": connections, "debug_info": debug, "connection_info": {"app_id": APP_ID}}
     return {"type": "hello", **info}

@@ -1,14 +1,14 @@
-"""Slack's Web API: who may call which method, and with what arguments."""
+"""Slack's Web API: decode a call, check its token and scope, and run its method."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from bot.sandbox.methods import Answer, Method, Methods, SaysNoError
+from bot.sandbox.json_object import JsonObject
+from bot.sandbox.methods import Method, MethodError, Methods
 from bot.sandbox.workspace import Workspace
 
 RESPONSE_URL = "response_url"
@@ -16,20 +16,20 @@ _CONNECTIONS_OPEN = "apps.connections.open"  # the one method that takes an app-
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class ApiCall:
     """One request of the app, in the order of arrival."""
 
     method: str  # "chat.postMessage", …, or "response_url"
-    payload: dict[str, Any] | None  # decoded; `None` when it could not be
+    payload: JsonObject | None  # decoded; `None` if that failed
     headers: Mapping[str, str] = field(repr=False)  # they hold the token
     at: float  # unix seconds
     path: str = field(default="", repr=False)
-    status: int | None = None  # `None`: no answer was given
+    status: int | None = None  # `None`: no response was sent
     error: str | None = None  # Slack's error code
 
 
-def arguments(request: web.BaseRequest, body: bytes) -> dict[str, Any] | None:
-    """Decode the arguments from the query and a body of JSON or a form; `None` if that is not possible."""
+def decode_arguments(request: web.BaseRequest, body: bytes) -> JsonObject | None:
+    """Decode the arguments from the query and a body of JSON or a form; return `None` if that fails."""
     query = dict(request.query)
     if not body:
         return query
@@ -44,7 +44,7 @@ def arguments(request: web.BaseRequest, body: bytes) -> dict[str, Any] | None:
 
 
 class WebApi:
-    """Checks a call as Slack does, and answers it."""
+    """Check and run calls as Slack does."""
 
     def __init__(self, workspace: Workspace, bot_token: str, app_token: str, methods: Methods) -> None:
         self._workspace = workspace
@@ -52,30 +52,30 @@ class WebApi:
         self._app_token = app_token
         self._methods = methods
 
-    def answers(self, call: Call) -> Answer:
-        """Answer one call; what it asks for has happened when this returns."""
+    def handle(self, call: ApiCall) -> JsonObject:
+        """Run one call and return its response; the call has taken effect when this returns."""
         try:
-            return self._permitted(call).answers(call.payload or {})
-        except SaysNoError as no:
-            return no.answer
+            return self._check(call).call(call.payload or {})
+        except MethodError as error:
+            return error.response
 
-    def _permitted(self, call: Call) -> Method:
+    def _check(self, call: ApiCall) -> Method:
         if call.payload is None:
-            raise SaysNoError("invalid_json")
+            raise MethodError("invalid_json")
         if call.method not in self._methods:
-            raise SaysNoError("unknown_method", req_method=call.method)
+            raise MethodError("unknown_method", req_method=call.method)
         scheme, _, token = call.headers.get("Authorization", "").partition(" ")
-        self._authenticates(call.method, token if scheme.lower() == "bearer" else str(call.payload.get("token", "")))
+        self._authenticate(call.method, token if scheme.lower() == "bearer" else str(call.payload.get("token", "")))
         method = self._methods[call.method]
         if method.scope is not None and method.scope not in self._workspace.scopes:
             provided = ",".join(self._workspace.scopes)
-            raise SaysNoError("missing_scope", needed=method.scope, provided=provided)
+            raise MethodError("missing_scope", needed=method.scope, provided=provided)
         return method
 
-    def _authenticates(self, method: str, token: str) -> None:
+    def _authenticate(self, method: str, token: str) -> None:
         if not token:
-            raise SaysNoError("not_authed")
+            raise MethodError("not_authed")
         if token not in {self._bot_token, self._app_token}:
-            raise SaysNoError("invalid_auth")
+            raise MethodError("invalid_auth")
         if (method == _CONNECTIONS_OPEN) != (token == self._app_token):
-            raise SaysNoError("not_allowed_token_type")
+            raise MethodError("not_allowed_token_type")

@@ -4,17 +4,18 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.sandbox.feed import Feed
-from bot.sandbox.messages import Content, Message
+from bot.sandbox.changes import ChangeBus
+from bot.sandbox.messages import Content, PostedMessage
 from bot.sandbox.views import View
 
 BOT_USER = "U0BOT"
+BOT_ID = "B0BOT"
 APP_ID = "A0LOCAL"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone in the workspace, or, with another team id, someone who shares a channel with it."""
+    """A member of the workspace or, with another team id, somebody who shares a channel with it."""
 
     user_id: str
     name: str
@@ -24,109 +25,96 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """Where a message is shown: to everybody in the channel, or to one person there."""
+class Audience:
+    """Who sees a message: everybody in the channel, or one person there."""
 
     channel: str
     ephemeral_to: str | None = None
-    thread_ts: str | None = None
 
 
 class Workspace:
-    """Everything that anybody ever saw, and who may see it.
+    """All messages and views, and who may see them.
 
-    Every person is in every named channel; direct conversations belong to those whom they were opened for.
+    Everybody is in every named channel; a direct conversation belongs to one person and the bot.
     """
 
     def __init__(self, team_id: str, channels: Mapping[str, str], clock: Callable[[], float]) -> None:
         self.team_id = team_id
         self.domain = "local"
         self.channels = dict(channels)  # id → name
-        self.app_id = APP_ID  # whose bot token it is
+        self.app_id = APP_ID  # the app that the bot token belongs to
         self.scopes = ["commands", "chat:write"]  # granted to the bot
-        self.joined = set(channels)  # those that the bot is in
-        self.traits: dict[str, dict[str, bool]] = {}  # channel id → what else is true of it, such as `is_archived`
-        self.escaped: set[str] = set()  # commands of which the app's manifest says `should_escape`
+        self.joined = set(channels)  # the channels that the bot is in
+        self.channel_flags: dict[str, dict[str, bool]] = {}  # channel id → flags such as `is_archived`
+        self.escaped_commands: set[str] = set()  # those with `should_escape` in the app's manifest
         self.people: dict[str, Person] = {}
         self.names: dict[str, str] = {BOT_USER: "turso-rotate"}
-        self.groups: dict[str, list[str]] = {}  # user group id → user ids
-        self.conversations: dict[str, frozenset[str]] = {}  # direct ones: id → user ids
-        self.messages: list[Message] = []
+        self.direct_channels: dict[str, str] = {}  # channel id → user id
+        self.messages: list[PostedMessage] = []
         self.homes: dict[str, View] = {}  # user id → Home tab
         self.modals: list[View] = []
-        self.feed = Feed()
+        self.changes = ChangeBus()
         self._clock = clock
-        self._last = 0  # the newest message's time in microseconds
-        self._by_ts: dict[tuple[str, str], Message] = {}
+        self._last_ts = 0  # of the newest message, in microseconds
 
-    def welcome(self, people: Iterable[Person]) -> None:
+    def add_people(self, people: Iterable[Person]) -> None:
         """Add people, or replace those with the same user id."""
         for person in people:
             self.people[person.user_id] = person
             self.names[person.user_id] = person.name
 
-    def meet(self, person: Person) -> None:
-        """Add somebody who was not heard of before."""
+    def ensure_person(self, person: Person) -> None:
+        """Add a person, unless the user id is known."""
         if person.user_id not in self.people:
-            self.welcome([person])
+            self.add_people([person])
 
-    def post(self, place: Channel, content: Content, *, via: str, author: str = "bot") -> Message:
-        """Show a new message."""
-        message = Message(
-            ts=self.tick(),
+    def post(self, audience: Audience, content: Content, *, via: str, author: str = "bot") -> PostedMessage:
+        """Post a new message."""
+        message = PostedMessage(
+            ts=self._next_ts(),
             position=len(self.messages),
-            channel=place.channel,
+            channel=audience.channel,
             content=content,
             via=via,
             author=author,
-            ephemeral_to=place.ephemeral_to,
-            thread_ts=place.thread_ts,
+            ephemeral_to=audience.ephemeral_to,
             names=self.names,
         )
         self.messages.append(message)
-        self._by_ts[message.channel, message.ts] = message
-        self.feed.publish("posted", message)
+        self.changes.publish("posted", message)
         return message
 
-    def edit(self, message: Message, content: Content, *, via: str) -> None:
-        """Show something else in the same place."""
-        message.becomes(content)
+    def edit(self, message: PostedMessage, content: Content, *, via: str) -> None:
+        """Replace the content of a message."""
+        message.replace(content)
         message.via = via
-        self.feed.publish("edited", message)
+        self.changes.publish("edited", message)
 
-    def delete(self, message: Message) -> None:
-        """Show the message no longer."""
-        message.deleted = True
-        self.feed.publish("deleted", message)
-
-    def find(self, channel: str, ts: str) -> Message | None:
-        """Find what `chat.update` could change: ephemeral and deleted messages are not among it."""
-        message = self._by_ts.get((channel, ts))
-        return None if message is None or message.deleted or message.ephemeral_to else message
-
-    def shows(self, message: Message, person: Person | None) -> bool:
-        """Say whether the person (`None`: just anybody) sees the message now."""
+    def is_visible(self, message: PostedMessage, person: Person | None) -> bool:
+        """Check whether the person sees the message; `None` stands for anybody in the channel."""
         user_id = None if person is None else person.user_id
-        if message.deleted or message.ephemeral_to not in {None, user_id}:
+        if message.ephemeral_to not in {None, user_id}:
             return False
-        audience = self.conversations.get(message.channel)
-        return audience is None or user_id in audience
+        return self.direct_channels.get(message.channel, user_id) == user_id
 
-    def direct(self, users: Iterable[str]) -> str:
-        """Return the id of the direct conversation between the bot and these people, opened if need be."""
-        audience = frozenset(users)
-        for channel, known in self.conversations.items():
-            if known == audience:
+    def direct_channel(self, user_id: str) -> str:
+        """Return the id of the direct conversation between the bot and a person, and open it if necessary."""
+        for channel, member in self.direct_channels.items():
+            if member == user_id:
                 return channel
-        channel = f"{'D' if len(audience) == 1 else 'G'}0{secrets.token_hex(4).upper()}"
-        self.conversations[channel] = audience
+        channel = f"D0{secrets.token_hex(4).upper()}"
+        self.direct_channels[channel] = user_id
         return channel
 
-    def knows(self, channel: str) -> bool:
-        """Say whether the bot can reach the channel at all."""
-        return channel in self.channels or channel in self.conversations
+    def has_channel(self, channel: str) -> bool:
+        """Check whether the channel or direct conversation exists."""
+        return channel in self.channels or channel in self.direct_channels
 
-    def tick(self) -> str:
-        """Return the time now as a `ts`, later than any other."""
-        self._last = max(int(self._clock() * 1_000_000), self._last + 1)
-        return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
+    def has_member(self, channel: str, user_id: str) -> bool:
+        """Check whether a person is in a channel or direct conversation."""
+        return user_id in self.people and self.direct_channels.get(channel, user_id) == user_id
+
+    def _next_ts(self) -> str:
+        """Return the current time as a `ts`, later than any other."""
+        self._last_ts = max(int(self._clock() * 1_000_000), self._last_ts + 1)
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"

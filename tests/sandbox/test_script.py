@@ -1,35 +1,36 @@
-"""The story on a terminal tells the truth, and its exit code does."""
+"""The scripted tour in the terminal reports what happened, and whether its checks passed."""
 
 from bot.sandbox.scenario import ALICE
-from bot.sandbox.script import STORY, Play, a_stranger_is_refused, play
+from bot.sandbox.script import STEPS, ScriptRun, a_stranger_is_refused, run_script
 
 
-async def test_the_story_is_as_it_should_be() -> None:
+async def test_all_checks_of_the_script_pass() -> None:
     lines: list[str] = []
-    right = await play(lines.append)
-    said = "\n".join(lines)
+    passed = await run_script(lines.append)
+    output = "\n".join(lines)
 
-    assert right, said
-    assert "✗" not in said
-    assert "alice: /turso-rotate payments key leaked in CI log" in said
-    assert "[Rotate tokens] [Cancel]" in said
-    assert "turso-rotate → #audit-log" in said
-    assert "✓ the token of checkout-api is refused" in said
-    assert "Unknown: the tokens of analytics may be rotated" in said
-    assert said.count("── ") == len(STORY)
+    assert passed, output
+    assert "✗" not in output
+    assert "alice: /turso-rotate payments key leaked in CI log" in output
+    assert "[Rotate tokens] [Cancel]" in output
+    assert "turso-rotate → #audit-log" in output
+    assert "✓ the token of checkout-api is rejected" in output
+    assert "Unknown: the tokens of analytics may be rotated" in output
+    assert "✓ All checks passed." in output
+    assert output.count("── ") == len(STEPS)
 
 
-async def test_a_step_that_goes_wrong_is_told_and_the_rest_is_played() -> None:
-    async def a_lie(scene: Play) -> None:
-        """Nothing was recorded."""
-        await scene.types(ALICE, "/turso-rotate help")
-        scene.calls("payments", 3)
+async def test_a_failed_check_is_reported_and_the_other_steps_run() -> None:
+    async def a_false_claim(run: ScriptRun) -> None:
+        """Turso was called."""
+        await run.types(ALICE, "/turso-rotate help")
+        run.checks_calls("payments", 3)
 
     lines: list[str] = []
-    right = await play(lines.append, story=(a_lie, a_stranger_is_refused))
-    said = "\n".join(lines)
+    passed = await run_script(lines.append, steps=(a_false_claim, a_stranger_is_refused))
+    output = "\n".join(lines)
 
-    assert not right
-    assert "✗ Turso was asked 3 times to rotate payments" in said
-    assert "✓ recorded: rotation.denied" in said
-    assert "✗ Not as it should be: Turso was asked 3 times to rotate payments" in said
+    assert not passed
+    assert "✗ Turso was asked 3 times to rotate payments" in output
+    assert "✓ recorded: rotation.denied" in output
+    assert "✗ Failed: Turso was asked 3 times to rotate payments" in output

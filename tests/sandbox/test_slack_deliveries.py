@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 
-from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.messages import Content
-from bot.sandbox.port import Port
-from bot.sandbox.workspace import Channel, Person
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.loopback import LoopbackServer
+from bot.sandbox.messages import Content, PostedMessage
+from bot.sandbox.workspace import Audience, Person
 
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)
@@ -33,7 +33,7 @@ CARD: list[dict[str, Any]] = [
                 "style": "danger",
             },
             {
-                "type": "overflow",
+                "type": "static_select",
                 "action_id": "rotation:more",
                 "options": [{"text": {"type": "plain_text", "text": name}, "value": name} for name in ("a", "b")],
             },
@@ -74,7 +74,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 @pytest.fixture
 async def app(slack: LocalSlack) -> AsyncIterator[App]:
     app = App()
-    port = Port(app.hears)
+    port = LoopbackServer(app.hears)
     await port.open()
     slack.request_url = f"{port.url}/slack/events"
     yield app
@@ -82,8 +82,8 @@ async def app(slack: LocalSlack) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-def card(slack: LocalSlack) -> Message:
-    return slack.workspace.post(Channel("C0INCIDENT", "UALICE"), Content(blocks=CARD), via="response_url")
+def card(slack: LocalSlack) -> PostedMessage:
+    return slack.workspace.post(Audience("C0INCIDENT", "UALICE"), Content(blocks=CARD), via="response_url")
 
 
 async def test_a_command_arrives_with_all_its_fields(slack: LocalSlack, app: App) -> None:
@@ -108,7 +108,7 @@ async def test_a_command_arrives_with_all_its_fields(slack: LocalSlack, app: App
 
 
 async def test_people_arrive_by_their_ids_where_the_manifest_says_so(slack: LocalSlack, app: App) -> None:
-    slack.workspace.escaped.add("/turso-audit")
+    slack.workspace.escaped_commands.add("/turso-audit")
     await slack.types(ALICE, "/turso-audit @alice @nobody <b> & more")
 
     assert app.form["text"] == "<@UALICE|alice> @nobody &lt;b&gt; &amp; more"
@@ -168,9 +168,9 @@ async def test_an_app_that_says_nothing_runs_out_of_time(slack: LocalSlack) -> N
         await request.read()
         await slack.called("chat.postMessage", timeout=60)
 
-    port = Port(stays_silent)
+    port = LoopbackServer(stays_silent)
     await port.open()
-    slack._courier.patience = 0.05
+    slack.ack_seconds = 0.05
     delivery = await slack.types(ALICE, COMMAND, over=port.url)
     await port.close()
 
@@ -178,7 +178,9 @@ async def test_an_app_that_says_nothing_runs_out_of_time(slack: LocalSlack) -> N
     assert 0.05 <= delivery.seconds < 1
 
 
-async def test_a_click_on_an_ephemeral_card_carries_no_message(slack: LocalSlack, app: App, card: Message) -> None:
+async def test_a_click_on_an_ephemeral_card_carries_no_message(
+    slack: LocalSlack, app: App, card: PostedMessage
+) -> None:
     delivery = await slack.presses(ALICE, card, "rotation:confirm")
 
     action = app.payload["actions"][0]
@@ -192,21 +194,21 @@ async def test_a_click_on_an_ephemeral_card_carries_no_message(slack: LocalSlack
 
 
 async def test_a_click_on_a_public_card_carries_the_message(slack: LocalSlack, app: App) -> None:
-    card = slack.workspace.post(Channel("C0INCIDENT"), Content("Rotate?", CARD), via="chat.postMessage")
+    card = slack.workspace.post(Audience("C0INCIDENT"), Content("Rotate?", CARD), via="chat.postMessage")
     await slack.presses(MALLORY, card, "rotation:confirm")
 
     assert app.payload["message"]["ts"] == card.ts
     assert (app.payload["user"]["team_id"], app.payload["team"]["id"]) == ("T0ELSEWHERE", "T012AB3CD")
 
 
-async def test_a_stale_card_can_still_be_pressed(slack: LocalSlack, app: App, card: Message) -> None:
+async def test_a_stale_card_can_still_be_pressed(slack: LocalSlack, app: App, card: PostedMessage) -> None:
     slack.workspace.edit(card, Content("Done."), via="response_url")
     await slack.presses(ALICE, card, "rotation:confirm")
 
     assert (card.buttons, app.payload["actions"][0]["value"]) == ([], "r1")
 
 
-async def test_a_click_can_be_forged(slack: LocalSlack, app: App, card: Message) -> None:
+async def test_a_click_can_be_forged(slack: LocalSlack, app: App, card: PostedMessage) -> None:
     await slack.presses(
         BOB, card, "rotation:confirm", value="' OR 1=1", without=["team", "channel"], enterprise={"id": "E1"}
     )
@@ -216,7 +218,7 @@ async def test_a_click_can_be_forged(slack: LocalSlack, app: App, card: Message)
     assert app.payload["enterprise"] == {"id": "E1"}
 
 
-async def test_choosing_from_a_menu_names_the_option(slack: LocalSlack, app: App, card: Message) -> None:
+async def test_choosing_from_a_menu_names_the_option(slack: LocalSlack, app: App, card: PostedMessage) -> None:
     await slack.presses(ALICE, card, "rotation:more", value="b")
 
     assert app.payload["actions"][0]["selected_option"]["value"] == "b"

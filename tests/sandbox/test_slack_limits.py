@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.sandbox.blocks import problems, problems_of_view
-from bot.sandbox.messages import Content, Message
-from bot.sandbox.render import plain, rendered
+from bot.sandbox.block_kit import message_problems, view_problems
+from bot.sandbox.messages import Content, PostedMessage
+from bot.sandbox.render import render, render_mrkdwn
 
 Json = dict[str, Any]
 DIVIDER: Json = {"type": "divider"}
@@ -60,12 +60,12 @@ def header(length: int, kind: str = "plain_text") -> Json:
         [many_buttons(25)],
         [fields(10, 2000)],
         [actions(button(text=text(75), value="x" * 2000, action_id="x" * 255, style="danger", confirm=confirm()))],
-        [actions({"type": "overflow", "action_id": "more", "options": [{"text": text(), "value": "a"}]})],
-        [section() | {"accessory": {"type": "image", "image_url": "https://x.example/y.png", "alt_text": "y"}}],
+        [actions({"type": "static_select", "action_id": "more", "options": [{"text": text(), "value": "a"}]})],
+        [section() | {"accessory": button()}],
     ],
 )
 def test_what_is_within_the_limits_is_accepted(blocks: list[Json]) -> None:
-    assert problems(blocks) == []
+    assert message_problems(blocks) == []
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_is_within_the_limits_is_accepted(blocks: list[Json]) -> None:
     ],
 )
 def test_what_is_beyond_them_is_named(blocks: object, complaint: str) -> None:
-    found = problems(blocks)
+    found = message_problems(blocks)
 
     assert len(found) == 1
     assert found[0].startswith(complaint)
@@ -119,7 +119,7 @@ def test_what_is_beyond_them_is_named(blocks: object, complaint: str) -> None:
     ],
 )
 def test_views_have_limits_of_their_own(change: Json, complaint: str | None) -> None:
-    found = problems_of_view({"type": "modal", "title": text(24), "blocks": [DIVIDER]} | change)
+    found = view_problems({"type": "modal", "title": text(24), "blocks": [DIVIDER]} | change)
 
     assert [problem[: len(complaint or "")] for problem in found] == ([] if complaint is None else [complaint])
 
@@ -133,7 +133,7 @@ json_values = st.recursive(
 @settings(max_examples=50)
 @given(json_values)
 def test_no_rubbish_breaks_the_check(value: object) -> None:
-    assert isinstance(problems(value) + problems_of_view(value), list)
+    assert isinstance(message_problems(value) + view_problems(value), list)
 
 
 @pytest.mark.parametrize(
@@ -147,19 +147,21 @@ def test_no_rubbish_breaks_the_check(value: object) -> None:
     ],
 )
 def test_mrkdwn_reads_as_slack_shows_it(mrkdwn: str, read: str) -> None:
-    assert rendered(mrkdwn, {"UALICE": "alice"}) == read
+    assert render_mrkdwn(mrkdwn, {"UALICE": "alice"}) == read
 
 
 def test_plain_text_is_shown_as_it_is() -> None:
     blocks: list[Json] = [{"type": "section", "text": {"type": "plain_text", "text": "<!channel> &amp;"}}]
 
-    assert plain("", blocks, {}) == "<!channel> &amp;"
+    assert render("", blocks, {}) == "<!channel> &amp;"
 
 
 def test_a_message_reads_as_its_current_version() -> None:
-    message = Message("1.000001", 0, "C0", Content("fallback", [section(3), actions(button(confirm=confirm()))]), "ack")
+    message = PostedMessage(
+        "1.000001", 0, "C0", Content("fallback", [section(3), actions(button(confirm=confirm()))]), "ack"
+    )
     before = (message.plain, message.buttons)
-    message.becomes(Content("done"))
+    message.replace(Content("done"))
 
     assert before == ("xxx\nx\nfallback", ["go"])
     assert (message.plain, message.buttons) == ("done", [])

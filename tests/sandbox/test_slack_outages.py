@@ -1,4 +1,4 @@
-"""Socket Mode, and Slack's bad days."""
+"""Socket Mode, and the faults and outages of the local Slack."""
 
 import asyncio
 import json
@@ -95,7 +95,7 @@ async def test_a_ticket_opens_one_connection(slack: LocalSlack, http: ClientSess
 
 async def test_a_refused_handshake_uses_its_ticket_up(slack: LocalSlack, http: ClientSession) -> None:
     url = await ticket(slack, http)
-    slack.refuses_sockets(1)
+    slack.refuse_sockets(1)
     statuses = []
     for _ in range(2):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -116,7 +116,7 @@ async def test_the_eleventh_connection_is_sent_away(slack: LocalSlack, http: Cli
 
 async def test_a_disconnect_is_announced(slack: LocalSlack, http: ClientSession) -> None:
     socket = await connect(slack, http)
-    _, farewell = await asyncio.gather(slack.disconnects("link_disabled"), socket.receive_json())
+    _, farewell = await asyncio.gather(slack.disconnect("link_disabled"), socket.receive_json())
 
     assert (farewell["type"], farewell["reason"]) == ("disconnect", "link_disabled")
     assert (await socket.receive()).type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED}
@@ -125,7 +125,7 @@ async def test_a_disconnect_is_announced(slack: LocalSlack, http: ClientSession)
 
 async def test_a_dropped_connection_is_gone_without_a_word(slack: LocalSlack, http: ClientSession) -> None:
     socket = await connect(slack, http)
-    slack.drops_connections()
+    slack.drop_connections()
 
     assert (await socket.receive()).type is WSMsgType.CLOSED
     await slack.connected(0)
@@ -158,7 +158,7 @@ async def test_an_answer_can_be_lost(slack: LocalSlack, http: ClientSession, pos
     slack.fail("*", drop=True, performs=posted == 1)
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await http.post(f"{slack.api_url}chat.postMessage", json={"channel": "C0AUDIT", "text": "x"}, headers=BOT)
-    slack.heals()
+    slack.clear_faults()
 
     assert (len(slack.messages), slack.calls[-1].status) == (posted, None)
 
@@ -171,10 +171,10 @@ async def test_a_method_that_does_not_exist_cannot_fail(slack: LocalSlack) -> No
 async def test_slack_vanishes_and_comes_back_at_the_same_address(slack: LocalSlack, http: ClientSession) -> None:
     socket = await connect(slack, http)
     address = slack.api_url
-    await slack.unreachable()
+    await slack.go_offline()
     with pytest.raises(aiohttp.ClientConnectorError):
         await http.post(f"{address}auth.test", headers=BOT)
-    await slack.reachable()
+    await slack.go_online()
 
     assert (await socket.receive()).type is WSMsgType.CLOSED
     assert json.loads(await (await http.post(f"{address}auth.test", headers=BOT)).text())["ok"]

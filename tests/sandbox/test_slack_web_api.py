@@ -14,7 +14,7 @@ from bot.sandbox.workspace import Person
 ALICE = Person("UALICE", "alice")
 BOB = Person("UBOB", "bob", is_guest=True)
 BOT = "xoxb-local-bot"
-EVERY_SCOPE = ["chat:write", "im:write", "channels:read", "users:read", "usergroups:read", "team:read"]
+EVERY_SCOPE = ["chat:write", "channels:read", "users:read", "team:read"]
 
 
 class Api:
@@ -47,12 +47,11 @@ async def api(slack: LocalSlack) -> AsyncIterator[Api]:
 async def test_slacks_own_client_gets_along_with_it(slack: LocalSlack) -> None:
     client = AsyncWebClient(token="xoxb-local-bot", base_url=slack.api_url)
     identity = await client.auth_test()
-    sent = await client.chat_postMessage(channel="C0AUDIT", text="before")
-    await client.chat_update(channel="C0AUDIT", ts=str(sent["ts"]), text="after")
+    await client.chat_postMessage(channel="C0AUDIT", text="hello")
 
     assert (identity["team_id"], identity.headers["x-oauth-scopes"]) == ("T012AB3CD", "commands,chat:write")
     assert "Date" in identity.headers
-    assert (await slack.sees(None, "after", channel="C0AUDIT")).versions[0].text == "before"
+    assert (await slack.sees(None, "hello", channel="C0AUDIT")).via == "chat.postMessage"
 
 
 @pytest.mark.parametrize(
@@ -85,11 +84,8 @@ async def test_a_method_needs_its_scope(api: Api) -> None:
         ("chat.postMessage", {"channel": "C0AUDIT", "text": "x" * 40_001}, "msg_too_long"),
         ("chat.postMessage", {"channel": "C0AUDIT", "blocks": "["}, "invalid_blocks_format"),
         ("chat.postEphemeral", {"channel": "C0AUDIT", "user": "U0NOBODY", "text": "x"}, "user_not_in_channel"),
-        ("chat.update", {"channel": "C0AUDIT", "ts": "1.2", "text": "x"}, "message_not_found"),
         ("users.info", {"user": "U0NOBODY"}, "user_not_found"),
-        ("usergroups.users.list", {"usergroup": "S0"}, "no_such_subteam"),
         ("conversations.info", {"channel": "C0NOWHERE"}, "channel_not_found"),
-        ("conversations.open", {"users": "U0NOBODY"}, "user_not_found"),
     ],
 )
 async def test_slack_says_no(slack: LocalSlack, api: Api, method: str, arguments: dict[str, Any], error: str) -> None:
@@ -108,29 +104,12 @@ async def test_posting_where_the_bot_is_not_takes_a_scope(slack: LocalSlack, api
     assert (refused["error"], allowed["ok"]) == ("not_in_channel", True)
 
 
-async def test_an_ephemeral_message_cannot_be_updated(slack: LocalSlack, api: Api) -> None:
-    sent = await api("chat.postEphemeral", channel="C0AUDIT", user="UALICE", text="psst")
-    changed = await api("chat.update", channel="C0AUDIT", ts=sent["message_ts"], text="changed")
-
-    assert changed["error"] == "message_not_found"
-    assert [message.text for message in slack.visible_to(ALICE)] == ["psst"]
-    assert slack.visible_to(BOB) == slack.visible_to(None) == []
-
-
 async def test_a_direct_message_is_seen_by_its_person_alone(slack: LocalSlack, api: Api) -> None:
     sent = await api("chat.postMessage", channel="UBOB", text="for you")
 
     assert sent["channel"].startswith("D")
     assert (await slack.sees(BOB, "for you")).channel == sent["channel"]
     assert slack.visible_to(ALICE) == []
-
-
-async def test_a_deleted_message_is_seen_no_longer(slack: LocalSlack, api: Api) -> None:
-    sent = await api("chat.postMessage", channel="C0AUDIT", text="oops")
-    await api("chat.delete", channel="C0AUDIT", ts=sent["ts"])
-
-    assert slack.visible_to(ALICE) == []
-    assert slack.messages[0].deleted
 
 
 async def test_arguments_may_come_as_a_form(slack: LocalSlack, api: Api) -> None:
@@ -143,14 +122,9 @@ async def test_arguments_may_come_as_a_form(slack: LocalSlack, api: Api) -> None
 
 async def test_people_and_channels_can_be_looked_up(slack: LocalSlack, api: Api) -> None:
     slack.workspace.scopes = EVERY_SCOPE
-    slack.workspace.groups["S0ONCALL"] = ["UALICE"]
 
     assert (await api("users.info", user="UBOB"))["user"]["is_restricted"]
-    assert [user["name"] for user in (await api("users.list"))["members"]] == ["alice", "bob"]
-    assert (await api("usergroups.users.list", usergroup="S0ONCALL"))["users"] == ["UALICE"]
     assert (await api("conversations.info", channel="C0AUDIT"))["channel"]["name"] == "audit"
-    assert (await api("conversations.members", channel="C0AUDIT"))["members"] == ["UALICE", "UBOB", "U0BOT"]
-    assert (await api("conversations.open", users="UBOB"))["channel"]["id"].startswith("D")
     assert (await api("team.info"))["team"]["domain"] == "local"
 
 
@@ -163,12 +137,12 @@ async def test_every_call_is_recorded(slack: LocalSlack, api: Api) -> None:
 
 
 async def test_changes_can_be_followed(slack: LocalSlack, api: Api) -> None:
-    changes = slack.changes()
-    sent = await api("chat.postMessage", channel="C0AUDIT", text="hello")
-    await api("chat.delete", channel="C0AUDIT", ts=sent["ts"])
-    slack.workspace.feed.end()
+    changes = slack.changes.subscribe()
+    await api("chat.postMessage", channel="C0AUDIT", text="hello")
+    await api("auth.test")
+    slack.changes.close()
 
-    assert [change.kind async for change in changes] == ["call", "posted", "call", "deleted"]
+    assert [change.kind async for change in changes] == ["call", "posted", "call"]
 
 
 async def test_what_was_not_seen_is_explained_by_what_was(slack: LocalSlack, api: Api) -> None:
@@ -176,3 +150,10 @@ async def test_what_was_not_seen_is_explained_by_what_was(slack: LocalSlack, api
 
     with pytest.raises(AssertionError, match=r"goodbye.*\n.*hello"):
         await slack.sees(ALICE, "goodbye", timeout=0.01)
+
+
+async def test_an_ephemeral_message_is_seen_by_its_person_alone(slack: LocalSlack, api: Api) -> None:
+    await api("chat.postEphemeral", channel="C0AUDIT", user="UALICE", text="psst")
+
+    assert [message.text for message in slack.visible_to(ALICE)] == ["psst"]
+    assert slack.visible_to(BOB) == slack.visible_to(None) == []
