@@ -14,8 +14,8 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, async_playwright, expect
 from playwright.async_api import Page as Tab
 
-from bot.sandbox.page import Page
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.page import PageServer
+from bot.sandbox.sandbox import Sandbox
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (
@@ -62,13 +62,13 @@ class Screen:
     async def acts_as(self, name: str) -> None:
         await self.tab.get_by_role("radio", name=re.compile(f"^.?{name}", re.IGNORECASE)).check()
 
-    async def befalls(self, trouble: str) -> None:
-        choice = self.tab.get_by_role("radio", name=trouble)
+    async def chooses_failure(self, label: str) -> None:
+        choice = self.tab.get_by_role("radio", name=label)
         await choice.check()
-        await expect(self.tab.locator("body")).to_have_attribute("data-trouble", await choice.input_value())
+        await expect(self.tab.locator("body")).to_have_attribute("data-failure-mode", await choice.input_value())
 
-    async def has_service(self, name: str, fate: str) -> None:
-        await expect(self.tab.locator(f"[data-service={name}] .fate")).to_have_text(fate)
+    async def has_service(self, name: str, state: str) -> None:
+        await expect(self.tab.locator(f"[data-service={name}] .service-state")).to_have_text(state)
 
     async def has_trail(self, *actions: str) -> None:
         """Wait for the newest events, named oldest first."""
@@ -114,8 +114,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
 
     async def prepares() -> None:
-        async with Stage(folder) as stage:
-            await stage.ready()
+        async with Sandbox(folder) as sandbox:
+            await sandbox.ready()
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, prepares()).result()
@@ -123,21 +123,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def stage(confirm_seconds: int, prepared: Path, tmp_path: Path) -> AsyncIterator[Stage]:
-    folder = Path(shutil.copytree(prepared, tmp_path / "stage"))
-    async with Stage(folder, confirm_seconds=confirm_seconds, call_seconds=1) as running:
+async def sandbox(confirm_seconds: int, prepared: Path, tmp_path: Path) -> AsyncIterator[Sandbox]:
+    folder = Path(shutil.copytree(prepared, tmp_path / "sandbox"))
+    async with Sandbox(folder, confirm_seconds=confirm_seconds, call_seconds=1) as running:
         await running.ready()
         yield running
 
 
 @pytest.fixture
-async def page(stage: Stage) -> AsyncIterator[Page]:
-    async with Page(stage) as server:
+async def page(sandbox: Sandbox) -> AsyncIterator[PageServer]:
+    async with PageServer(sandbox) as server:
         yield server
 
 
 @pytest.fixture
-async def browsers(page: Page) -> AsyncIterator[Browsers]:
+async def browsers(page: PageServer) -> AsyncIterator[Browsers]:
     if CHROMIUM is None:
         pytest.skip("the page was NOT tried in a browser: no Chromium here (apt install chromium)")
     async with AsyncExitStack() as opened:

@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.async_api import async_playwright, expect
 
-from bot.sandbox.page import Page
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.page import PageServer
+from bot.sandbox.sandbox import Sandbox
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, Browsers, Screen
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -22,8 +22,8 @@ async def main() -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         for scene in (card_and_outcome, refused, unknown, on_a_phone, history):
-            async with Stage(call_seconds=1) as stage, Page(stage) as page:
-                await stage.ready()
+            async with Sandbox(call_seconds=1) as sandbox, PageServer(sandbox) as page:
+                await sandbox.ready()
                 await scene(Browsers(browser, page.url))
         await browser.close()
 
@@ -59,7 +59,7 @@ async def refused(browsers: Browsers) -> None:
 async def unknown(browsers: Browsers) -> None:
     """Let Turso hang."""
     alice = await browsers.opens("alice", color_scheme="dark")
-    await alice.befalls("Turso hangs")
+    await alice.chooses_failure("Turso hangs")
     await alice.types(TYPED)
     await alice.presses("Rotate tokens", await alice.sees(CARD))
     await alice.sees("Unknown: the tokens of payments may be rotated")
@@ -73,8 +73,8 @@ async def on_a_phone(browsers: Browsers) -> None:
     await alice.types(TYPED)
     await alice.sees(CARD)
     await picture(alice, "sandbox-phone")
-    await alice.tab.get_by_role("button", name="Other side").click()
-    await picture(alice, "sandbox-phone-other")
+    await alice.tab.get_by_role("button", name="Inspector").click()
+    await picture(alice, "sandbox-phone-inspector")
 
 
 async def history(browsers: Browsers) -> None:
@@ -89,11 +89,11 @@ async def history(browsers: Browsers) -> None:
     await bob.types("/turso-rotate default laptop stolen")
     await bob.presses("Cancel", await bob.sees("Rotate the tokens of default?"))
     await bob.sees("Cancelled")
-    await alice.befalls("Turso answers 500")
+    await alice.chooses_failure("Turso answers 500")
     await alice.types("/turso-rotate analytics a contractor leaves")
     await alice.presses("Rotate tokens", await alice.sees("Rotate the tokens of analytics?"))
     await alice.sees("Unknown: the tokens of analytics may be rotated")
-    await alice.befalls("No trouble")
+    await alice.chooses_failure("No failure")
     await alice.types("/turso-audit 7d")
     page = await alice.sees("Showing: the last 7 days")
     await picture(alice, "sandbox-history")

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import Locator, expect
 
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.sandbox import Sandbox
 from tests.browser.conftest import Browsers, Screen
 from tests.browser.test_page import CONTRAST, READ, WIDER
 
@@ -100,7 +100,7 @@ async def test_everybody_sees_their_own_home_tab(browsers: Browsers) -> None:
         await expect(shown).not_to_contain_text("Allowlist")
 
 
-async def test_a_request_that_waits_is_cancelled_on_the_home_tab(browsers: Browsers, stage: Stage) -> None:
+async def test_a_request_that_waits_is_cancelled_on_the_home_tab(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     await alice.sees("Rotate the tokens of payments?")
@@ -112,7 +112,7 @@ async def test_a_request_that_waits_is_cancelled_on_the_home_tab(browsers: Brows
     await alice.tab.get_by_role("link", name="incident").click()
 
     await alice.sees("Cancelled. The tokens of payments were not touched.")
-    assert stage.turso.calls_to_rotate() == 0
+    assert sandbox.turso.calls_to_rotate() == 0
 
 
 async def test_the_home_tab_can_be_read_in_any_light_and_width(browsers: Browsers) -> None:

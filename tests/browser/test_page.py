@@ -6,8 +6,8 @@ import re
 from playwright.async_api import Route, expect
 
 from bot.sandbox.messages import Content
-from bot.sandbox.sandbox import Stage
-from bot.sandbox.workspace import Channel
+from bot.sandbox.sandbox import Sandbox
+from bot.sandbox.workspace import Audience
 from tests.browser.conftest import Browsers, Screen
 
 HOSTILE = (
@@ -17,7 +17,7 @@ HOSTILE = (
 PHONE = 860  # pixels, and less: one pane at a time
 WIDER = """() => [document.body, ...document.querySelectorAll('.scroll, .kit')]
   .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.className)"""
-READ = "h1, h2, h3, b, small, code, time, button, .text, .topic, .fate, .chip span, .status, .plain"
+READ = "h1, h2, h3, b, small, code, time, button, .text, .topic, .service-state, .chip span, .status, .plain"
 CONTRAST = """(read) => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
@@ -101,7 +101,7 @@ async def test_escape_closes_the_completion_and_enter_sends(browsers: Browsers) 
     await alice.sees("Slackbot", "/nonsense is not a valid command.", "Only visible to you")
 
 
-async def test_hostile_text_stays_text(browsers: Browsers, stage: Stage) -> None:
+async def test_hostile_text_stays_text(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(HOSTILE)
     said = await alice.sees("<!channel>", "<script>")
@@ -115,17 +115,17 @@ async def test_hostile_text_stays_text(browsers: Browsers, stage: Stage) -> None
     await expect(alice.tab).not_to_have_title("hacked")
     await alice.types("/turso-rotate <script>alert(1)</script>`<!here>`")
     await alice.sees("That is not a group name")
-    assert stage.turso.calls_to_rotate() == 0
+    assert sandbox.turso.calls_to_rotate() == 0
 
 
-async def test_mrkdwn_reads_as_in_slack(browsers: Browsers, stage: Stage) -> None:
+async def test_mrkdwn_reads_as_in_slack(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice", timezone_id="Asia/Tokyo")
     text = (
         "*bold `in code` too* _slanted_ ~gone~ 2*3*4 snake_case_name :warning: :nosuch: &lt;b&gt; <@U0B0B0002> "
         "<#C0AUDIT> <!here> <https://turso.tech|Turso> <javascript:alert(1)|bad> "
         "<!date^1700000000^{date_short} {time}|then>\n&gt; quoted\n```let a = &lt;b&gt;;```"
     )
-    stage.slack.workspace.post(Channel("C0INCIDENT"), Content(text), via="chat.postMessage")
+    sandbox.slack.workspace.post(Audience("C0INCIDENT"), Content(text), via="chat.postMessage")
     message = await alice.sees("bold")
 
     await expect(message.locator("b code")).to_have_text("in code")
@@ -159,7 +159,7 @@ async def test_nothing_is_wider_than_the_screen(browsers: Browsers) -> None:
     await alice.sees("Reason: longlong")
     for width in (340, 390, 800, 1000, 1360):
         await alice.tab.set_viewport_size({"width": width, "height": 760})
-        for pane in ("side", "chat", "other"):
+        for pane in ("side", "chat", "inspector"):
             if width <= PHONE:
                 await alice.tab.locator(f".tabs [data-to={pane}]").click()
             assert await alice.tab.evaluate(WIDER) == [], (width, pane)
@@ -171,7 +171,7 @@ async def test_on_a_phone_each_side_has_its_pane(browsers: Browsers) -> None:
     await alice.tab.get_by_role("button", name="Channels").tap()
     await alice.tab.get_by_role("link", name="audit-log").tap()
     await expect(alice.tab.locator("h1").first).to_have_text("# audit-log")
-    await alice.tab.get_by_role("button", name="Other side").tap()
+    await alice.tab.get_by_role("button", name="Inspector").tap()
 
     await expect(alice.tab.get_by_role("heading", name="Audit trail")).to_be_visible()
     await expect(alice.tab.locator(".chat")).to_be_hidden()
@@ -180,17 +180,17 @@ async def test_on_a_phone_each_side_has_its_pane(browsers: Browsers) -> None:
 async def test_a_choice_stands_until_the_sandbox_has_taken_it_or_has_not(browsers: Browsers) -> None:
     alice = await browsers.opens("alice")
     held: asyncio.Queue[Route] = asyncio.Queue()
-    await alice.tab.route("**/do/trouble", held.put)
-    chosen, before = (alice.tab.get_by_role("radio", name=name) for name in ("Turso hangs", "No trouble"))
+    await alice.tab.route("**/actions/set_failure_mode", held.put)
+    chosen, before = (alice.tab.get_by_role("radio", name=name) for name in ("Turso hangs", "No failure"))
     await chosen.check()
     await alice.types("/turso-rotate help")
     await alice.sees("How to use")  # a picture that knows nothing of the choice
     await expect(chosen).to_be_checked()
     await (await held.get()).continue_()
-    await expect(alice.tab.locator("body")).to_have_attribute("data-trouble", await chosen.input_value())
+    await expect(alice.tab.locator("body")).to_have_attribute("data-failure-mode", await chosen.input_value())
     await before.check()
     await (await held.get()).abort()
 
-    await expect(alice.tab.locator("#toast")).to_have_text("The sandbox did not take that.")
+    await expect(alice.tab.locator("#toast")).to_have_text("The sandbox could not do this.")
     await expect(chosen).to_be_checked()
     alice.complaints[:] = [each for each in alice.complaints if "ERR_FAILED" not in each]  # of what was broken off

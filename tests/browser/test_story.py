@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from bot.sandbox.sandbox import Stage
+from bot.sandbox.sandbox import Sandbox
 from tests.browser.conftest import Browsers
 
 TYPED = "/turso-rotate payments key leaked in CI log"
@@ -11,7 +11,7 @@ CARD = "Rotate the tokens of payments?"
 DONE = "Done: the tokens of payments are rotated"
 
 
-async def test_an_allowed_person_rotates(browsers: Browsers, stage: Stage) -> None:
+async def test_an_allowed_person_rotates(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.has_service("checkout-api", "works")
     await alice.types(TYPED)
@@ -21,33 +21,33 @@ async def test_an_allowed_person_rotates(browsers: Browsers, stage: Stage) -> No
 
     await expect(done.locator("[data-action]")).to_have_count(0)
     await expect(alice.tab.locator("#messages > li")).to_have_count(1)  # the card changed in place
-    await alice.has_service("checkout-api", "refused")
+    await alice.has_service("checkout-api", "rejected")
     await alice.has_service("ledger-export", "works")
     await alice.has_trail("rotation.requested", "rotation.started", "rotation.succeeded")
     await expect(alice.tab.locator("#requests .rotates .status")).to_have_text("200")
-    assert stage.turso.calls_to_rotate("payments") == 1
+    assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
 async def test_a_service_gets_a_new_token(browsers: Browsers) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     await alice.presses("Rotate tokens", await alice.sees(CARD))
-    await alice.has_service("checkout-api", "refused")
+    await alice.has_service("checkout-api", "rejected")
     await alice.tab.get_by_role("button", name="Redeploy checkout-api").click()
 
     await alice.has_service("checkout-api", "works")
-    await alice.has_service("billing-worker", "refused")
+    await alice.has_service("billing-worker", "rejected")
 
 
 @pytest.mark.parametrize("name", ["mallory", "gus"])
-async def test_a_stranger_is_refused(browsers: Browsers, stage: Stage, name: str) -> None:
+async def test_a_stranger_is_refused(browsers: Browsers, sandbox: Sandbox, name: str) -> None:
     stranger = await browsers.opens(name)
     await stranger.types("/turso-rotate payments")
 
     await stranger.sees("Nothing was done; the attempt is recorded")
     await stranger.has_trail("rotation.denied")
     await stranger.has_service("checkout-api", "works")
-    assert stage.turso.requests == []
+    assert sandbox.turso.requests == []
 
 
 async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers: Browsers) -> None:
@@ -60,7 +60,7 @@ async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers:
     await bob.has_trail("rotation.denied", "rotation.requested")
 
 
-async def test_nobody_else_sees_or_presses_the_card(browsers: Browsers, stage: Stage) -> None:
+async def test_nobody_else_sees_or_presses_the_card(browsers: Browsers, sandbox: Sandbox) -> None:
     alice, bob = await browsers.opens("alice"), await browsers.opens("bob")
     await alice.types(TYPED)
     card = await alice.sees(CARD)
@@ -69,15 +69,15 @@ async def test_nobody_else_sees_or_presses_the_card(browsers: Browsers, stage: S
     await bob.sees("How to use")
     stolen = {"as": "U0B0B0002", "channel": "C0INCIDENT", "ts": ts, "block_id": "b6", "action_id": "rotation:confirm"}
     answer = await bob.tab.request.post(
-        f"{browsers.url}do/use", data=stolen, headers={"Origin": browsers.url.rstrip("/")}
+        f"{browsers.url}actions/use", data=stolen, headers={"Origin": browsers.url.rstrip("/")}
     )
 
     assert answer.status == 409
     assert CARD not in await bob.tab.locator("body").inner_text()
-    assert stage.turso.calls_to_rotate() == 0
+    assert sandbox.turso.calls_to_rotate() == 0
 
 
-async def test_cancel_settles_the_card(browsers: Browsers, stage: Stage) -> None:
+async def test_cancel_settles_the_card(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     await alice.presses("Cancel", await alice.sees(CARD))
@@ -85,7 +85,7 @@ async def test_cancel_settles_the_card(browsers: Browsers, stage: Stage) -> None
     cancelled = await alice.sees("Cancelled. The tokens of payments were not touched.")
     await expect(cancelled.get_by_role("button")).to_have_count(0)
     await alice.has_trail("rotation.requested", "rotation.cancelled")
-    assert stage.turso.calls_to_rotate() == 0
+    assert sandbox.turso.calls_to_rotate() == 0
 
 
 @pytest.mark.parametrize("confirm_seconds", [1])
@@ -98,53 +98,53 @@ async def test_a_card_that_nobody_presses_expires(browsers: Browsers) -> None:
     await alice.has_trail("rotation.requested", "rotation.expired")
 
 
-async def test_the_bot_is_killed_between_card_and_click(browsers: Browsers, stage: Stage) -> None:
+async def test_the_bot_is_killed_between_card_and_click(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     card = await alice.sees(CARD)
-    before = stage.bot.pid
+    before = sandbox.bot.pid
     await alice.tab.get_by_role("button", name="Kill the bot").click()
     await expect(alice.tab.locator("body")).not_to_have_attribute("data-ready", "up")
     await alice.up()
     await alice.presses("Rotate tokens", card)
 
     await alice.sees(DONE)
-    assert stage.bot.pid != before
-    assert stage.turso.calls_to_rotate("payments") == 1
+    assert sandbox.bot.pid != before
+    assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
 @pytest.mark.parametrize(
-    ("trouble", "outcome", "action", "fate"),
+    ("failure", "outcome", "action", "state"),
     [
-        ("Turso hangs", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "refused"),
-        ("Turso answers 500", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "refused"),
+        ("Turso hangs", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "rejected"),
+        ("Turso answers 500", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "rejected"),
         ("Turso answers 401", "Failed: the tokens of payments were not rotated", "rotation.failed", "works"),
         ("Turso answers 404", "Failed: the tokens of payments were not rotated", "rotation.failed", "works"),
     ],
 )
-async def test_a_bad_day_at_turso(
-    browsers: Browsers, stage: Stage, trouble: str, outcome: str, action: str, fate: str
+async def test_a_failure_at_turso(
+    browsers: Browsers, sandbox: Sandbox, failure: str, outcome: str, action: str, state: str
 ) -> None:
     alice = await browsers.opens("alice")
-    await alice.befalls(trouble)
+    await alice.chooses_failure(failure)
     await alice.types(TYPED)
     await alice.presses("Rotate tokens", await alice.sees(CARD))
 
     await alice.sees(outcome)
     await alice.has_trail("rotation.requested", "rotation.started", action)
-    await alice.has_service("checkout-api", fate)
-    assert stage.turso.calls_to_rotate("payments") == 1
+    await alice.has_service("checkout-api", state)
+    assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
 async def test_what_slack_drops_is_recorded_all_the_same(browsers: Browsers) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     card = await alice.sees(CARD)
-    await alice.befalls("Slack drops replies")
+    await alice.chooses_failure("Slack drops replies")
     await alice.presses("Rotate tokens", card)
 
     await alice.has_trail("rotation.requested", "rotation.started", "rotation.succeeded")
-    await alice.has_service("checkout-api", "refused")
+    await alice.has_service("checkout-api", "rejected")
 
 
 async def test_two_browsers_see_the_same_channel(browsers: Browsers) -> None:
@@ -154,7 +154,7 @@ async def test_two_browsers_see_the_same_channel(browsers: Browsers) -> None:
     await alice.presses("Rotate tokens", await alice.sees(CARD))
 
     await bob.sees("@alice rotated the tokens of payments", "key leaked in CI log")
-    await bob.has_service("checkout-api", "refused")
+    await bob.has_service("checkout-api", "rejected")
     await bob.tab.get_by_role("link", name="incident").click()
     await bob.sees("alice", "Who rotates?")
     await expect(bob.tab.locator("#messages > li")).to_have_count(1)  # Alice's card is hers

@@ -1,207 +1,202 @@
-// The page: who looks, at what, and the stream of what there is to see.
-import { h, keyed } from "./dom.js";
+// The page: who looks at what, and the stream of snapshots.
+import { findFocus, get, h, keyed } from "./dom.js";
 import { avatar, chat } from "./chat.js";
-import { compose, fill, placeholder } from "./composer.js";
-import { modal } from "./dialogs.js";
+import { fill, setPlaceholder, setUpComposer } from "./composer.js";
+import { modal } from "./modal.js";
 import { blocks, values } from "./blocks.js";
-import { mrkdwn } from "./mrkdwn.js";
-import { other, setTroubles } from "./other.js";
+import { inspector, setUpInspector } from "./inspector.js";
 
-const get = (id) => document.getElementById(id);
-const APP = "app"; // the app's own place, beside the channels
-const ui = { as: null, place: null, tab: "home" };
-let world = null;
-let picture = null;
+const APP = "app"; // the app's own entry, next to the channels
+const ui = { as: null, channel: null, tab: "home" };
+let sandbox = null; // what never changes, and who acts (`you`)
+let snapshot = null;
 let stream = null;
 const read = new Map(); // person/channel → newest ts that was on the screen
 
 start();
 
 async function start() {
-  world = await (await fetch("/stage")).json();
-  world.name = (id) => (id === world.bot.id ? world.bot.name : world.people.find((each) => each.id === id)?.name);
-  world.link = (channel) => `#as=${world.name(ui.as)}&channel=${channel}`;
-  get("team").textContent = world.organization;
+  sandbox = await (await fetch("/sandbox")).json();
+  sandbox.nameOf = (id) => (id === sandbox.bot.id ? sandbox.bot.name : sandbox.people.find((each) => each.id === id)?.name);
+  sandbox.linkTo = (channel) => `#as=${sandbox.nameOf(ui.as)}&channel=${channel}`;
+  get("team").textContent = sandbox.organization;
   people();
-  setTroubles(world, act);
-  compose(world, (text) => act("type", { channel: channel(), text }));
-  document.querySelectorAll(".tabs button").forEach((each) => each.addEventListener("click", () => pane(each.dataset.to)));
-  pane("chat");
-  addEventListener("hashchange", goes);
-  document.addEventListener("visibilitychange", rests);
-  goes();
+  setUpInspector(sandbox, act);
+  setUpComposer(sandbox, (text) => act("type", { channel: channelId(), text }));
+  document.querySelectorAll(".tabs button").forEach((each) => each.addEventListener("click", () => showPane(each.dataset.to)));
+  showPane("chat");
+  addEventListener("hashchange", navigate);
+  document.addEventListener("visibilitychange", onVisibilityChange);
+  navigate();
 }
 
-function goes() {
+function navigate() {
   const hash = new URLSearchParams(location.hash.slice(1));
-  const wanted = hash.get("as") ?? world.people[0].name;
-  const person = world.people.find((each) => [each.id, each.name].includes(wanted)) ?? world.people[0];
-  const places = [...world.channels.map((each) => each.id), APP];
-  const place = hash.get("channel");
-  ui.place = places.includes(place) ? place : world.channels[0].id;
-  const enters = ui.place === APP;
+  const name = hash.get("as");
+  const person = sandbox.people.find((each) => [each.id, each.name].includes(name)) ?? sandbox.people[0];
+  const channels = [...sandbox.channels.map((each) => each.id), APP];
+  const channel = hash.get("channel");
+  ui.channel = channels.includes(channel) ? channel : sandbox.channels[0].id;
   ui.tab = hash.get("tab") === "messages" ? "messages" : "home";
   if (ui.as !== person.id) {
-    ui.as = world.you = person.id;
+    ui.as = sandbox.you = person.id;
     for (const radio of document.querySelectorAll("[name=as]")) radio.checked = radio.value === ui.as;
-    listen();
+    connect();
   }
-  if (enters && ui.tab === "home") act("home", {});
+  if (ui.channel === APP && ui.tab === "home") act("open_home", {});
   draw();
 }
 
-function listen() {
+function connect() {
   stream?.close();
-  const since = picture ? `&since=${picture.since}` : "";
-  stream = new EventSource(`/events?as=${ui.as}${since}`);
-  const mine = stream;
-  mine.onmessage = (event) => {
-    const news = JSON.parse(event.data);
-    if (mine !== stream) return;
-    picture = news;
-    document.body.dataset.ready = picture.bot.state;
+  const since = snapshot ? `&since=${snapshot.since}` : "";
+  const source = new EventSource(`/events?as=${ui.as}${since}`);
+  stream = source;
+  source.onmessage = (event) => {
+    if (source !== stream) return;
+    snapshot = JSON.parse(event.data);
+    document.body.dataset.ready = snapshot.bot.state;
     draw();
   };
-  // The browser would reconnect with the old address, and so forget the ephemeral messages.
-  mine.onerror = () => {
-    mine.close();
-    if (mine !== stream) return;
-    state("lost");
-    setTimeout(() => { if (mine === stream) listen(); }, 1000);
+  // The browser would reconnect to the old address, and so lose the ephemeral messages.
+  source.onerror = () => {
+    source.close();
+    if (source !== stream) return;
+    botState("lost");
+    setTimeout(() => { if (source === stream) connect(); }, 1000);
   };
 }
 
-// A browser gives one site six connections: tabs that nobody looks at let theirs go.
-function rests() {
+// A browser opens at most six connections to a site: hidden tabs close theirs.
+function onVisibilityChange() {
   if (document.hidden) {
     stream?.close();
     stream = null;
-  } else if (!stream) listen();
+  } else if (!stream) connect();
 }
 
-async function act(what, said) {
-  const answer = await fetch(`/do/${what}`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ as: ui.as, ...said }),
+async function act(name, args) {
+  const response = await fetch(`/actions/${name}`, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ as: ui.as, ...args }),
   }).catch(() => null);
-  if (!answer?.ok) toast(answer?.status === 409 ? "That is not there any more." : "The sandbox did not take that.");
-  return answer?.ok;
+  if (!response?.ok) toast(response?.status === 409 ? "This is no longer possible." : "The sandbox could not do this.");
+  return response?.ok;
 }
 
-const channel = () => (ui.place === APP ? picture?.direct : ui.place);
+const channelId = () => (ui.channel === APP ? snapshot?.direct_channel : ui.channel);
 
 function draw() {
-  if (!picture || picture.you !== ui.as) return;
-  state(picture.bot.state);
-  places();
+  if (!snapshot || snapshot.you !== ui.as) return;
+  botState(snapshot.bot.state);
+  channelList();
   title();
-  const atHome = ui.place === APP && ui.tab === "home";
+  const atHome = ui.channel === APP && ui.tab === "home";
   get("home").hidden = !atHome;
   get("scroller").hidden = get("composer").hidden = atHome;
   if (atHome) home();
-  else chat(world, picture.messages, channel(), act);
-  modal(picture.modal, world, act);
-  other(world, picture, act);
+  else chat(sandbox, snapshot.messages, channelId(), act);
+  modal(snapshot.modal, sandbox, act);
+  inspector(sandbox, snapshot, act);
 }
 
-function state(now) {
-  const said = { up: "bot is up", starting: "bot is starting…", down: "bot is down", lost: "sandbox is gone; trying again…" }[now];
+const BOT_STATES = { up: "bot is up", starting: "bot is starting…", down: "bot is down", lost: "sandbox is unreachable; retrying…" };
+
+function botState(state) {
   const node = get("bot-state");
-  if (node.textContent !== said) node.textContent = said;
-  node.dataset.state = now;
-  node.title = picture?.bot.tail || (picture?.bot.pid ? `process ${picture.bot.pid}` : "");
+  if (node.textContent !== BOT_STATES[state]) node.textContent = BOT_STATES[state];
+  node.dataset.state = state;
+  node.title = snapshot?.bot.log_tail || (snapshot?.bot.pid ? `process ${snapshot.bot.pid}` : "");
 }
 
 function people() {
-  get("people").append(...world.people.map((each) => h("label", { class: "person" },
+  get("people").append(...sandbox.people.map((each) => h("label", { class: "person" },
     h("input", { type: "radio", name: "as", value: each.id, onchange: () => goTo({ as: each.name }) }),
     avatar(each.id, each.name),
     h("span", {}, h("b", {}, each.name), h("small", {}, each.about)))));
 }
 
 function goTo(change) {
-  const hash = new URLSearchParams({ as: world.name(ui.as), channel: ui.place, ...change });
-  if (change.channel && change.channel !== APP) hash.delete("tab");
-  location.hash = hash.toString();
+  location.hash = new URLSearchParams({ as: sandbox.nameOf(ui.as), channel: ui.channel, ...change }).toString();
 }
 
-function places() {
+function channelList() {
   const newest = new Map();
-  for (const each of picture.messages) newest.set(each.channel, each.ts);
-  const here = channel();
+  for (const each of snapshot.messages) newest.set(each.channel, each.ts);
+  const here = channelId();
   if (!document.hidden) read.set(`${ui.as}/${here}`, newest.get(here));
-  const rows = world.channels.map((each) => ({ ...each, mark: "#" }));
-  const app = { id: APP, name: world.bot.name, mark: "bot" };
-  const look = (row) => {
-    const id = row.id === APP ? picture.direct : row.id;
-    return { ...row, as: ui.as, current: row.id === ui.place, unread: newest.has(id) && read.get(`${ui.as}/${id}`) !== newest.get(id) && row.id !== ui.place };
+  const withState = (row) => {
+    const id = row.id === APP ? snapshot.direct_channel : row.id;
+    const current = row.id === ui.channel;
+    return { ...row, as: ui.as, current, unread: !current && newest.has(id) && read.get(`${ui.as}/${id}`) !== newest.get(id) };
   };
-  keyed(get("channels"), rows.map(look), (row) => row.id, entry);
-  keyed(get("apps"), [look(app)], (row) => row.id, entry);
+  keyed(get("channels"), sandbox.channels.map(withState), (row) => row.id, channelLink);
+  keyed(get("apps"), [withState({ id: APP, name: sandbox.bot.name })], (row) => row.id, channelLink);
 }
 
-function entry(row) {
+function channelLink(row) {
+  const icon = row.id === APP ? h("img", { src: "/static/bot.svg", alt: "", width: "20", height: "20" }) : h("span", { class: "icon", "aria-hidden": "true" }, "#");
   return h("li", {}, h("a", {
-    href: `#${new URLSearchParams({ as: world.name(ui.as), channel: row.id })}`, class: row.unread ? "unread" : "",
-    "aria-current": row.current ? "page" : false, "data-focus": row.id, onclick: () => pane("chat"),
-  }, row.mark === "#" ? h("span", { class: "mark", "aria-hidden": "true" }, "#") : h("img", { src: "/static/bot.svg", alt: "", width: "20", height: "20" }),
-  h("span", {}, row.name), row.unread ? h("span", { class: "new" }, "new") : null));
+    href: `#${new URLSearchParams({ as: sandbox.nameOf(ui.as), channel: row.id })}`, class: row.unread ? "unread" : "",
+    "aria-current": row.current ? "page" : false, "data-focus": row.id, onclick: () => showPane("chat"),
+  }, icon, h("span", {}, row.name), row.unread ? h("span", { class: "new" }, "new") : null));
 }
 
-const TOPICS = { incident: "Where it burns. Type a slash command.", "audit-log": "The bot announces every rotation here." };
+const TOPICS = { incident: "Type a slash command here.", "audit-log": "The bot announces every rotation here." };
 
 function title() {
-  const known = world.channels.find((each) => each.id === ui.place);
-  get("title").textContent = known ? `# ${known.name}` : world.bot.name;
-  get("topic").textContent = known ? TOPICS[known.name] ?? "" : "";
-  get("topic").hidden = !known;
-  get("you").textContent = `as ${world.name(ui.as)}`;
-  document.title = `${known ? `#${known.name}` : world.bot.name} · ${world.name(ui.as)} · turso-rotate sandbox`;
-  placeholder(`Message ${known ? `#${known.name}` : world.bot.name}`);
+  const channel = sandbox.channels.find((each) => each.id === ui.channel);
+  const name = channel ? `#${channel.name}` : sandbox.bot.name;
+  get("title").textContent = channel ? `# ${channel.name}` : sandbox.bot.name;
+  get("topic").textContent = channel ? TOPICS[channel.name] ?? "" : "";
+  get("topic").hidden = !channel;
+  get("you").textContent = `as ${sandbox.nameOf(ui.as)}`;
+  document.title = `${name} · ${sandbox.nameOf(ui.as)} · turso-rotate sandbox`;
+  setPlaceholder(`Message ${name}`);
   const tabs = get("app-tabs");
-  tabs.hidden = Boolean(known);
-  keyed(tabs, known ? [] : ["home", "messages"].map((id) => ({ id, current: id === ui.tab })), (each) => each.id, (each) =>
+  tabs.hidden = Boolean(channel);
+  keyed(tabs, channel ? [] : ["home", "messages"].map((id) => ({ id, current: id === ui.tab })), (each) => each.id, (each) =>
     h("button", { type: "button", role: "tab", "aria-selected": String(each.current), "data-focus": each.id, onclick: () => goTo({ tab: each.id }) }, each.id === "home" ? "Home" : "Messages"));
-  keyed(get("intro"), [{ place: ui.place, name: known?.name }], (each) => each.place, intro);
+  keyed(get("intro"), [{ id: ui.channel, name: channel?.name }], (each) => each.id, intro);
 }
 
-const TRIES = ["/turso-rotate payments key leaked in CI log", "/turso-rotate default", "/turso-rotate help", "/turso-audit 7d"];
+const EXAMPLES = ["/turso-rotate payments key leaked in CI log", "/turso-rotate default", "/turso-rotate help", "/turso-audit 7d"];
 
 function intro({ name }) {
-  if (!name) return h("div", {}, h("h2", {}, `This is your conversation with ${world.bot.name}`));
+  if (!name) return h("div", {}, h("h2", {}, `This is your conversation with ${sandbox.bot.name}`));
   if (name !== "incident") return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, TOPICS[name] ?? ""));
-  return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, "The real bot is in this channel. Type ", h("code", {}, world.commands[0]), " as in Slack, or start with one of these:"),
-    h("p", { class: "tries" }, TRIES.map((each) => h("button", { type: "button", class: "try", onclick: () => fill(each) }, each))),
-    h("p", { class: "fine" }, "Then act as somebody else, or make it a bad day, and see what the bot does."));
+  return h("div", {}, h("h2", {}, `# ${name}`), h("p", {}, "The real bot is in this channel. Type ", h("code", {}, sandbox.commands[0]), " as you would in Slack, or start with an example:"),
+    h("p", { class: "examples" }, EXAMPLES.map((each) => h("button", { type: "button", class: "example", onclick: () => fill(each) }, each))),
+    h("p", { class: "note" }, "Then act as another person, or choose a failure in the inspector, and see what the bot does."));
 }
 
-let homeLooks = null;
+let homeJson = null;
 
 function home() {
-  const looks = JSON.stringify([ui.as, picture.home]);
-  if (looks === homeLooks) return;
-  homeLooks = looks;
-  const view = picture.home;
+  const json = JSON.stringify([ui.as, snapshot.home]);
+  if (json === homeJson) return;
+  homeJson = json;
+  const view = snapshot.home;
   const inputs = [];
-  const uses = (spec, chosen) => act("use", { view: view.id, block_id: spec.block_id, action_id: spec.action_id, chosen, values: values(inputs) });
-  const place = { world, uses, inputs, immediate: true };
-  const empty = h("div", { class: "nothing" }, h("img", { src: "/static/bot.svg", alt: "", width: "64", height: "64" }),
-    h("h2", {}, "Nothing here yet"), h("p", {}, mrkdwn("The app has not published a Home tab. Its slash command works in every channel.", world)));
+  const onUse = (spec, chosen) => act("use", { view: view.id, block_id: spec.block_id, action_id: spec.action_id, chosen, values: values(inputs) });
+  const empty = h("div", { class: "empty-home" }, h("img", { src: "/static/bot.svg", alt: "", width: "64", height: "64" }),
+    h("h2", {}, "Nothing here yet"), h("p", {}, "The app has not published a Home tab. Its slash commands work in every channel."));
+  const node = get("home");
   const focus = document.activeElement?.closest?.("#home") ? document.activeElement.dataset.focus : null;
-  get("home").replaceChildren(h("div", { class: "kit" }, view ? blocks(view.blocks, place) : empty));
-  if (focus) [...get("home").querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === focus)?.focus();
+  node.replaceChildren(h("div", { class: "kit" }, view ? blocks(view.blocks, { sandbox, onUse, inputs, immediate: true }) : empty));
+  findFocus(node, focus)?.focus();
 }
 
-function pane(to) {
-  document.body.dataset.pane = to;
-  document.querySelectorAll(".tabs button").forEach((each) => (each.dataset.to === to ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current")));
+function showPane(name) {
+  document.body.dataset.pane = name;
+  document.querySelectorAll(".tabs button").forEach((each) => (each.dataset.to === name ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current")));
 }
 
-let fading = null;
+let toastTimer = null;
 
-function toast(words) {
+function toast(text) {
   const node = get("toast");
-  node.textContent = words;
+  node.textContent = text;
   node.hidden = false;
-  clearTimeout(fading);
-  fading = setTimeout(() => { node.hidden = true; }, 4000);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { node.hidden = true; }, 4000);
 }

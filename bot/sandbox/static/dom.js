@@ -1,4 +1,6 @@
-// Builds the page from text nodes and elements: nothing anybody wrote is ever parsed as HTML.
+// Builds the page from elements and text nodes: nothing that anybody typed is ever parsed as HTML.
+
+export const get = (id) => document.getElementById(id);
 
 export function h(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -13,19 +15,19 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
-const drawn = new WeakMap();
+const rendered = new WeakMap(); // node → the JSON of its item
 
-// Make the children of `parent` show the items, touching only those that changed: focus and scrolling survive.
+// Makes the children of `parent` show the items, and touches only those that changed: focus and scrolling survive.
 export function keyed(parent, items, key, render) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, index) => {
     const name = String(key(item));
-    const looks = JSON.stringify(item);
+    const json = JSON.stringify(item);
     let node = old.get(name);
-    if (!node || drawn.get(node) !== looks) {
+    if (!node || rendered.get(node) !== json) {
       const fresh = render(item);
       fresh.dataset.key = name;
-      drawn.set(fresh, looks);
+      rendered.set(fresh, json);
       if (node) replace(node, fresh);
       node = fresh;
     }
@@ -37,10 +39,14 @@ export function keyed(parent, items, key, render) {
 
 function replace(node, fresh) {
   const focused = node.contains(document.activeElement) ? document.activeElement : null;
-  const again = focused?.dataset.focus;
   node.replaceWith(fresh);
   if (!focused) return;
-  const same = again ? [...fresh.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === again) : null;
+  const same = findFocus(fresh, focused.dataset.focus);
   if (!same) fresh.tabIndex = -1;
   (same ?? fresh).focus({ preventScroll: true });
+}
+
+// Finds the element that takes over the focus of a replaced one.
+export function findFocus(root, key) {
+  return key ? [...root.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === key) : undefined;
 }

@@ -1,4 +1,4 @@
-// The emoji codes that a bot like this one uses, in Unicode.
+// Turns the emoji codes that the bot uses into Unicode.
 import { h } from "./dom.js";
 
 const KNOWN = {
@@ -12,7 +12,7 @@ const KNOWN = {
   large_green_circle: "🟢", red_circle: "🔴", white_circle: "⚪", large_yellow_circle: "🟡",
 };
 
-// Text with its codes turned into emoji, as a list of nodes and strings.
+// Replaces the codes in a text; returns a list of nodes and strings.
 export function emoji(text) {
   return text.split(/(:[a-z0-9_+-]+:)/).filter((part) => part !== "").map((part) => {
     const name = part.slice(1, -1);

@@ -1,4 +1,4 @@
-// Slack's mrkdwn, dates and mentions, as DOM nodes.
+// Renders Slack's mrkdwn, dates and mentions as DOM nodes.
 import { h } from "./dom.js";
 import { emoji } from "./emoji.js";
 
@@ -9,15 +9,15 @@ const STYLES = [
   ["s", /(?<![\p{L}\p{N}])~(?!\s)([^~\n]+?)(?<!\s)~(?![\p{L}\p{N}])/u],
 ];
 
-export function unescape(text) {
+function unescape(text) {
   return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
 
-export function mrkdwn(text, world) {
+export function mrkdwn(text, sandbox) {
   const atoms = [];
-  // Private-use characters mark the places of code and references while bold and the like are read around them.
+  // Private-use characters stand for code and references while bold, italic and strike-through are parsed around them.
   const marked = text.replace(/[\uE000\uE001]/g, "\uFFFD").replace(ATOM, (all, pre, code, reference) => {
-    atoms.push(atom(pre, code, reference, world));
+    atoms.push(atom(pre, code, reference, sandbox));
     return `\uE000${atoms.length - 1}\uE001`;
   });
   const out = document.createDocumentFragment();
@@ -28,7 +28,12 @@ export function mrkdwn(text, world) {
   return out;
 }
 
-export function plain(text, withEmoji = true) {
+// Renders a text object of Block Kit.
+export function textObject(text, sandbox) {
+  return text?.type === "mrkdwn" ? mrkdwn(text.text, sandbox) : plain(text?.text ?? "", text?.emoji !== false);
+}
+
+function plain(text, withEmoji = true) {
   const node = h("span", { class: "plain" });
   node.append(...(withEmoji ? emoji(text) : [text]));
   return node;
@@ -61,35 +66,35 @@ function styled(text, atoms) {
   });
 }
 
-function atom(pre, code, reference, world) {
+function atom(pre, code, reference, sandbox) {
   if (pre !== undefined) return h("pre", {}, unescape(pre.replace(/^\n/, "")));
   if (code !== undefined) return h("code", {}, unescape(code.replace(/<([^<>|]+)(?:\|([^<>]*))?>/g, (all, to, label) => label ?? to)));
-  return refer(reference, world);
+  return refer(reference, sandbox);
 }
 
-function refer(reference, world) {
+function refer(reference, sandbox) {
   const bar = reference.indexOf("|");
   const target = bar < 0 ? reference : reference.slice(0, bar);
   const label = bar < 0 ? null : unescape(reference.slice(bar + 1));
-  if (target.startsWith("@")) return mention(target.slice(1), label, world);
-  if (target.startsWith("#")) return channel(target.slice(1), label, world);
+  if (target.startsWith("@")) return mention(target.slice(1), label, sandbox);
+  if (target.startsWith("#")) return channel(target.slice(1), label, sandbox);
   if (target.startsWith("!date^")) return date(target, label ?? "");
-  if (target.startsWith("!")) return h("span", { class: "mention loud" }, label ?? `@${target.slice(1)}`);
+  if (target.startsWith("!")) return h("span", { class: "mention highlight" }, label ?? `@${target.slice(1)}`);
   const address = unescape(target);
   const shown = label || address;
   if (!/^(https?:\/\/|mailto:)/i.test(address)) return document.createTextNode(shown);
   return h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, shown);
 }
 
-function mention(id, label, world) {
-  const name = world.name(id) ?? label ?? id;
-  return h("span", { class: id === world.you ? "mention loud" : "mention", title: id }, `@${name}`);
+function mention(id, label, sandbox) {
+  const name = sandbox.nameOf(id) ?? label ?? id;
+  return h("span", { class: id === sandbox.you ? "mention highlight" : "mention", title: id }, `@${name}`);
 }
 
-function channel(id, label, world) {
-  const known = world.channels.find((each) => each.id === id);
+function channel(id, label, sandbox) {
+  const known = sandbox.channels.find((each) => each.id === id);
   const name = `#${known?.name ?? label ?? id}`;
-  return known ? h("a", { class: "mention", href: world.link(id) }, name) : h("span", { class: "mention" }, name);
+  return known ? h("a", { class: "mention", href: sandbox.linkTo(id) }, name) : h("span", { class: "mention" }, name);
 }
 
 const FORMATS = {
@@ -109,12 +114,12 @@ function date(target, fallback) {
     const pretty = name.endsWith("_pretty");
     const options = FORMATS[pretty ? name.slice(0, -7) : name];
     if (!options) return all;
-    return (pretty && near(moment)) || new Intl.DateTimeFormat("en-US", options).format(moment);
+    return (pretty && relativeDay(moment)) || new Intl.DateTimeFormat("en-US", options).format(moment);
   });
   return h("time", { datetime: moment.toISOString(), title: moment.toString() }, shown);
 }
 
-function near(moment) {
+function relativeDay(moment) {
   const days = Math.round((midnight(moment) - midnight(new Date())) / 86400000);
   return { "-1": "yesterday", 0: "today", 1: "tomorrow" }[days];
 }
@@ -127,7 +132,7 @@ export function clock(seconds, withSeconds = false) {
 
 export function day(seconds) {
   const moment = new Date(seconds * 1000);
-  const word = near(moment);
+  const word = relativeDay(moment);
   if (word) return word[0].toUpperCase() + word.slice(1);
   return new Intl.DateTimeFormat("en-US", { weekday: "long", month: "long", day: "numeric" }).format(moment);
 }
