@@ -93,7 +93,7 @@ async def load(running: Running, parallel: int, each: int, text: str, expected: 
 
 
 async def _watch(slack: LocalSlack, answered: dict[str, asyncio.Event], expected: str, otherwise: list[str]) -> None:
-    async for change in slack.changes():
+    async for change in slack.changes.subscribe():
         reader = getattr(change.subject, "ephemeral_to", None)
         if reader in answered:
             said = getattr(change.subject, "plain", "")
@@ -112,7 +112,7 @@ async def click(running: Running, times: int) -> list[float]:
         calls, pressed = running.turso.calls_to_rotate(), time.time()
         await slack.presses(person, card, CONFIRM)
         await running.turso.reached(calls + 1)
-        arrived = next(request.at for request in reversed(running.turso.requests) if request.route.rotates)
+        arrived = next(request.at for request in reversed(running.turso.requests) if request.line.rotates)
         taken.append(arrived - pressed)
         await slack.called("chat.postMessage", number + 1)
     return taken

@@ -41,5 +41,5 @@ def _forget(running: Running) -> None:
     workspace, payloads = running.slack.workspace, running.slack._payloads
     for records in (running.slack.calls, running.turso.requests, workspace.messages):
         records.clear()
-    for known in (workspace._by_ts, payloads._urls._issued, payloads._triggers._born):
+    for known in (payloads._urls._issued, payloads._triggers._issued):
         known.clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bot.sandbox.deliveries import Delivery, Parcel
+from bot.sandbox.deliveries import Delivery
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.workspace import BOT_USER, Person
 from tests.bench.processes import PEOPLE
@@ -62,7 +62,7 @@ async def errbot() -> Echoed:
         event = {"type": "message", "channel": "C0INCIDENT", "channel_type": "channel", "user": person.user_id}
         event |= {"text": f"!echo {text}", "ts": stamp, "event_ts": stamp}
         payload = {"type": "event_callback", "event": event, "team_id": person.team_id, "event_id": f"Ev{stamp}"}
-        return await slack._delivers(Parcel("events_api", payload), None)
+        return await slack.delivers("events_api", payload)
 
     async with LocalSlack(people=(*PEOPLE, Person(BOT_USER, "echo"))) as slack:  # it asks about itself, too
         slack.workspace.scopes += ERRBOT_ASKS
@@ -131,7 +131,7 @@ async def _echoes(says: Says, answers: dict[str, asyncio.Event]) -> bool:
 
 
 async def _watch(slack: LocalSlack, answers: dict[str, asyncio.Event]) -> None:
-    async for change in slack.changes():
+    async for change in slack.changes.subscribe():
         said = getattr(change.subject, "plain", "").strip()
         if said in answers:
             answers[said].set()

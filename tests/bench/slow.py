@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from bot.sandbox.faults import Fault
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.messages import PostedMessage
 from bot.sandbox.workspace import Person
 from bot.slack.rotate.card import CONFIRM
 from tests.bench.commands import uncollected
@@ -28,7 +29,7 @@ async def slow_turso(database_url: str) -> None:
         cards = [await _asks(running.slack, group) for group in GROUPS]
         with uncollected():
             before = await _typed(running.slack, asyncio.ensure_future(asyncio.sleep(SECONDS / 4)))
-            running.turso.trouble(Fault(delay=SECONDS))
+            running.turso.inject(Fault(delay=SECONDS))
             began = time.perf_counter()
             ended = asyncio.ensure_future(_ended(running.slack))
             clicks, during = await asyncio.gather(_pressed(running.slack, cards), _typed(running.slack, ended))
@@ -49,12 +50,12 @@ async def slow_turso(database_url: str) -> None:
     ratio("commands, mean, meanwhile / before", sum(during) / len(during), sum(before) / len(before))
 
 
-async def _asks(slack: LocalSlack, group: str) -> Message:
+async def _asks(slack: LocalSlack, group: str) -> PostedMessage:
     await slack.types(PRESSING, f"/turso-rotate {group}")
     return await slack.sees(PRESSING, f"Rotate the tokens of {group}?")
 
 
-async def _pressed(slack: LocalSlack, cards: list[Message]) -> list[float]:
+async def _pressed(slack: LocalSlack, cards: list[PostedMessage]) -> list[float]:
     deliveries = await asyncio.gather(*(slack.presses(PRESSING, card, CONFIRM) for card in cards))
     return [delivery.seconds for delivery in deliveries]
 
@@ -77,7 +78,7 @@ async def _ended(slack: LocalSlack) -> int:
     done: set[str] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(2 * SECONDS):
-            async for change in slack.changes():
+            async for change in slack.changes.subscribe():
                 done |= set(_DONE.findall(getattr(change.subject, "plain", "")))
                 if len(done) == len(GROUPS):
                     break

@@ -54,7 +54,7 @@ async def test_a_grant_to_another_workspace(doctor: Doctor, book: Book) -> None:
 
 
 async def test_people_who_have_left_and_guests(doctor: Doctor, book: Book, slack: LocalSlack) -> None:
-    slack.workspace.welcome([GONE, GUEST])
+    slack.workspace.add_people([GONE, GUEST])
     for person in (GONE, GUEST, Person("U0NOBODY9", "nobody")):
         await book.grants(person, "payments")
     report = await doctor()

@@ -87,7 +87,7 @@ async def test_without_the_scopes_to_look_its_checks_are_skipped(doctor: Doctor,
 
 @pytest.mark.parametrize(("seconds", "state", "words"), [(-100, "warning", "s ahead of"), (200, "failure", "s behind")])
 async def test_slacks_clock(doctor: Doctor, slack: LocalSlack, seconds: float, state: str, words: str) -> None:
-    slack.skews(seconds)
+    slack.skew_clock(seconds)
     report = await doctor()
     found = report["slack.clock"]
 
@@ -139,7 +139,7 @@ async def test_an_app_level_token_that_slack_does_not_take(doctor: Doctor) -> No
 
 
 async def test_a_connection_that_does_not_open(doctor: Doctor, slack: LocalSlack) -> None:
-    slack.refuses_sockets()
+    slack.refuse_sockets()
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["slack.socket"])
@@ -175,7 +175,7 @@ async def test_an_audit_channel_without_the_bot(doctor: Doctor, slack: LocalSlac
 
 
 async def test_an_audit_channel_that_is_archived(doctor: Doctor, slack: LocalSlack) -> None:
-    slack.workspace.traits["C0AUDIT"] = {"is_archived": True}
+    slack.workspace.channel_flags["C0AUDIT"] = {"is_archived": True}
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["channel.reachable"])
@@ -190,7 +190,7 @@ async def test_an_audit_channel_that_is_not_there(doctor: Doctor) -> None:
 
 
 async def test_a_private_audit_channel_needs_another_scope(doctor: Doctor, slack: LocalSlack) -> None:
-    slack.workspace.traits["C0AUDIT"] = {"is_private": True}
+    slack.workspace.channel_flags["C0AUDIT"] = {"is_private": True}
     unseen = await doctor()
     slack.workspace.scopes.append("groups:read")
     seen = await doctor()
@@ -204,7 +204,7 @@ async def test_a_private_audit_channel_needs_another_scope(doctor: Doctor, slack
     ("trait", "words"), [("is_ext_shared", "another organization"), ("is_org_shared", "other workspaces")]
 )
 async def test_an_audit_channel_that_others_read(doctor: Doctor, slack: LocalSlack, trait: str, words: str) -> None:
-    slack.workspace.traits["C0AUDIT"] = {trait: True}
+    slack.workspace.channel_flags["C0AUDIT"] = {trait: True}
     report = await doctor()
 
     assert (report.code, report.complaints) == (0, ["channel.shared"])
@@ -219,7 +219,7 @@ async def test_no_audit_channel(doctor: Doctor) -> None:
 
 
 async def test_slack_is_away(doctor: Doctor, slack: LocalSlack) -> None:
-    await slack.unreachable()
+    await slack.go_offline()
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["slack.token", "slack.socket"])

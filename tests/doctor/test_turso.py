@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from bot.sandbox.faults import Answers, Hangs
-from bot.sandbox.local_turso import LocalTurso, On
+from bot.sandbox.faults import FixedResponse, Hang
+from bot.sandbox.local_turso import LocalTurso, RequestKind
 from bot.sandbox.organization import ApiToken
 from tests.doctor.conftest import DEFAULT, NEEDED, PAYMENTS, WHOLE, Doctor
 
@@ -42,7 +42,7 @@ async def test_a_token_that_ends(doctor: Doctor, turso: LocalTurso, days: float,
 
 
 async def test_tursos_clock(doctor: Doctor, turso: LocalTurso) -> None:
-    turso.skews(200)
+    turso.skew_clock(200)
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["turso.clock"])
@@ -125,7 +125,7 @@ async def test_what_the_list_of_tokens_says(
 
 
 async def test_turso_is_away(doctor: Doctor, turso: LocalTurso) -> None:
-    await turso.unreachable()
+    await turso.go_offline()
     report = await doctor()
 
     assert (report.code, report.complaints) == (1, ["turso.token"])
@@ -133,13 +133,13 @@ async def test_turso_is_away(doctor: Doctor, turso: LocalTurso) -> None:
 
 
 async def test_whoever_hangs_is_waited_for_once(doctor: Doctor, turso: LocalTurso) -> None:
-    turso.trouble(Hangs(), on=On.ALL)
+    turso.inject(Hang(), on=RequestKind.ALL)
     for method in ("auth.test", "apps.connections.open"):
         doctor.slack.fail(method, delay=60)
     began = time.monotonic()
     report = await doctor(TURSO_GROUP_TOKENS=tokens(**{f"group-{number}": PAYMENTS for number in range(20)}))
     took = time.monotonic() - began
-    turso.heals()
+    turso.clear_faults()
 
     assert (report.code, set(report.complaints)) == (1, {"turso.token", "slack.token", "slack.socket"})
     assert {finding["found"] for finding in report.findings if finding["check"] == "turso.token"} == {
@@ -151,7 +151,7 @@ async def test_whoever_hangs_is_waited_for_once(doctor: Doctor, turso: LocalTurs
 
 @pytest.mark.parametrize("body", [b"[]", b"<html>", b'{"groups": 1, "exp": true}'])
 async def test_turso_answers_with_what_nobody_expects(doctor: Doctor, turso: LocalTurso, body: bytes) -> None:
-    turso.trouble(Answers(200, body), on=On.READS)
+    turso.inject(FixedResponse(200, body), on=RequestKind.READS)
     report = await doctor(TURSO_API_TOKEN=WHOLE)
 
     assert report.code in {0, 1}
@@ -160,7 +160,7 @@ async def test_turso_answers_with_what_nobody_expects(doctor: Doctor, turso: Loc
 
 async def test_turso_echoes_the_token_in_an_error(doctor: Doctor, turso: LocalTurso) -> None:
     error = {"error": f"Bearer {PAYMENTS} is bad, and so is {PAYMENTS}"}
-    turso.trouble(Answers(401, json.dumps(error).encode()), on=On.READS)
+    turso.inject(FixedResponse(401, json.dumps(error).encode()), on=RequestKind.READS)
     report = await doctor()
 
     assert "turso.token" in report.states("failure")

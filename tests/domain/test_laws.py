@@ -8,7 +8,7 @@ import pytest
 from bot.domain.errors import AlreadyDecided, DatabaseError
 from bot.domain.models import Actor, Request, TeamId, UserId
 from bot.domain.states import State
-from bot.sandbox.faults import Hangs
+from bot.sandbox.faults import Hang
 from bot.trail.records import EventFilter
 from tests.domain.world import HERE, PAYMENTS, World, opened
 from tests.store.conftest import ALICE
@@ -72,7 +72,7 @@ async def test_the_late_truth_is_one_more_row_over_a_lease_given_up(world: World
 
 @pytest.mark.law(3)
 async def test_a_call_without_an_answer_is_unknown(world: World) -> None:
-    world.turso.trouble(Hangs())
+    world.turso.inject(Hang())
     ended = await world.rotations.carry_out(await world.claimed())
 
     assert ended.state is State.UNKNOWN
@@ -81,7 +81,7 @@ async def test_a_call_without_an_answer_is_unknown(world: World) -> None:
 
 @pytest.mark.law(3)
 async def test_a_call_that_is_broken_off_is_unknown(world: World) -> None:
-    world.turso.trouble(Hangs())
+    world.turso.inject(Hang())
     claimed = await world.claimed()
     calling = asyncio.create_task(world.rotations.carry_out(claimed))
     await world.turso.reached()

@@ -10,8 +10,9 @@ from sqlalchemy import make_url
 from bot.domain.allowlist import Allowlist
 from bot.domain.events import RecordedEvent
 from bot.domain.models import Actor, Organization, TeamId, UserId
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.messages import PostedMessage
 from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
@@ -140,7 +141,7 @@ async def read_trail(settings: dict[str, str]) -> Sequence[RecordedEvent]:
         await database.close()
 
 
-async def asks(slack: LocalSlack, person: Person, text: str) -> Message:
+async def asks(slack: LocalSlack, person: Person, text: str) -> PostedMessage:
     """Ask for a rotation, and return the card."""
     since = len(slack.messages)
     await slack.types(person, f"/turso-rotate {text}")
@@ -148,7 +149,7 @@ async def asks(slack: LocalSlack, person: Person, text: str) -> Message:
     return await slack.sees(person, f"Rotate the tokens of {group}?", since=since, timeout=10)
 
 
-def id_on(card: Message) -> str:
+def id_on(card: PostedMessage) -> str:
     """Read the rotation's id off its card."""
     return card.plain.rpartition("Rotation `")[2].partition("`")[0]
 

@@ -57,7 +57,7 @@ async def test_slack_down_for_an_hour_loses_nothing(
     await logged(bot, "not notified yet", 7 * 8)
     pauses = await seconds_until_due(url)
     await bot.kills()
-    slack.heals()
+    slack.clear_faults()
     await later(url, 10 * MINUTE)
     await bot.start()
     await connect(slack, bot, settings)
@@ -145,7 +145,7 @@ class TestTwoReplicas:
         await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for card in cards))
         await until(lambda: all_put_off(url, 2 * len(GROUPS)))
         await bot.kills()
-        slack.heals()
+        slack.clear_faults()
         await bot.start()
         async with BotProcess(tmp_path, settings) as other:
             slack.fail("*", delay=0.2)  # long enough for the other to take the same one, if it could

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Fault, Hangs
+from bot.sandbox.faults import Fault, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, announced, asks, connect
@@ -89,7 +89,7 @@ async def test_a_replica_whose_clock_is_wrong_asks_the_databases(
     seconds: int, slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK.format(seconds=seconds))
-    turso.trouble(Fault(delay=1))
+    turso.inject(Fault(delay=1))
     path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
     async with BotProcess(tmp_path, settings | path | {"CONFIRM_TTL": "120"}) as bot:
         await connect(slack, bot, settings)
@@ -112,7 +112,7 @@ class TestTwoReplicas:
     ) -> None:
         (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK.format(seconds=seconds))
         path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
-        turso.trouble(Fault(delay=4))
+        turso.inject(Fault(delay=4))
         patient = settings | {"TURSO_TIMEOUT": "10"}
         async with BotProcess(tmp_path, patient) as right:
             await connect(slack, right, settings)
@@ -148,7 +148,7 @@ class TestTwoReplicas:
 async def test_a_response_url_that_grew_too_old_during_the_call(
     ahead: list[float], slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    turso.trouble(Fault(delay=1))
+    turso.inject(Fault(delay=1))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
@@ -166,7 +166,7 @@ async def test_a_response_url_that_grew_too_old_during_the_call(
 async def test_what_does_not_end_in_time_is_marked_before_the_exit(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
 ) -> None:
-    turso.trouble(Hangs())
+    turso.inject(Hang())
     for group in GROUPS:
         await slack.presses(ALICE, await asks(slack, ALICE, group), CONFIRM)
     await turso.reached(3)

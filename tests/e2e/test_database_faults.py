@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from bot.sandbox.faults import Answers, Fault
-from bot.sandbox.feed import within
-from bot.sandbox.local_slack import LocalSlack, Message
-from bot.sandbox.local_turso import LocalTurso, On
+from bot.sandbox.changes import within
+from bot.sandbox.faults import Fault, FixedResponse
+from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso, RequestKind
+from bot.sandbox.messages import PostedMessage
 from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, id_on, over
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, run
@@ -173,7 +174,7 @@ class TestPostgres:
         await asyncio.gather(*(slack.presses(ALICE, cards[group], CONFIRM) for group in waiting))
         await within(
             20,
-            slack.workspace.feed.until(lambda: all(map(settled, GROUPS))),
+            slack.changes.until(lambda: all(map(settled, GROUPS))),
             lambda: str([group for group in GROUPS if not settled(group)]),
         )
         told = await stories()
@@ -211,7 +212,7 @@ class TestPostgres:
         self, slack: LocalSlack, turso: LocalTurso, trail: Trail
     ) -> None:
         own = {"databases": [{"Name": "audit", "Hostname": "127.0.0.1", "group": "payments"}]}
-        turso.trouble(Answers(200, json.dumps(own).encode()), on=On.READS)
+        turso.inject(FixedResponse(200, json.dumps(own).encode()), on=RequestKind.READS)
         await slack.types(ALICE, "/turso-rotate payments")
         told = await slack.sees(ALICE, "keeps its own audit trail in payments", "the attempt is recorded")
 
@@ -325,9 +326,9 @@ def full(bot: BotProcess, log: Path) -> Iterator[None]:
         resource.prlimit(bot.pid, resource.RLIMIT_FSIZE, before)
 
 
-async def cut_off_in_the_call(slack: LocalSlack, turso: LocalTurso, line: Proxy) -> Message:
+async def cut_off_in_the_call(slack: LocalSlack, turso: LocalTurso, line: Proxy) -> PostedMessage:
     """Cut the line to the database while Turso is asked; returns the card, which says so."""
-    turso.trouble(Fault(delay=1))
+    turso.inject(Fault(delay=1))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()

@@ -90,10 +90,10 @@ class TestSocketMode:
         self, slack: LocalSlack, bot: BotProcess, health: Health
     ) -> None:
         before = await health.ready()
-        await slack.unreachable()
+        await slack.go_offline()
         await bot.logs("connection to Slack lost")
         away, alive = await health.ready(), await health.alive()
-        await slack.reachable()
+        await slack.go_online()
         await slack.connected(timeout=10)
         await bot.logs("connection to Slack is back")
         back = await health.ready()

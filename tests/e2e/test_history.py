@@ -14,9 +14,10 @@ from bot.domain.events import Action, Event, RecordedEvent
 from bot.domain.grants import NewGrant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.deliveries import signature
-from bot.sandbox.faults import Answers, Fault
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.faults import Fault, FixedResponse
+from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.messages import PostedMessage
 from bot.sandbox.views import View
 from bot.sandbox.workspace import Person
 from bot.store.allowlist import SqlGrants
@@ -66,7 +67,7 @@ async def rotates(slack: LocalSlack, person: Person, text: str) -> str:
     return rotation
 
 
-async def reads(slack: LocalSlack, person: Person, text: str, *needles: str) -> Message:
+async def reads(slack: LocalSlack, person: Person, text: str, *needles: str) -> PostedMessage:
     """Ask for history, and return the page."""
     since = len(slack.messages)
     await slack.types(person, f"/turso-audit {text}".strip())
@@ -79,7 +80,7 @@ async def opens(slack: LocalSlack, person: Person, *needles: str) -> View:
     return await slack.sees_view(person, *needles)
 
 
-def asked(message: Message | View) -> list[str]:
+def asked(message: PostedMessage | View) -> list[str]:
     """List the numbers of the requests that a page shows, in their order."""
     return re.findall(r"^number (\d+)$", message.plain, re.MULTILINE)
 
@@ -105,13 +106,13 @@ async def test_history_is_read_page_by_page(slack: LocalSlack, bot: BotProcess, 
     assert refusals(await rows()) == []
 
 
-def turns(page: Message | View) -> list[str]:
+def turns(page: PostedMessage | View) -> list[str]:
     """List the ways on from a page."""
     return [button for button in page.buttons if button in {OLDER, NEWER}]
 
 
 async def test_a_page_shows_how_long_each_rotation_took(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
-    turso.trouble(Fault(delay=1), times=1)
+    turso.inject(Fault(delay=1), times=1)
     await rotates(slack, ALICE, "payments")
     page = await reads(slack, BOB, "", "succeeded")
     home = await opens(slack, BOB, "succeeded")
@@ -279,7 +280,7 @@ async def test_the_head_of_the_trail_is_announced_logged_and_on_the_home_tab(
 async def test_a_judgement_is_announced_and_shown_as_one(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    turso.trouble(Answers(500), times=1)
+    turso.inject(FixedResponse(500), times=1)
     card = await asks(slack, ALICE, "payments key leaked")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated")

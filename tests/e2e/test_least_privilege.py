@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Hangs
+from bot.sandbox.faults import Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, MALLORY, Stories, Trail, announced, asks, connect, id_on
@@ -48,7 +48,7 @@ async def test_the_bots_role_is_enough_for_every_end(
     await slack.sees(None, "@alice rotated the tokens of", channel="C0AUDIT")
     await slack.presses(ALICE, cancelled, CANCEL)
     await slack.sees(ALICE, "Cancelled")
-    turso.trouble(Hangs())
+    turso.inject(Hang())
     await slack.presses(ALICE, unknown, CONFIRM)
     await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=10)
     note = ("--as", "failed", "--note", "an old token still connects")

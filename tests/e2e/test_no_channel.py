@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.sandbox.faults import Answers
+from bot.sandbox.faults import FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, announced, asks, id_on
@@ -42,7 +42,7 @@ async def test_where_the_bot_is_no_member_the_press_opens_the_way(slack: LocalSl
 
 
 async def test_what_ended_badly_is_announced_there_too(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
-    turso.trouble(Answers(500))
+    turso.inject(FixedResponse(500))
     card = await asks(slack, ALICE, "payments")
     rotation = id_on(card)
     await slack.presses(ALICE, card, CONFIRM)

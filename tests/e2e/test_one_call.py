@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.faults import Fault
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.messages import PostedMessage
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
 from tests.process import BotProcess
 from tests.proxy import Proxy
@@ -92,12 +93,12 @@ async def test_a_bot_killed_before_the_call_left_is_unknown(
 async def test_a_bot_killed_between_call_and_row_is_unknown(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], trail: Trail
 ) -> None:
-    turso.trouble(Fault(delay=30))
+    turso.inject(Fault(delay=30))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
     await bot.kills()
-    turso.heals()
+    turso.clear_faults()
     await bot.start()
     await connect(slack, bot, settings)
     await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
@@ -113,7 +114,7 @@ async def test_a_bot_killed_between_call_and_row_is_unknown(
 async def test_twenty_clicks_at_once_and_one_after_the_end_are_one_call(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    turso.trouble(Fault(delay=1))
+    turso.inject(Fault(delay=1))
     card = await asks(slack, ALICE, "payments")
     clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for _ in range(20)))
     await slack.sees(ALICE, "Done: the tokens of payments are rotated")
@@ -138,7 +139,7 @@ async def test_twenty_clicks_at_once_and_one_after_the_end_are_one_call(
 async def test_the_second_person_is_told_who_is_rotating(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    turso.trouble(Fault(delay=1))
+    turso.inject(Fault(delay=1))
     first, second = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
     await asyncio.gather(slack.presses(ALICE, first, CONFIRM), slack.presses(BOB, second, CONFIRM))
     losing = [asyncio.ensure_future(slack.sees(each, "Your press changed nothing")) for each in (ALICE, BOB)]
@@ -155,7 +156,7 @@ async def test_the_second_person_is_told_who_is_rotating(
     assert sorted(await trail()) == sorted([*STORY, "rotation.requested", "rotation.denied"])
 
 
-async def cancelled(*tasks: asyncio.Task[Message]) -> None:
+async def cancelled(*tasks: asyncio.Task[PostedMessage]) -> None:
     """Cancel tasks, and wait until they have ended."""
     for task in tasks:
         task.cancel()

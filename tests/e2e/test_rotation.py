@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Hangs
+from bot.sandbox.faults import Hang
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.local_turso import LocalTurso, On
+from bot.sandbox.local_turso import LocalTurso, RequestKind
 from bot.sandbox.workspace import Person
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess, run
@@ -143,10 +143,10 @@ async def test_an_unknown_group_is_rejected_with_a_suggestion(slack: LocalSlack,
 async def test_slack_is_answered_at_once_while_turso_hangs(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess
 ) -> None:
-    turso.trouble(Hangs(), on=On.READS)
+    turso.inject(Hang(), on=RequestKind.READS)
     typed = await slack.types(ALICE, "/turso-rotate payments")
     card = await slack.sees(ALICE, "could not be looked up", "Could not ask Turso whether this group exists")
-    turso.heals()
+    turso.clear_faults()
 
     assert (typed.status, typed.seconds < 1) == (200, True)
     assert card.buttons == [CONFIRM, CANCEL]
@@ -168,13 +168,13 @@ async def test_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: 
 async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
-    turso.trouble(Hangs())
+    turso.inject(Hang())
     await slack.types(ALICE, "/turso-rotate payments")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?")
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
     await bot.kills()
-    turso.heals()
+    turso.clear_faults()
     await bot.start()
     await connect(slack, bot, settings)
 
@@ -189,7 +189,7 @@ async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
 async def test_a_stopped_bot_finishes_what_is_in_flight(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
 ) -> None:
-    turso.trouble(Hangs())
+    turso.inject(Hang())
     waiting = await asks(slack, BOB, "payments")
     cards = {group: await asks(slack, ALICE, group) for group in GROUPS}
     rotations = [id_on(card) for card in cards.values()]
@@ -202,7 +202,7 @@ async def test_a_stopped_bot_finishes_what_is_in_flight(
     told = await slack.sees(BOB, "I am restarting")
     await slack.presses(BOB, waiting, CONFIRM)
     await slack.sees(BOB, "I am restarting", "try again in a minute", since=told.position + 1)
-    turso.heals()
+    turso.clear_faults()
     code = await bot.ended()
     for group in GROUPS:
         await slack.sees(ALICE, f"Done: the tokens of {group} are rotated")

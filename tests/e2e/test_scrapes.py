@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import ClientSession
 
-from bot.sandbox.faults import Answers
+from bot.sandbox.faults import FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, MALLORY, asks, connect
@@ -32,7 +32,7 @@ class TestAStory:
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")
         await slack.presses(ALICE, cancelled, CANCEL)
         await slack.sees(ALICE, "Cancelled")
-        turso.trouble(Answers(500, b"{}"))
+        turso.inject(FixedResponse(500, b"{}"))
         await slack.presses(ALICE, unknown, CONFIRM)
         await slack.sees(ALICE, "Unknown: the tokens of payments")
         await slack.presses(ALICE, unknown, CONFIRM)
@@ -95,7 +95,7 @@ async def test_what_slack_did_not_sign_is_counted(slack: LocalSlack, bot: BotPro
 class TestSocketMode:
     async def test_a_connection_that_was_replaced_is_counted(self, slack: LocalSlack, bot: BotProcess) -> None:
         before = await scrape(bot)
-        slack.drops_connections()
+        slack.drop_connections()
         await slack.connected(0)
         await bot.logs("connection to Slack lost")
         lost = await scrape(bot)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from bot.sandbox.faults import Answers, Closes, Fault, Hangs
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
+from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from bot.sandbox.render import plain
+from bot.sandbox.messages import PostedMessage
+from bot.sandbox.render import render
 from bot.store.database import Database
 from tests.e2e.conftest import ALICE, Stories, Trail, asks, connect, id_on
 from tests.process import BotProcess
@@ -17,14 +18,19 @@ CONFIRM = "rotation:confirm"
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
 
-def everything_on(card: Message) -> str:
+def everything_on(card: PostedMessage) -> str:
     """Read every version that the card ever had."""
-    return "\n".join(plain(each.text, each.blocks, card.names) for each in (*card.versions, card.content))
+    return "\n".join(render(each.text, each.blocks, card.names) for each in (*card.versions, card.content))
 
 
 @pytest.mark.parametrize(
     ("fault", "end"),
-    [(Answers(403), "Failed"), (Answers(500), "Unknown"), (Closes(), "Unknown"), (Hangs(), "Unknown")],
+    [
+        (FixedResponse(403), "Failed"),
+        (FixedResponse(500), "Unknown"),
+        (CloseConnection(), "Unknown"),
+        (Hang(), "Unknown"),
+    ],
     ids=["refused", "broken", "closed", "silent"],
 )
 @pytest.mark.usefixtures("bot")
@@ -32,7 +38,7 @@ def everything_on(card: Message) -> str:
 async def test_success_is_never_shown_before_turso_confirmed_it(
     fault: Fault, end: str, slack: LocalSlack, turso: LocalTurso
 ) -> None:
-    turso.trouble(fault)
+    turso.inject(fault)
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, f"{end}: the tokens of payments")
@@ -44,13 +50,13 @@ async def test_success_is_never_shown_before_turso_confirmed_it(
         assert not any(claim in text for text in said), claim
 
 
-@pytest.mark.parametrize("fault", [Answers(500), Closes(), Hangs()], ids=["broken", "closed", "silent"])
+@pytest.mark.parametrize("fault", [FixedResponse(500), CloseConnection(), Hang()], ids=["broken", "closed", "silent"])
 @pytest.mark.usefixtures("bot")
 @pytest.mark.mistake
 async def test_a_group_is_free_again_after_an_unknown(
     fault: Fault, slack: LocalSlack, turso: LocalTurso, stories: Stories
 ) -> None:
-    turso.trouble(fault, times=1)
+    turso.inject(fault, times=1)
     first = await asks(slack, ALICE, "payments")
     rotation = id_on(first)
     await slack.presses(ALICE, first, CONFIRM)

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import make_url
 
-from bot.sandbox.faults import Answers, Fault
+from bot.sandbox.faults import Fault, FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from bot.sandbox.sockets import Reason
+from bot.sandbox.sockets import DisconnectReason
 from tests.e2e.conftest import ALICE, BOB, MALLORY, Trail, announced, asks
 from tests.process import BotProcess, run
 
@@ -83,15 +83,15 @@ async def test_an_announcement_that_slack_limits_arrives_later_once(
 
 @pytest.mark.fault("F23")
 async def test_slack_down_during_the_call(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
-    turso.trouble(Fault(delay=0.5))
+    turso.inject(Fault(delay=0.5))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
-    await slack.unreachable()
+    await slack.go_offline()
     await bot.logs("rotation ended")
     await bot.logs("connection to Slack lost")
     rows = await trail()
-    await slack.reachable()
+    await slack.go_online()
     await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=20)
     await slack.sees(None, "@alice rotated the tokens of", channel="C0AUDIT", timeout=20)
     await slack.connected(timeout=20)
@@ -111,14 +111,14 @@ async def works(slack: LocalSlack, group: str) -> None:
     assert typed.status == 200
 
 
-@pytest.mark.parametrize("reason", get_args(Reason))
+@pytest.mark.parametrize("reason", get_args(DisconnectReason))
 @pytest.mark.fault("F24")
 async def test_a_socket_that_slack_ends_for_any_reason_comes_back(
-    reason: Reason, slack: LocalSlack, turso: LocalTurso, bot: BotProcess
+    reason: DisconnectReason, slack: LocalSlack, turso: LocalTurso, bot: BotProcess
 ) -> None:
     await works(slack, "first")
     opened = len(await slack.called("apps.connections.open"))
-    await slack.disconnects(reason)
+    await slack.disconnect(reason)
     await slack.called("apps.connections.open", opened + 1, timeout=10)
     await slack.connected(timeout=10)
     await works(slack, "afterwards")
@@ -129,21 +129,21 @@ async def test_a_socket_that_slack_ends_for_any_reason_comes_back(
 @pytest.mark.fault("F24")
 async def test_a_lost_socket_comes_back(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
     await works(slack, "first")
-    slack.drops_connections()
+    slack.drop_connections()
     await slack.connected(0)
     await slack.connected(timeout=10)
     await works(slack, "after-a-drop")
 
-    slack.refuses_sockets(2)  # their tickets are used up
-    slack.drops_connections()
+    slack.refuse_sockets(2)  # their tickets are used up
+    slack.drop_connections()
     await slack.connected(0)
     await slack.connected(timeout=15)
     await works(slack, "after-refusals")
 
-    await slack.unreachable()
+    await slack.go_offline()
     await bot.logs("connection to Slack lost")
     await asyncio.sleep(2)  # the outage itself
-    await slack.reachable()
+    await slack.go_online()
     await slack.connected(timeout=10)
     await works(slack, "after-an-outage")
 
@@ -197,7 +197,7 @@ class TestSecrets:
         deliveries.append(await slack.presses(BOB, card, CONFIRM))
         deliveries.append(await slack.types(MALLORY, "/turso-rotate payments"))
         deliveries.append(await slack.redelivers(deliveries[0]))
-        turso.trouble(Answers(500, b'{"error": "Bearer local-turso-token"}'), times=1)
+        turso.inject(FixedResponse(500, b'{"error": "Bearer local-turso-token"}'), times=1)
         slack.fail("response_url", drop=True, times=1)
         slack.fail("chat.postEphemeral", error="internal_error", times=1)
         slack.fail("chat.postMessage", retry_after=1, times=2)
@@ -206,7 +206,7 @@ class TestSecrets:
         dead = "http://127.0.0.1:9/response/x7"
         deliveries.append(await slack.presses(ALICE, card, CONFIRM, value="\ud800", response_url=dead))
         deliveries.append(await slack.opens_home(ALICE))
-        slack.drops_connections()
+        slack.drop_connections()
         await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=20)
         await slack.connected(0 if slack.request_url else 1)
         other = await asks(slack, ALICE, "default")  # Turso does not know the token of this group

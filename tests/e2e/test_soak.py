@@ -15,8 +15,9 @@ from bot.domain.allowlist import Allowlist
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.deliveries import Delivery
 from bot.sandbox.faults import Fault
-from bot.sandbox.local_slack import LocalSlack, Message
+from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.messages import PostedMessage
 from bot.sandbox.workspace import Person
 from bot.slack.notifier import TAKEN_SECONDS
 from bot.store.allowlist import SqlGrants
@@ -60,7 +61,7 @@ class Insistent:
         self._person = person
         self._door = door
         self.group = group
-        self.cards: list[Message] = []
+        self.cards: list[PostedMessage] = []
         self.in_vain = 0
         """How often the bot took something, and then nothing came."""
 
@@ -92,18 +93,18 @@ class Insistent:
         """Wait a while for what should come, and say whether it did."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._slack.workspace.feed.until(arrived)
+                await self._slack.changes.until(arrived)
         except TimeoutError:
             return False
         return True
 
-    def _seen(self) -> list[Message]:
+    def _seen(self) -> list[PostedMessage]:
         return [each for each in self._slack.messages if each.ephemeral_to == self._person.user_id]
 
     def _changes(self) -> int:
         return sum(1 + len(message.versions) for message in self._seen())
 
-    def _shown(self) -> list[Message]:
+    def _shown(self) -> list[PostedMessage]:
         title = f"Rotate the tokens of {self.group}?"
         return [message for message in self._seen() if message.plain.startswith(title)]
 
@@ -118,7 +119,7 @@ async def test_three_replicas_keep_true_books_through_kills_restarts_and_a_lost_
     postgres_server: PostgresServer,
     stories: Stories,
 ) -> None:
-    turso.trouble(Fault(delay=0.3))
+    turso.inject(Fault(delay=0.3))
     await _allowed(settings)
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(BotProcess(tmp_path, settings)) for _ in range(3)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import Answers
+from bot.sandbox.faults import FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, asks, id_on
@@ -23,7 +23,7 @@ async def test_each_step_is_one_event_that_names_the_rotation(
     done, withdrawn = [await asks(slack, ALICE, "payments key leaked") for _ in range(2)]
     await slack.presses(BOB, done, CONFIRM)
     await slack.sees(BOB, "Only the person who requested")
-    turso.trouble(Answers(500, b"{}"))
+    turso.inject(FixedResponse(500, b"{}"))
     await slack.presses(ALICE, done, CONFIRM)
     await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT")
     rotation = id_on(withdrawn)
@@ -83,11 +83,11 @@ class TestOnATerminal:
 @pytest.mark.modes("socket")
 class TestALostConnection:
     async def test_it_is_said_calmly(self, slack: LocalSlack, bot: BotProcess) -> None:
-        await slack.unreachable()
+        await slack.go_offline()
         await bot.logs("connection to Slack lost")
-        await slack.reachable()
-        slack.refuses_sockets(2)
-        slack.drops_connections()
+        await slack.go_online()
+        slack.refuse_sockets(2)
+        slack.drop_connections()
         await bot.logs("connection to Slack is back")
         await bot.kills()
         troubles = [record for record in map(json.loads, bot.lines) if record["level"] in {"warning", "error"}]

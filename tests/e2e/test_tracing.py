@@ -13,7 +13,7 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from bot.sandbox.faults import Answers
+from bot.sandbox.faults import FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, asks, connect, id_on
@@ -98,7 +98,7 @@ async def test_a_command_and_a_click_are_traced_without_what_is_private(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, collector: Collector
 ) -> None:
     card = await asks(slack, ALICE, "payments because it leaked")
-    turso.trouble(Answers(500, b'{"error": "secret words"}'))
+    turso.inject(FixedResponse(500, b'{"error": "secret words"}'))
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "Unknown: the tokens of payments")
     await slack.types(ALICE, "/turso-rotate nowhere because it leaked")

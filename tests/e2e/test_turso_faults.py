@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import (
-    Answers,
-    Bombs,
-    BreaksInBody,
-    BreaksInHeaders,
-    Closes,
-    Drips,
-    Fault,
-    Garbles,
-    Hangs,
-    ResetsReused,
-)
+from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, announced, asks, connect, id_on
+from tests.faults import GzipBomb, InvalidHttp, ResetOnReuse, SlowDrip, TruncatedBody, TruncatedHeaders
 from tests.process import BotProcess
 
 pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
@@ -33,26 +23,32 @@ STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation
 MEGABYTE = 1_000_000
 LATER = b'{"error": "slow down"}'
 STORIES: dict[str, tuple[Fault, str, str]] = {
-    "f3-hang": (Hangs(), WHO_KNOWS, "did not answer within 2 s"),
-    "f3-drip": (Drips(), WHO_KNOWS, "did not answer within 2 s"),
-    "f4-close": (Closes(), WHO_KNOWS, "closed the connection"),
-    "f4-headers": (BreaksInHeaders(), WHO_KNOWS, "may have happened"),
-    "f4-garbage": (Garbles(), WHO_KNOWS, "may have happened"),
-    "f4-body": (BreaksInBody(status=500), WHO_KNOWS, "may have happened"),
-    **{f"f5-{status}": (Answers(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)},
-    "f6-hour": (Answers(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
-    "f6-rubbish": (Answers(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
-    "f7-401": (Answers(401), NO, "tell its operators"),
-    "f7-402": (Answers(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
-    "f7-403": (Answers(403), NO, "group:rotate-creds"),
-    "f7-404": (Answers(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),
-    "f7-409": (Answers(409), NO, "refused the rotation (409)"),
-    "f7-422": (Answers(422), NO, "refused the rotation (422)"),
-    "f7-302": (Answers(302, headers={"Location": "/v1/organizations/acme/groups/default/auth/rotate"}), NO, "redirect"),
-    "f7-204": (Answers(204), YES, "turso group tokens create"),
-    "f7-rubbish": (Answers(200, b"\x00\xff not JSON"), YES, "turso group tokens create"),
-    "f36-reset": (ResetsReused(), YES, "turso group tokens create"),
-    "f37-bomb": (Bombs(), YES, "turso group tokens create"),
+    "f3-hang": (Hang(), WHO_KNOWS, "did not answer within 2 s"),
+    "f3-drip": (SlowDrip(), WHO_KNOWS, "did not answer within 2 s"),
+    "f4-close": (CloseConnection(), WHO_KNOWS, "closed the connection"),
+    "f4-headers": (TruncatedHeaders(), WHO_KNOWS, "may have happened"),
+    "f4-garbage": (InvalidHttp(), WHO_KNOWS, "may have happened"),
+    "f4-body": (TruncatedBody(status=500), WHO_KNOWS, "may have happened"),
+    **{
+        f"f5-{status}": (FixedResponse(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)
+    },
+    "f6-hour": (FixedResponse(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
+    "f6-rubbish": (FixedResponse(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
+    "f7-401": (FixedResponse(401), NO, "tell its operators"),
+    "f7-402": (FixedResponse(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
+    "f7-403": (FixedResponse(403), NO, "group:rotate-creds"),
+    "f7-404": (FixedResponse(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),
+    "f7-409": (FixedResponse(409), NO, "refused the rotation (409)"),
+    "f7-422": (FixedResponse(422), NO, "refused the rotation (422)"),
+    "f7-302": (
+        FixedResponse(302, headers={"Location": "/v1/organizations/acme/groups/default/auth/rotate"}),
+        NO,
+        "redirect",
+    ),
+    "f7-204": (FixedResponse(204), YES, "turso group tokens create"),
+    "f7-rubbish": (FixedResponse(200, b"\x00\xff not JSON"), YES, "turso group tokens create"),
+    "f36-reset": (ResetOnReuse(), YES, "turso group tokens create"),
+    "f37-bomb": (GzipBomb(), YES, "turso group tokens create"),
 }
 
 
@@ -70,7 +66,7 @@ async def test_every_answer_is_told_as_what_it_is(
     cards = {}
     for number, (group, (fault, _, _)) in enumerate(STORIES.items(), 1):
         cards[group] = await asks(slack, ALICE, group)
-        turso.trouble(fault, times=1)
+        turso.inject(fault, times=1)
         await slack.presses(ALICE, cards[group], CONFIRM)
         await turso.reached(number)  # and so the fault is this one's
     for group, (_, end, words) in STORIES.items():
@@ -91,7 +87,7 @@ async def test_every_answer_is_told_as_what_it_is(
 async def test_a_second_that_turso_asks_for_is_waited(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    turso.trouble(Answers(429, LATER, {"Retry-After": "1"}), times=1)
+    turso.inject(FixedResponse(429, LATER, {"Retry-After": "1"}), times=1)
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "Done: the tokens of payments are rotated")
@@ -106,10 +102,10 @@ async def test_what_never_left_is_a_failure(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
     card = await asks(slack, ALICE, "payments")
-    await turso.unreachable()
+    await turso.go_offline()
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "nothing was sent", "refused")
-    await turso.reachable()
+    await turso.go_online()
 
     assert turso.calls_to_rotate() == 0
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
@@ -141,7 +137,7 @@ async def test_a_bomb_costs_no_memory(status: int, slack: LocalSlack, turso: Loc
         await slack.presses(ALICE, await asks(slack, ALICE, group), CONFIRM)
         await slack.sees(ALICE, f"Done: the tokens of {group} are rotated")
     before = resident(bot)
-    turso.trouble(Bombs(status=status))
+    turso.inject(GzipBomb(status=status))
     for number in range(5):
         await slack.presses(ALICE, await asks(slack, ALICE, f"group-{number:03}"), CONFIRM)
         await slack.sees(ALICE, f"the tokens of group-{number:03} ")
@@ -160,7 +156,7 @@ async def test_a_hostile_error_is_cut_and_inert(
         "Bearer local-turso-token eyJhbGciOiJFZERTQSJ9.body.sandbox xoxb-local-bot "
     )
     body = json.dumps({"error": said + "x" * 10_000_000}).encode()
-    turso.trouble(Answers(status, body))
+    turso.inject(FixedResponse(status, body))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.sees(ALICE, "of payments", "Turso said", "<!channel> *bold*")
@@ -187,7 +183,7 @@ async def test_a_slow_turso_holds_nobody_else_up(
 ) -> None:
     groups = [f"group-{number:03}" for number in range(100)]
     cards = {group: await asks(slack, ALICE, group) for group in groups}
-    turso.trouble(Fault(delay=3))
+    turso.inject(Fault(delay=3))
     clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for card in cards.values()))
     typed = [await slack.types(BOB, "/turso-rotate default") for _ in range(100)]
     await turso.reached(100)

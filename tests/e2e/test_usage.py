@@ -42,7 +42,7 @@ async def test_help_tells_a_stranger_of_no_group(slack: LocalSlack, turso: Local
 
 
 async def test_help_says_so_when_turso_cannot_be_asked(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
-    await turso.unreachable()
+    await turso.go_offline()
     typed = await slack.types(ALICE, "/turso-rotate help")
     await slack.sees(ALICE, USAGE, "Could not ask Turso which groups you may rotate.")
 

@@ -7,7 +7,7 @@ import pytest
 from bot.domain.models import Actor, GroupInfo, Rotation, TeamId, UserId
 from bot.domain.rotations import ConfirmationPrompt
 from bot.domain.states import State
-from bot.sandbox.render import plain
+from bot.sandbox.render import render
 from bot.slack.blocks import Message
 from bot.slack.rotate import card, outcome
 from tests.slack.test_rotate_texts import rotation
@@ -22,7 +22,7 @@ def shown_card(look: GroupInfo = SEEN, last: Rotation | None = None, reason: str
 
 
 def shown(message: Message) -> str:
-    return plain(message.text, list(message.blocks), {"U0B0B0002": "bob"})
+    return render(message.text, list(message.blocks), {"U0B0B0002": "bob"})
 
 
 def test_a_card_says_what_stops_working_and_what_does_not() -> None:

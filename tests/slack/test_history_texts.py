@@ -18,7 +18,7 @@ from bot.domain.history import EntryKey, HistoryEntry, HistoryQuery, Home, Page,
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.periods import ImpossiblePeriod, Period
 from bot.domain.states import State
-from bot.sandbox.blocks import problems, problems_of_view
+from bot.sandbox.block_kit import message_problems, view_problems
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import Ambiguous, UnknownWord, parse
@@ -276,7 +276,7 @@ def test_a_forged_bookmark_is_refused_or_asks_for_what_anybody_may_ask_for(text:
 def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: HistoryQuery) -> None:
     message = pages.show(page, wanted)
 
-    assert problems(list(message.blocks)) == []
+    assert message_problems(list(message.blocks)) == []
     assert inert(list(message.blocks))
     assert not re.search("[<>]", OURS.sub("", message.text))
 
@@ -285,7 +285,7 @@ def test_any_page_holds_slacks_limits_and_stays_inert(page: Page, wanted: Histor
 def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows: list[RecordedEvent]) -> None:
     modal = stories.show(Story(rotation, rows))
 
-    assert problems_of_view(modal) == []
+    assert view_problems(modal) == []
     assert inert(modal["blocks"])
 
 
@@ -305,7 +305,7 @@ def test_any_story_holds_slacks_limits_and_stays_inert(rotation: Rotation, rows:
 def test_any_home_tab_holds_slacks_limits_and_stays_inert(home: Home, bookmark: Cursor, notice: str) -> None:
     tab = view.show(home, bookmark, notice)
 
-    assert problems_of_view(tab) == []
+    assert view_problems(tab) == []
     assert inert(tab["blocks"])
     assert cursor.read(tab["private_metadata"]) == bookmark
 
@@ -315,10 +315,10 @@ def test_every_failure_can_be_shown_in_each_place(error: Refused | DatabaseUnava
     wanted = HistoryQuery(group=GroupName("payments"))
     tab = view.failed(error, Cursor(wanted))
 
-    assert problems_of_view(tab) == problems_of_view(stories.failed(error)) == problems_of_view(stories.loading()) == []
+    assert view_problems(tab) == view_problems(stories.failed(error)) == view_problems(stories.loading()) == []
     for blocks in (tab["blocks"], stories.failed(error)["blocks"], list(pages.failed(error).blocks)):
         assert inert(blocks)
-    assert problems(list(pages.usage().blocks)) == problems(list(pages.not_opened().blocks)) == []
+    assert message_problems(list(pages.usage().blocks)) == message_problems(list(pages.not_opened().blocks)) == []
     assert inert(list(pages.usage().blocks))
 
 
@@ -339,9 +339,9 @@ def test_the_most_of_everything_fits(text: str) -> None:
         Page([one] * 1000, one.key, one.key, text), [request] * 1000, [text] * 1000, [grant] * 1000, names, HEAD
     )
 
-    assert problems_of_view(view.show(home, bookmark, text)) == []
-    assert problems_of_view(stories.show(Story(request, [row] * 1000))) == []
-    assert problems(list(pages.show(home.page, bookmark.query).blocks)) == []
+    assert view_problems(view.show(home, bookmark, text)) == []
+    assert view_problems(stories.show(Story(request, [row] * 1000))) == []
+    assert message_problems(list(pages.show(home.page, bookmark.query).blocks)) == []
 
 
 def test_every_action_and_every_outcome_has_words() -> None:

@@ -108,7 +108,7 @@ async def test_what_happened_while_slack_was_away_is_told_once(world: World) -> 
     world.slack.fail("*", status=503)
     await world.notifier.notify(unknown)
     await world.turns_out(unknown, State.SUCCEEDED)
-    world.slack.heals()
+    world.slack.clear_faults()
     await world.waits(1)
     await world.notifier.deliver_due()
 

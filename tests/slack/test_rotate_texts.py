@@ -36,7 +36,7 @@ from bot.domain.models import (
 from bot.domain.rotations import ConfirmationPrompt
 from bot.domain.states import State
 from bot.domain.text import storable
-from bot.sandbox.blocks import problems
+from bot.sandbox.block_kit import message_problems
 from bot.slack.blocks import Message, escape
 from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import REASON_LIMIT, parse
@@ -69,7 +69,7 @@ def inert(message: Message) -> bool:
     """Say whether no foreign text became a mention, a link or a broadcast, and nothing breaks Slack's limits."""
     ours = re.compile(r"<@U0ALICE01>|<#C[A-Z0-9]+>|<!date\^[^<>]*>")
     live = [re.search(r"[<>]", ours.sub("", text)) for text in (message.text, *marked_up(list(message.blocks)))]
-    return problems(list(message.blocks)) == [] and not any(live)
+    return message_problems(list(message.blocks)) == [] and not any(live)
 
 
 def marked_up(part: object) -> Iterator[str]:

@@ -17,22 +17,12 @@ from bot.domain.errors import Interrupted
 from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.ports import Turso
 from bot.domain.states import State
-from bot.sandbox.faults import (
-    Answers,
-    Bombs,
-    BreaksInBody,
-    BreaksInHeaders,
-    Closes,
-    Drips,
-    Fault,
-    Garbles,
-    Hangs,
-    ResetsReused,
-)
-from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, On
+from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
+from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, RequestKind
 from bot.sandbox.organization import ApiToken
 from bot.turso.answers import TursoAnswer, judge, words
 from bot.turso.client import TursoClient
+from tests.faults import GzipBomb, InvalidHttp, ResetOnReuse, SlowDrip, TruncatedBody, TruncatedHeaders
 
 PAYMENTS = GroupName("payments")
 READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]
@@ -111,15 +101,15 @@ async def test_a_rotation_is_one_plain_request(turso: LocalTurso) -> None:
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (Hangs(), "Turso did not answer within 0.5 s"),
-        (Drips(interval=0.02), "Turso did not answer within 0.5 s"),
-        (Drips(interval=0.02, answer=b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "Turso did not answer within 0.5 s"),
+        (Hang(), "Turso did not answer within 0.5 s"),
+        (SlowDrip(interval=0.02), "Turso did not answer within 0.5 s"),
+        (SlowDrip(interval=0.02, answer=b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "Turso did not answer within 0.5 s"),
     ],
     ids=["hangs", "drips", "drips for ever"],
 )
 @pytest.mark.fault("F3")
 async def test_silence_and_dripping_end_at_the_deadline(turso: LocalTurso, fault: Fault, why: str) -> None:
-    turso.trouble(fault)
+    turso.inject(fault)
 
     outcome = await rotated(turso.url, timeout=0.5)
 
@@ -129,11 +119,13 @@ async def test_silence_and_dripping_end_at_the_deadline(turso: LocalTurso, fault
 
 
 @pytest.mark.parametrize(
-    "fault", [Closes(), BreaksInHeaders(), BreaksInBody(), BreaksInBody(status=404), BreaksInBody(status=500)], ids=repr
+    "fault",
+    [CloseConnection(), TruncatedHeaders(), TruncatedBody(), TruncatedBody(status=404), TruncatedBody(status=500)],
+    ids=repr,
 )
 @pytest.mark.fault("F4")
 async def test_an_answer_that_breaks_off_leaves_it_unknown(turso: LocalTurso, fault: Fault) -> None:
-    turso.trouble(fault)
+    turso.inject(fault)
 
     outcome = await rotated(turso.url)
 
@@ -143,7 +135,7 @@ async def test_an_answer_that_breaks_off_leaves_it_unknown(turso: LocalTurso, fa
 
 @pytest.mark.fault("F4")
 async def test_what_is_not_http_leaves_it_unknown(turso: LocalTurso) -> None:
-    turso.trouble(Garbles())
+    turso.inject(InvalidHttp())
 
     outcome = await rotated(turso.url)
 
@@ -165,7 +157,7 @@ async def test_a_connection_closed_before_it_was_read_leaves_it_unknown() -> Non
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 599])
 @pytest.mark.fault("F5")
 async def test_a_server_error_leaves_it_unknown(turso: LocalTurso, status: int) -> None:
-    turso.trouble(Answers(status, b'{"error": "upstream\\nbroke"}', {"Retry-After": "1"}))
+    turso.inject(FixedResponse(status, b'{"error": "upstream\\nbroke"}', {"Retry-After": "1"}))
 
     outcome = await rotated(turso.url)
 
@@ -201,7 +193,7 @@ async def test_a_status_that_does_not_exist_leaves_it_unknown(status: int) -> No
 )
 @pytest.mark.fault("F6")
 async def test_it_waits_as_long_as_it_is_told_never_less(turso: LocalTurso, headers: dict[str, str]) -> None:
-    turso.trouble(Answers(429, headers=headers), times=1)
+    turso.inject(FixedResponse(429, headers=headers), times=1)
 
     outcome = await rotated(turso.url)
 
@@ -229,7 +221,7 @@ async def test_it_waits_as_long_as_it_is_told_never_less(turso: LocalTurso, head
 async def test_a_wait_that_is_too_long_or_rubbish_is_a_failure(
     turso: LocalTurso, headers: dict[str, str], pause: str
 ) -> None:
-    turso.trouble(Answers(429, headers=headers))
+    turso.inject(FixedResponse(429, headers=headers))
 
     outcome = await rotated(turso.url)
 
@@ -240,7 +232,7 @@ async def test_a_wait_that_is_too_long_or_rubbish_is_a_failure(
 
 @pytest.mark.fault("F6")
 async def test_being_told_again_and_again_ends_within_the_deadline(turso: LocalTurso) -> None:
-    turso.trouble(Answers(429, headers={"Retry-After": "0"}))
+    turso.inject(FixedResponse(429, headers={"Retry-After": "0"}))
 
     outcome = await rotated(turso.url, timeout=1.5)
 
@@ -277,7 +269,7 @@ async def test_being_told_again_and_again_ends_within_the_deadline(turso: LocalT
 async def test_a_refusal_is_a_failure_in_turso_s_own_words(
     turso: LocalTurso, status: int, sentence: str, body: bytes, said: str
 ) -> None:
-    turso.trouble(Answers(status, body))
+    turso.inject(FixedResponse(status, body))
 
     outcome = await rotated(turso.url)
 
@@ -289,7 +281,7 @@ async def test_a_refusal_is_a_failure_in_turso_s_own_words(
 @pytest.mark.fault("F7")
 async def test_a_redirect_is_never_followed(turso: LocalTurso, status: int) -> None:
     async with LocalTurso() as elsewhere:
-        turso.trouble(Answers(status, headers={"Location": f"{elsewhere.url}/v1"}))
+        turso.inject(FixedResponse(status, headers={"Location": f"{elsewhere.url}/v1"}))
         outcome = await rotated(turso.url)
 
     expected = f"Turso answered with a redirect ({status}), which the bot never follows. Nothing was changed."
@@ -303,7 +295,7 @@ async def test_a_redirect_is_never_followed(turso: LocalTurso, status: int) -> N
 )
 @pytest.mark.fault("F7")
 async def test_any_2xx_is_a_success(turso: LocalTurso, status: int, body: bytes) -> None:
-    turso.trouble(Answers(status, body))
+    turso.inject(FixedResponse(status, body))
 
     assert told(await rotated(turso.url))[::2] == (State.SUCCEEDED, status)
 
@@ -317,7 +309,7 @@ async def test_a_name_that_does_not_resolve_sends_nothing() -> None:
 
 @pytest.mark.fault("F8")
 async def test_a_refused_connection_sends_nothing(turso: LocalTurso) -> None:
-    await turso.unreachable()
+    await turso.go_offline()
 
     outcome = await rotated(turso.url)
 
@@ -360,7 +352,7 @@ async def test_a_connection_that_is_never_accepted_sends_nothing() -> None:
 
 @pytest.mark.fault("F9")
 async def test_ten_megabytes_of_error_are_cut(turso: LocalTurso) -> None:
-    turso.trouble(Answers(409, b"x" * 10_000_000))
+    turso.inject(FixedResponse(409, b"x" * 10_000_000))
 
     outcome = await rotated(turso.url)
 
@@ -405,7 +397,7 @@ async def test_a_body_without_an_end_is_left_and_its_status_counts() -> None:
 async def test_words_are_cleaned_and_hold_no_secret(
     turso: LocalTurso, said: str, shown: str, wraps: Callable[[str], str]
 ) -> None:
-    turso.trouble(Answers(409, wraps(said).encode(errors="ignore")))
+    turso.inject(FixedResponse(409, wraps(said).encode(errors="ignore")))
 
     outcome = await rotated(turso.url, group_tokens={"other": "for-payments"})
 
@@ -466,7 +458,7 @@ async def test_an_organization_stays_one_segment(turso: LocalTurso, organization
         assert turso.requests == []
     else:
         assert outcome.status == 404
-        assert turso.requests[0].route.segments == (
+        assert turso.requests[0].line.segments == (
             "v1", "organizations", organization, "groups", "payments", "auth", "rotate",
         )  # fmt: skip
 
@@ -480,7 +472,7 @@ async def test_a_base_url_keeps_its_path(turso: LocalTurso) -> None:
 
 @pytest.mark.fault("F36")
 async def test_each_rotation_goes_out_on_a_fresh_connection(turso: LocalTurso) -> None:
-    turso.trouble(ResetsReused(), on=On.ALL)
+    turso.inject(ResetOnReuse(), on=RequestKind.ALL)
     async with client(turso.url) as asked:
         await asked.group_info(PAYMENTS)
         outcomes = [await asked.rotate(Target.of_group(PAYMENTS)) for _ in range(3)]
@@ -494,7 +486,7 @@ async def test_each_rotation_goes_out_on_a_fresh_connection(turso: LocalTurso) -
 )
 @pytest.mark.fault("F37")
 async def test_a_bomb_is_not_unpacked(turso: LocalTurso, status: int, state: State) -> None:
-    turso.trouble(Bombs(status=status))
+    turso.inject(GzipBomb(status=status))
     async with client(turso.url) as asked:
         tracemalloc.start()
         outcome = await asked.rotate(Target.of_group(PAYMENTS))
@@ -518,7 +510,7 @@ async def interrupted(asked: TursoClient, when: Awaitable[object]) -> Outcome:
 
 @pytest.mark.fault("F25")
 async def test_a_rotation_that_is_cancelled_in_the_call_is_unknown_and_not_repeated(turso: LocalTurso) -> None:
-    turso.trouble(Hangs())
+    turso.inject(Hang())
     async with client(turso.url) as asked:
         outcome = await interrupted(asked, turso.reached())
 
@@ -547,7 +539,7 @@ async def test_a_rotation_that_is_cancelled_while_it_connects_was_not_sent() -> 
 @pytest.mark.fault("F25")
 async def test_a_rotation_that_is_cancelled_while_turso_wants_it_to_wait_was_refused(turso: LocalTurso) -> None:
     answered = asyncio.Event()
-    turso.trouble(Answers(429, headers={"Retry-After": "3"}))
+    turso.inject(FixedResponse(429, headers={"Retry-After": "3"}))
     async with client(turso.url, observe=lambda *_: answered.set()) as asked:
         outcome = await interrupted(asked, answered.wait())
 
@@ -609,7 +601,7 @@ async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> N
 
 
 async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) -> None:
-    turso.trouble(Hangs(), on=On.READS, times=1)
+    turso.inject(Hang(), on=RequestKind.READS, times=1)
     async with client(turso.url, read_seconds=0.2) as asked:
         look = await asked.group_info(PAYMENTS)
 
@@ -619,24 +611,24 @@ async def test_what_does_not_come_in_time_is_missing_alone(turso: LocalTurso) ->
 @pytest.mark.parametrize(
     "fault",
     [
-        Hangs(),
-        Drips(),
-        Closes(),
-        BreaksInBody(),
-        Garbles(),
-        Bombs(size=1_000_000),
-        Answers(401),
-        Answers(302, headers={"Location": "/"}),
-        Answers(429, headers={"Retry-After": "1"}),
-        Answers(500),
-        Answers(201, b"[" * 100_000),
-        Answers(201, b'{"groups": [1], "databases": {}}'),
-        Answers(201, b" " * 5_000_000),
+        Hang(),
+        SlowDrip(),
+        CloseConnection(),
+        TruncatedBody(),
+        InvalidHttp(),
+        GzipBomb(size=1_000_000),
+        FixedResponse(401),
+        FixedResponse(302, headers={"Location": "/"}),
+        FixedResponse(429, headers={"Retry-After": "1"}),
+        FixedResponse(500),
+        FixedResponse(201, b"[" * 100_000),
+        FixedResponse(201, b'{"groups": [1], "databases": {}}'),
+        FixedResponse(201, b" " * 5_000_000),
     ],
     ids=lambda fault: repr(fault)[:40],
 )
 async def test_a_look_that_fails_says_so_and_stops_nothing(turso: LocalTurso, fault: Fault) -> None:
-    turso.trouble(fault, on=On.READS)
+    turso.inject(fault, on=RequestKind.READS)
     async with client(turso.url, read_seconds=0.2) as asked:
         look, groups = await asked.group_info(PAYMENTS), await asked.groups()
         outcome = await asked.rotate(Target.of_group(PAYMENTS))
@@ -666,14 +658,14 @@ async def test_a_burst_of_looks_is_one_and_then_fresh_for_five_seconds(turso: Lo
 
 
 async def test_one_who_leaves_does_not_take_the_look_from_the_others(turso: LocalTurso) -> None:
-    turso.trouble(Hangs(), on=On.READS)
+    turso.inject(Hang(), on=RequestKind.READS)
     async with client(turso.url) as asked:
         first, second = (asyncio.create_task(asked.group_info(PAYMENTS)) for _ in range(2))
-        await turso.feed.until(lambda: len(turso.requests) == 2)
+        await turso.changes.until(lambda: len(turso.requests) == 2)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        turso.heals()
+        turso.clear_faults()
         look = await second
 
     assert look.exists is True
