@@ -9,8 +9,8 @@ from bot.domain.errors import DatabaseError
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.tasks import SupervisedTasks
 from bot.slack.sockets import Sockets
-from bot.store import schema
 from bot.store.database import Database
+from bot.store.schema import check_schema
 
 
 class Bot:
@@ -41,7 +41,7 @@ class Bot:
         """Check what keeps the bot from working."""
         found = []
         try:
-            await schema.check(self._database)
+            await check_schema(self._database)
         except DatabaseError as error:
             found.append(str(error))
         if self.sockets is not None and not await self.sockets.connected():

@@ -38,9 +38,11 @@ from bot.slack.replies import Reply
 from bot.slack.rotate import outcome
 from bot.slack.rotate.listeners import RotationListeners
 from bot.slack.sockets import open_sockets
-from bot.store import checkup, key_check, schema
+from bot.store import inspection
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
+from bot.store.key_check import ANOTHER_KEY, check_key
+from bot.store.schema import check_schema
 from bot.store.stores import Stores
 from bot.store.trail import SqlTrail
 from bot.turso.client import TursoClient
@@ -76,9 +78,9 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         metrics = telemetry.metrics
         database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
-        await schema.check(database)
-        if not await key_check.check(database, settings.seal()):
-            log.warning("check-up", found=key_check.ANOTHER_KEY)
+        await check_schema(database)
+        if not await check_key(database, settings.seal()):
+            log.warning("check-up", found=ANOTHER_KEY)
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
@@ -190,7 +192,7 @@ async def _announce_start(grants: SqlGrants, identity: Identity, organization: O
 
 async def _log_others(database: Database, organization: Organization) -> None:
     """Warn if the database holds other organizations too, because grants hold for all of them."""
-    if others := [each for each in await checkup.organizations(database) if each != organization]:
+    if others := [each for each in await inspection.organizations(database) if each != organization]:
         log.warning("the database also holds other organizations: grants hold for all of them", others=others)
 
 
