@@ -42,7 +42,7 @@ STORIES: dict[str, tuple[Fault, str, str]] = {
     **{f"f5-{status}": (Answers(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)},
     "f6-hour": (Answers(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
     "f6-rubbish": (Answers(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
-    "f7-401": (Answers(401), NO, "tell its operators"),
+    "f7-401": (Answers(401), NO, "tell the bot's operators"),
     "f7-402": (Answers(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
     "f7-403": (Answers(403), NO, "group:rotate-creds"),
     "f7-404": (Answers(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),
