@@ -1,4 +1,4 @@
-"""What the bot is told by its environment."""
+"""Settings from the environment, checked and typed."""
 
 import json
 import re
@@ -41,11 +41,11 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
     "postgresql+psycopg_async": "postgresql+psycopg",
 }
-_LEAST_KEY_LENGTH = 16
+_MIN_KEY_LENGTH = 16
 
 
 def _token(prefix: str = "") -> AfterValidator:
-    """Check that a secret can travel in a header: a bad one would come back in the HTTP library's error."""
+    """Check that a secret fits in a header: otherwise the HTTP library would quote it in an error."""
 
     def check(secret: SecretStr) -> SecretStr:
         value = secret.get_secret_value()
@@ -59,31 +59,30 @@ def _token(prefix: str = "") -> AfterValidator:
 
 
 def _key(secret: SecretStr) -> SecretStr:
-    """Refuse a key that can be guessed: it is all that keeps a forged chain from verifying."""
-    if len(secret.get_secret_value()) < _LEAST_KEY_LENGTH:
-        raise ValueError(f"must have at least {_LEAST_KEY_LENGTH} characters")
+    """Refuse a key that can be guessed: whoever has the key can forge the audit trail."""
+    if len(secret.get_secret_value()) < _MIN_KEY_LENGTH:
+        raise ValueError(f"must have at least {_MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
     return secret
 
 
-def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
+def _matching(pattern: re.Pattern[str], requirement: str) -> AfterValidator:
     def check(value: str) -> str:
         if pattern.fullmatch(value) is None:
-            raise ValueError(words)
+            raise ValueError(requirement)
         return value
 
     return AfterValidator(check)
 
 
 def _http(value: str) -> str:
-    """Return a base URL without its trailing slash."""
+    """Check a base URL, and return it without its trailing slash."""
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
-        parts = urlsplit("")
-    if not usable or parts.query or parts.fragment or parts.username or not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("must be an http:// or https:// URL without query, fragment or password")
+    if not usable or re.search(r"[^!-~]|[?#]", value):
+        raise ValueError("must be an http:// or https:// URL without a query, a fragment or a password")
     return value.rstrip("/")
 
 
@@ -100,13 +99,13 @@ def _group_tokens(value: object) -> object:
 
 
 def _headers(value: object) -> object:
-    """Read `name=value,…`; OTLP has the values percent-encoded."""
+    """Parse `name=value,…`; in OTLP the values are percent-encoded."""
     pairs = [pair.partition("=") for pair in value.split(",")] if isinstance(value, str) else []
     return {name.strip(): unquote(secret.strip()) for name, _, secret in pairs} or value
 
 
 def _database(value: object) -> URL:
-    """Give a database URL the driver that the bot uses."""
+    """Return a database URL with the driver that the bot uses."""
     try:
         url = make_url(value if isinstance(value, URL) else str(value))
     except (ArgumentError, ValueError):
@@ -114,28 +113,30 @@ def _database(value: object) -> URL:
     if url.drivername not in _DRIVERS:
         raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
     if url.get_backend_name() == "sqlite":
-        _refuse_no_file(url)
+        _require_file(url)
     if password := url.query.get("password"):
-        # libpq takes a password there too; moved to where SQLAlchemy hides it.
+        # libpq accepts a password in the query too. SQLAlchemy only hides one that stands before the host.
         last = password if isinstance(password, str) else password[-1]
         url = url.difference_update_query(["password"]).set(password=last)
     return url.set(drivername=_DRIVERS[url.drivername])
 
 
-def _refuse_no_file(url: URL) -> None:
+def _require_file(url: URL) -> None:
     if url.host or url.username or url.password:
-        raise ValueError("a SQLite file is written with three slashes, an absolute path with four")
+        raise ValueError("must be sqlite:///file.db, or sqlite:////path/to/file.db with an absolute path")
     name = url.database or ":memory:"
     if ":memory:" in name or "mode=memory" in name or url.query.get("mode") == "memory":
-        raise ValueError("must name a file: an audit trail in memory is no audit trail")
+        raise ValueError("must name a file, such as sqlite:///bot.db: a database in memory would lose the audit trail")
 
 
-Name = Annotated[str, _matching(GROUP_NAME, "holds a name that cannot be a Turso group")]
-Token = Annotated[SecretStr, _token()]
+_GroupKey = Annotated[str, _matching(GROUP_NAME, "must be a JSON object whose names are groups, such as payments")]
+_Secret = Annotated[SecretStr, _token()]
+_Slug = Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug, as `turso org list` prints it")]
+_ChannelId = Annotated[str, _matching(_CHANNEL, "must be the id of a channel, such as C024BE91L, not its name")]
 
 
 class DatabaseSettings(BaseSettings):
-    """What the commands need that only look after the database: migrate, allow, audit."""
+    """The settings of the commands that only need the database: migrate, allow, audit."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
@@ -149,14 +150,14 @@ class DatabaseSettings(BaseSettings):
     slack_api_url: Annotated[str, AfterValidator(_http), AfterValidator(lambda url: f"{url}/")] = (
         "https://slack.com/api/"
     )
-    turso_organization: Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug")] | None = None
+    turso_organization: _Slug | None = None
     log_level: LogLevel = "info"
     log_format: LogFormat | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _trim(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Drop the newline that secrets read from files often end with; a blank value counts as unset."""
+        """Drop the newline that secrets from files often end with; a blank value counts as unset."""
         trimmed = {key: value.strip() if isinstance(value, str) else value for key, value in values.items()}
         return {key: value for key, value in trimmed.items() if value != ""}
 
@@ -166,11 +167,11 @@ class DatabaseSettings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
     def seal(self) -> Seal:
-        """Give the seal of the audit trail's rows."""
+        """Return what computes the hashes of the audit trail, with the key if one is set."""
         return Seal(None if self.audit_key is None else self.audit_key.get_secret_value().encode())
 
     def secrets(self) -> tuple[str, ...]:
-        """List every secret in these settings, for redaction."""
+        """Return every secret in these settings, for redaction."""
         return tuple(secret for name in type(self).model_fields for secret in _secrets(getattr(self, name)))
 
 
@@ -179,16 +180,16 @@ class Settings(DatabaseSettings):
 
     slack_bot_token: Annotated[SecretStr, _token("xoxb-")]
     slack_app_token: Annotated[SecretStr, _token("xapp-")] | None = None
-    slack_signing_secret: Annotated[Token | None, Field(validate_default=True)] = None
-    turso_organization: Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug")]
-    turso_api_token: Token | None = None
+    slack_signing_secret: Annotated[_Secret | None, Field(validate_default=True)] = None
+    turso_organization: _Slug
+    turso_api_token: _Secret | None = None
     turso_group_tokens: Annotated[
-        Mapping[Name, Token], NoDecode, BeforeValidator(_group_tokens), Field(validate_default=True)
+        Mapping[_GroupKey, _Secret], NoDecode, BeforeValidator(_group_tokens), Field(validate_default=True)
     ] = {}
     turso_api_url: Annotated[str, AfterValidator(_http)] = "https://api.turso.tech"
     turso_timeout: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30
     confirm_ttl: Annotated[int, Field(ge=1, le=1500)] = 300
-    audit_channel: Annotated[str, _matching(_CHANNEL, "must be a channel's id (C…), not its name")] | None = None
+    audit_channel: _ChannelId | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 3000
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_http)] | None = None
@@ -196,14 +197,14 @@ class Settings(DatabaseSettings):
 
     @field_validator("slack_signing_secret", mode="after")
     @classmethod
-    def _some_transport(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _require_transport(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None and info.data.get("slack_app_token", ...) is None:
             raise ValueError("set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)")
         return value
 
     @field_validator("turso_group_tokens", mode="after")
     @classmethod
-    def _some_turso_token(cls, value: Mapping[str, SecretStr], info: ValidationInfo) -> Mapping[str, SecretStr]:
+    def _require_turso_token(cls, value: Mapping[str, SecretStr], info: ValidationInfo) -> Mapping[str, SecretStr]:
         if not value and info.data.get("turso_api_token", ...) is None:
             raise ValueError("set TURSO_API_TOKEN or TURSO_GROUP_TOKENS")
         return value
@@ -213,23 +214,22 @@ AnySettings = TypeVar("AnySettings", bound=DatabaseSettings)
 
 
 def load(kind: type[AnySettings], *, env_file: Path | None = Path(".env")) -> AnySettings:
-    """Read settings from the environment, else from `env_file`.
+    """Read settings from the environment, then from `env_file`.
 
-    Raises `SettingsError` with one line for each setting that is missing or malformed, never with a value.
+    Raises `SettingsError` with one line for each setting that is missing or malformed, never with its value.
     """
-    # As keywords of their own, mypy takes these two for settings.
-    sources: dict[str, Any] = {"_env_file": env_file, "_env_file_encoding": "utf-8"}
+    sources: dict[str, Any] = {"_env_file": env_file, "_env_file_encoding": "utf-8"}  # to mypy they look like settings
     try:
         return kind(**sources)
     except ValidationError as error:
-        lines = [_explained(each) for each in error.errors(include_input=False, include_url=False)]
+        lines = [_describe(each) for each in error.errors(include_input=False, include_url=False)]
     except (OSError, UnicodeError):
         lines = [f"{env_file} cannot be read as UTF-8 text."]
-    # Raised out here so that not even its context holds the values.
+    # Raised here so that not even its context holds the values.
     raise SettingsError("\n".join(dict.fromkeys(lines)))
 
 
-def _explained(error: ErrorDetails) -> str:
+def _describe(error: ErrorDetails) -> str:
     name = str(error["loc"][0]).upper()
     if error["type"] == "missing":
         return f"{name} is required."

@@ -130,7 +130,7 @@ def test_a_database_gets_its_driver(environment: Environment, typed: str, used: 
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite:///file:x?mode=memory&uri=true", "in memory"),
-        ("sqlite://bot.db", "three slashes"),
+        ("sqlite://bot.db", "must be sqlite:///file.db"),
         ("mysql://u:secret@h/d", "must begin with"),
         ("postgresql+asyncpg://u:secret@h/d", "must begin with"),
         ("postgresql://u:secret@h:port/d", "must be a database URL"),

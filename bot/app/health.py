@@ -8,9 +8,9 @@ from bot.app.sweeper import Sweeper
 from bot.domain.errors import DatabaseError
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.tasks import SupervisedTasks
-from bot.slack.sockets import Sockets
-from bot.store import schema
+from bot.slack.sockets import SocketConnection
 from bot.store.database import Database
+from bot.store.schema import check_schema
 
 
 class Bot:
@@ -20,7 +20,7 @@ class Bot:
         metrics = telemetry.metrics
         self.tasks = SupervisedTasks(within=telemetry.tracing.span, refused=metrics.refused)
         self.sweeper = sweeper
-        self.sockets: Sockets | None = None
+        self.connection: SocketConnection | None = None
         self._recorder = recorder
         self._database = database
         metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.tasks))
@@ -41,13 +41,13 @@ class Bot:
         """Check what keeps the bot from working."""
         found = []
         try:
-            await schema.check(self._database)
+            await check_schema(self._database)
         except DatabaseError as error:
             found.append(str(error))
-        if self.sockets is not None and not await self.sockets.connected():
+        if self.connection is not None and not await self.connection.connected():
             found.append("The connection to Slack is lost.")
         return found
 
     def _is_ready(self) -> bool:
         """Return the same from the latest observations, without asking anybody."""
-        return self.sweeper.well and (self.sockets is None or self.sockets.well)
+        return self.sweeper.well and (self.connection is None or self.connection.well)

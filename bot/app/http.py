@@ -14,15 +14,15 @@ from starlette.routing import Route
 from bot.domain.errors import SettingsError
 
 Problems = Callable[[], Awaitable[list[str]]]
-"""Says what keeps the bot from working; an empty list means ready."""
-Numbers = Callable[[str], tuple[bytes, str]]
-"""Writes what operators watch, in the format that an `Accept` header asks for; gives it with its content type."""
+"""Returns what keeps the bot from working; an empty list means ready."""
+MetricsPage = Callable[[str], tuple[bytes, str]]
+"""Returns the metrics in the format that the `Accept` header asks for, and their content type."""
 
 
 def build_site(
-    problems: Problems, numbers: Numbers, slack: Callable[[Request], Awaitable[Response]] | None
+    problems: Problems, metrics_page: MetricsPage, slack: Callable[[Request], Awaitable[Response]] | None
 ) -> Starlette:
-    """Build the site: Slack's door only in HTTP mode, the endpoints for operators always."""
+    """Build the site: the endpoints for operators, and in HTTP mode the one for Slack."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -32,7 +32,7 @@ def build_site(
         return JSONResponse({"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200)
 
     async def metrics(request: Request) -> Response:
-        page, content_type = numbers(request.headers.get("accept", ""))
+        page, content_type = metrics_page(request.headers.get("accept", ""))
         return Response(page, headers={"content-type": content_type})
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
@@ -44,13 +44,13 @@ def build_site(
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals to the bot, which has rotations to finish before the server may go."""
+        """Leave signals to the bot, which finishes running rotations before it stops the server."""
         yield
 
 
 @asynccontextmanager
 async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the site while the context is open; yields the port. Raises `SettingsError` if it cannot be bound."""
+    """Serve the site while the context is open; yield the port. Raises `SettingsError` if the port cannot be used."""
     listener = _listener(host, port)
     server = _Server(
         uvicorn.Config(
@@ -60,7 +60,7 @@ async def serving(site: Starlette, host: str, port: int) -> AsyncIterator[int]:
             lifespan="off",
             server_header=False,
             http="httptools",
-            proxy_headers=False,  # nobody here asks where a request came from
+            proxy_headers=False,  # the address of the client is not used
         )
     )
     running = asyncio.ensure_future(server.serve([listener]))
@@ -76,7 +76,7 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except UnicodeError:
-        why = "that is not the name of a host"
+        why = "that is not a host name"
     except OSError as error:
-        why = str(error.strerror).partition(" (while")[0]  # Python adds the address in its own notation
-    raise SettingsError(f"HOST and PORT: nothing can listen at {host}, port {port}: {why}.")
+        why = str(error.strerror).partition(" (while")[0]  # Python appends the address
+    raise SettingsError(f"HOST and PORT: the bot cannot listen at {host}, port {port}: {why}.")

@@ -1,12 +1,11 @@
 """Decorators around ports that log, count and trace what goes through them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection
 
 from bot.domain.errors import DatabaseError, Refusal
 from bot.domain.events import Event
@@ -15,7 +14,7 @@ from bot.domain.ports import NewRotation, RotationStore, Turso
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import Tracing
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 
 T = TypeVar("T")
 
@@ -123,15 +122,15 @@ class ObservedDatabase:
         self._telemetry = telemetry
         self.close = database.close
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, transaction: Transaction[T]) -> T:
         """Run a transaction that only reads."""
         with self._observed("database.read"):
-            return await self._database.read(work)
+            return await self._database.read(transaction)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, transaction: Transaction[T]) -> T:
         """Run a transaction that commits before this returns."""
         with self._observed("database.write"):
-            return await self._database.write(work)
+            return await self._database.write(transaction)
 
     @contextmanager
     def _observed(self, name: str) -> Iterator[None]:

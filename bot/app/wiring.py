@@ -37,10 +37,12 @@ from bot.slack.notifier import Notifier
 from bot.slack.replies import Reply
 from bot.slack.rotate import outcome
 from bot.slack.rotate.listeners import RotationListeners
-from bot.slack.sockets import open_sockets
-from bot.store import checkup, key_check, schema
+from bot.slack.sockets import open_socket
+from bot.store import inspection
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
+from bot.store.key_check import ANOTHER_KEY, check_key
+from bot.store.schema import check_schema
 from bot.store.stores import Stores
 from bot.store.trail import SqlTrail
 from bot.turso.client import TursoClient
@@ -53,15 +55,15 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish running work within a limit.
+    """Serve until SIGTERM or SIGINT, then finish running work within a time limit.
 
-    Raises `BotError` if it cannot start.
+    Raises `BotError` if the bot cannot start.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as bot:
+    async with open_bot(settings) as bot:
         await stop.wait()
         log.info("stopping", in_flight=len(bot.tasks))
         left = await bot.finish(SHUTDOWN_SECONDS)
@@ -69,16 +71,16 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Bot]:
-    """Open everything the bot needs; it serves while the context is open. Raises `BotError`."""
+async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
+    """Open the bot; it serves while the context is open. Raises `BotError` if it cannot start."""
     async with AsyncExitStack() as stack:
-        telemetry = await _telemetry(stack, settings)
+        telemetry = await _open_telemetry(stack, settings)
         metrics = telemetry.metrics
         database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
-        await schema.check(database)
-        if not await key_check.check(database, settings.seal()):
-            log.warning("check-up", found=key_check.ANOTHER_KEY)
+        await check_schema(database)
+        if not await check_key(database, settings.seal()):
+            log.warning("check-up", found=ANOTHER_KEY)
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
@@ -107,7 +109,7 @@ async def opened(settings: Settings) -> AsyncIterator[Bot]:
         await _log_others(database, organization)
         _log_remarks(settings, slack.identity)
         await _log_head(stores.trail, "audit trail at start")
-        await _open_doors(stack, settings, slack.app, bot, metrics)
+        await _start_serving(stack, settings, slack.app, bot, metrics)
         yield bot
 
 
@@ -125,7 +127,7 @@ def _notifier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metr
     )
 
 
-async def _telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetry:
+async def _open_telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetry:
     headers = {name: value.get_secret_value() for name, value in settings.otel_exporter_otlp_headers.items()}
     spans = tracing(settings.otel_exporter_otlp_endpoint, headers, __version__)
     return Telemetry(Metrics(__version__), await stack.enter_async_context(spans))
@@ -181,7 +183,7 @@ def _rotation_config(settings: Settings) -> RotationConfig:
 
 
 async def _announce_start(grants: SqlGrants, identity: Identity, organization: Organization) -> None:
-    """Log whom the bot serves, and warn if nobody may use it."""
+    """Log which workspace and organization the bot serves, and warn if nobody may use it."""
     log.info("starting", version=__version__, team=identity.team_id, organization=organization)
     held = await grants.all()
     if not any(grant.role is Role.ROTATE for grant in held.in_force):
@@ -190,7 +192,7 @@ async def _announce_start(grants: SqlGrants, identity: Identity, organization: O
 
 async def _log_others(database: Database, organization: Organization) -> None:
     """Warn if the database holds other organizations too, because grants hold for all of them."""
-    if others := [each for each in await checkup.organizations(database) if each != organization]:
+    if others := [each for each in await inspection.organizations(database) if each != organization]:
         log.warning("the database also holds other organizations: grants hold for all of them", others=others)
 
 
@@ -201,19 +203,19 @@ def _log_remarks(settings: Settings, identity: Identity) -> None:
 
 
 async def _log_head(trail: SqlTrail, when: str) -> None:
-    """Log the head of the trail, where the owner of the database cannot change it."""
+    """Log the head of the trail: the owner of the database cannot change the log."""
     try:
         log.info(when, head=str(await trail.head()))
     except DatabaseError as error:
         log.warning(when, head=None, why=str(error))
 
 
-async def _open_doors(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot, metrics: Metrics) -> None:
+async def _start_serving(stack: AsyncExitStack, settings: Settings, app: AsyncApp, bot: Bot, metrics: Metrics) -> None:
     """Start to serve: over Socket Mode if there is an app-level token, else over HTTP."""
     endpoint = None
     if settings.slack_app_token is not None:
         token = settings.slack_app_token.get_secret_value()
-        bot.sockets = await stack.enter_async_context(open_sockets(app, token, metrics))
+        bot.connection = await stack.enter_async_context(open_socket(app, token, metrics))
     elif settings.slack_signing_secret is not None:
         endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value(), metrics).answer
     site = build_site(bot.problems, metrics.page, endpoint)

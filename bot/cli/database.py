@@ -8,8 +8,9 @@ import typer
 
 from bot.config import DatabaseSettings, load
 from bot.ops import log
-from bot.store import key_check, schema
 from bot.store.database import Database, open_database
+from bot.store.key_check import ANOTHER_KEY, check_key
+from bot.store.schema import check_schema
 
 T = TypeVar("T")
 
@@ -30,9 +31,9 @@ def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitabl
     async def run() -> T:
         database = open_database(settings.database_url)
         try:
-            await schema.check(database)
-            if writes and not await key_check.check(database, settings.seal()):
-                typer.echo(f"turso-rotate: {key_check.ANOTHER_KEY}", err=True)
+            await check_schema(database)
+            if writes and not await check_key(database, settings.seal()):
+                typer.echo(f"turso-rotate: {ANOTHER_KEY}", err=True)
             return await use(database)
         finally:
             await database.close()

@@ -14,7 +14,8 @@ from bot.cli.output import Format, show
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
-from bot.store.snapshot import explained, open_snapshot
+from bot.store.driver_errors import translated_errors
+from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
 
 By = Annotated[Interval, typer.Option(help="How much time is counted together (UTC).")]
@@ -40,7 +41,7 @@ def stats(  # noqa: PLR0913 - one for each option
     settings = configured()
     organization = Organization(settings.turso_organization) if settings.turso_organization else None
     scope = StatisticsQuery(organization, GroupName(group) if group else None, first, after)
-    with open_snapshot(settings.database_url) as connection, explained():
+    with open_snapshot(settings.database_url) as connection, translated_errors():
         statistics = SqlStatistics(connection, scope)
         tallies = statistics.tallies(by)
         medians = statistics.medians(None if form is Format.TABLE else by)

@@ -76,7 +76,7 @@ def _of_database(settings: DatabaseSettings, terms: VerifyOptions) -> tuple[Repo
     with open_trail(settings.database_url) as reading, progress(reading.last()) as tell:
         report = walk(reading.rows(), terms, tell)
         mismatches = [] if report.finding else reading.mismatches()  # a trail that was changed is no witness
-        return report, _Around(tuple(sorted(reading.unguarded())), tuple(mismatches))
+        return report, _Around(tuple(sorted(reading.broken_triggers())), tuple(mismatches))
 
 
 def _of_file(file: Path, terms: VerifyOptions) -> Report:

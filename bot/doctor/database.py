@@ -7,7 +7,7 @@ from bot.config import Settings
 from bot.doctor.facts import Facts
 from bot.doctor.findings import Check, Finding, Unreadable, failure, ok, warning
 from bot.domain.errors import DatabaseError
-from bot.store.checkup import Standing
+from bot.store.inspection import DatabaseStatus
 from bot.trail.chain import UNKEYED, Row, Seal
 
 
@@ -39,9 +39,9 @@ async def guards(facts: Facts) -> list[Finding]:
     standing = await _standing(facts)
     if standing.mismatch:
         raise Unreadable("The database's schema is not this version's.")
-    if not standing.unguarded:
+    if not standing.broken_triggers:
         return [ok(Check.GUARDS, "The triggers that protect history are in place.")]
-    names = ", ".join(sorted(standing.unguarded))
+    names = ", ".join(sorted(standing.broken_triggers))
     fix = "Find out who removed them; turso-rotate audit verify; put them back as docs/doctor.md says."
     return [failure(Check.GUARDS, f"Triggers that protect history are missing, disabled or changed: {names}.", fix)]
 
@@ -87,7 +87,7 @@ def _carries(row: Row, seal: Seal) -> bool:
     return seal.hash(row) == row.hash
 
 
-async def _standing(facts: Facts) -> Standing:
+async def _standing(facts: Facts) -> DatabaseStatus:
     try:
         return (await facts.standing())[0]
     except DatabaseError:

@@ -20,7 +20,7 @@ from bot.domain.errors import DatabaseError, DatabaseUnavailable
 from bot.domain.grants import GrantSnapshot
 from bot.domain.models import Actor, TeamId
 from bot.slack.bolt import granted_scopes
-from bot.store import checkup
+from bot.store import inspection
 from bot.store.database import Database, open_database
 from bot.trail.chain import Row
 
@@ -66,7 +66,7 @@ class Facts:
             raise Unreadable("Slack did not say which scopes the token has.")
         return granted
 
-    async def standing(self) -> tuple[checkup.Standing, float]:
+    async def standing(self) -> tuple[inspection.DatabaseStatus, float]:
         """Read where the database stands, and by how many seconds its clock is ahead. Raises `DatabaseError`."""
         return await self.once.ask("standing", self._standing)
 
@@ -79,21 +79,21 @@ class Facts:
         """Read the newest rows of the audit trail, the newest last."""
         await self._refuse_unusable()
         try:
-            return await checkup.newest_rows(self.database, NEWEST_ROWS)
+            return await inspection.newest_rows(self.database, NEWEST_ROWS)
         except DatabaseError as error:
             raise Unreadable(str(error)) from None
 
-    async def _standing(self) -> tuple[checkup.Standing, float]:
+    async def _standing(self) -> tuple[inspection.DatabaseStatus, float]:
         name = self.settings.database_url.database or ""
         if self._is_file() and not await asyncio.to_thread(Path(name.removeprefix("file:")).exists):
             raise DatabaseUnavailable(f"There is no file {name}.")  # which opening it would make
         began = time.time()
-        found = await checkup.standing(self.database)
+        found = await inspection.read_status(self.database)
         return found, found.now.timestamp() - (began + time.time()) / 2
 
     async def _grants(self) -> Grants:
         try:
-            return Grants(*await checkup.grants(self.database, self.settings.seal()))
+            return Grants(*await inspection.grant_usage(self.database, self.settings.seal()))
         except DatabaseError as error:
             raise Unreadable(str(error)) from None
 

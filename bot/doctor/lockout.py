@@ -8,6 +8,7 @@ from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.doctor.turso import Token, path, tokens
 from bot.domain.models import GroupInfo, GroupName
 from bot.domain.policy import refuses_lockout
+from bot.turso.databases import of_group
 
 _MEND = "Move the database out of the groups that the bot rotates, and set DATABASE_URL."
 _AT_TURSO = ".turso.io"
@@ -42,9 +43,8 @@ async def _look(facts: Facts, each: Token, name: str) -> tuple[GroupName, GroupI
     answer = await facts.turso.get(path(facts, page), each.secret)
     if not answer.yes:
         return GroupName(name), GroupInfo(exists=None, databases=None)
-    rows = [row for row in answer.rows("databases") if row.get("group", name) == name]
-    names, hosts = (tuple(str(row.get(key, "")) for row in rows) for key in ("Name", "Hostname"))
-    return GroupName(name), GroupInfo(exists=True, databases=names, hostnames=hosts)
+    names, hostnames = of_group(GroupName(name), answer.rows("databases"))
+    return GroupName(name), GroupInfo(exists=True, databases=names, hostnames=hostnames)
 
 
 def judged_host(settings: Settings) -> list[Finding]:

@@ -15,7 +15,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.config import Settings
 from bot.doctor.answers import SECONDS, Answer, Once, Turns, ahead, silence
 from bot.slack.replies import FAILURES
-from bot.turso.answers import words
+from bot.turso.answers import error_message
+from bot.turso.transport import read_body
 
 _PAGE_BYTES = 4 * 1024 * 1024
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)
@@ -138,16 +139,11 @@ class TursoQuestions:
     async def _read(self, path: str, token: str) -> tuple[httpx.Response, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         async with self._http.stream("GET", self._base + path, headers=headers) as response:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > _PAGE_BYTES:
-                    break
-            return response, bytes(body)
+            return response, await read_body(response, _PAGE_BYTES)
 
     def _complaint(self, status: int, body: bytes) -> str:
-        said = words(body.decode(errors="replace"), self._secrets)
-        return f"{status}: {said}" if said else str(status)
+        message = error_message(body.decode(errors="replace"), self._secrets)
+        return f"{status}: {message}" if message else str(status)
 
 
 def _json(body: bytes) -> Any:

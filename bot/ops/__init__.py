@@ -1,1 +1,1 @@
-"""What operators see: logs, metrics and traces; and the tasks that are supervised."""
+"""Logs, metrics, traces and redaction for operators, and supervised tasks."""

@@ -1,4 +1,4 @@
-"""Logs that cannot carry a secret."""
+"""Logs, redacted: one pipeline for everything that the process logs."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from bot.config import LogFormat, LogLevel
 from bot.domain.text import escaped
 from bot.ops.redaction import Redactor
 
-# Their debug records hold whole request bodies: tokens, response_urls, socket tickets.
+# Their debug records contain whole request bodies: tokens, response_urls, socket tickets.
 _CHATTY = ("alembic", "slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "uvicorn.access", "sqlalchemy")
 
 
@@ -27,7 +27,7 @@ class _Redacting:
     """Redacts an event, as the last processor before rendering."""
 
     def __init__(self, redactor: Redactor) -> None:
-        self._key = lru_cache(redactor.text)  # the same few in every line
+        self._key = lru_cache(redactor.text)  # the same few keys in every line
         self._item = redactor.item
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -43,14 +43,14 @@ def configure(
 ) -> Redactor:
     """Send everything that is logged, warned or uncaught in this process through one redacted pipeline.
 
-    Without a `style`, a terminal gets text and anything else one JSON object a line; `stream` is by default
-    standard error. Returns the redactor, for other ways out of the process.
+    Without a `style`, a terminal gets text, and anything else one JSON object per line. `stream` is standard error by
+    default. Return the redactor, for other output of the process.
     """
     out = stream or sys.stderr
     redactor = Redactor(secrets)
     handler = _Handler(out)
     handler.setFormatter(_Formatter(redactor, colors=out.isatty(), style=style))
-    handler.addFilter(_is_fit_to_print)
+    handler.addFilter(_is_printable)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
     _quieten(logging.root.level)
@@ -63,7 +63,7 @@ def configure(
 
 
 class _Formatter(ProcessorFormatter):
-    """Renders records, structlog's and all others, and redacts the rendered line once more."""
+    """Renders the records of structlog and of `logging`, and redacts the rendered line once more."""
 
     def __init__(self, redactor: Redactor, *, colors: bool, style: LogFormat | None) -> None:
         as_text = style == "console" or (style is None and colors)
@@ -84,10 +84,10 @@ class _Formatter(ProcessorFormatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes lines, and does not fall back to printing a record's raw arguments."""
+    """Writes lines, without Python's fallback of printing a record's raw arguments."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say where a record could not be rendered; Python's own report would show its arguments."""
+        """Report where a record could not be rendered; Python's own report would show its arguments."""
         where = f"{PurePath(record.pathname).name}:{record.lineno}"
         failure = type(sys.exc_info()[1]).__name__
         line = {"at": datetime.now(UTC).isoformat(), "level": "error", "event": "a log record could not be written"}
@@ -125,11 +125,11 @@ def _console(*, colors: bool) -> tuple[Processor, ...]:
     renderer = structlog.dev.ConsoleRenderer(
         colors=colors, timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
     )
-    return _inert, renderer
+    return _escape, renderer
 
 
-def _inert(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape what could forge a line or drive the terminal; a traceback keeps its line breaks."""
+def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape what could forge a line or control the terminal; a traceback keeps its line breaks."""
     return {
         key: escaped(value, keep="\n" if key in {"exception", "stack"} else "") if isinstance(value, str) else value
         for key, value in event.items()
@@ -141,16 +141,16 @@ def _quieten(level: int) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-def _is_fit_to_print(record: logging.LogRecord) -> bool:
-    """Drop what chatty libraries say below a warning."""
+def _is_printable(record: logging.LogRecord) -> bool:
+    """Drop what chatty libraries log below a warning."""
     return record.levelno >= logging.WARNING or not _is_chatty(record.name, record.pathname)
 
 
 @lru_cache(maxsize=1024)
 def _is_chatty(name: str, pathname: str) -> bool:
-    """Recognize a chatty library under whatever name.
+    """Recognise a chatty library by the logger's name or by its file.
 
-    slack-bolt 1.30 names loggers after the app's file and copies the root's level into each.
+    slack-bolt 1.30 names loggers after the app's file, and copies the root's level into each.
     """
     named = any(name == each or name.startswith(f"{each}.") for each in _CHATTY)
     return named or bool({"slack_bolt", "slack_sdk"} & set(PurePath(pathname).parts))

@@ -1,4 +1,4 @@
-"""The metrics behind `/metrics`, in a registry of the bot's own."""
+"""The metrics behind `/metrics`, in a registry of their own."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -31,18 +31,18 @@ _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600)
 
 Transport = Literal["http", "socket"]
 TRANSPORTS: tuple[Transport, ...] = ("http", "socket")
-Call = Literal["rotate", "read"]
-CALLS: tuple[Call, ...] = ("rotate", "read")
+TursoCall = Literal["rotate", "read"]
+CALLS: tuple[TursoCall, ...] = ("rotate", "read")
 
 _arrived: ContextVar[float] = ContextVar("arrived")
-"""When the delivery arrived that the current work follows from, by the performance counter."""
+"""When the delivery arrived that caused the current work, by the performance counter."""
 
 
 class Metrics:
-    """The metrics of one process. Labels only have values from short lists, never anything that was typed."""
+    """The metrics of one process. Label values come from short lists, never from what people typed."""
 
     def __init__(self, version: str) -> None:
-        # Otherwise each counter has a second series, with the time at which this process started.
+        # Otherwise each counter has a second series with its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._counters = _Counters(self.registry)
@@ -58,7 +58,7 @@ class Metrics:
 
     @staticmethod
     def arrives() -> float:
-        """Note that a delivery arrived; what follows from it in this context is timed from now."""
+        """Note that a delivery arrived; the work that it causes in this context is timed from now."""
         now = time.perf_counter()
         _arrived.set(now)
         return now
@@ -76,13 +76,13 @@ class Metrics:
         self._counters.refusals[refusal].inc()
 
     def ended(self, state: State) -> None:
-        """Count a recorded end, and time it if it follows from a press in this process."""
+        """Count a recorded end, and time it if a press in this process caused it."""
         self._counters.outcomes[state].inc()
         arrived = _arrived.get(None)
         if arrived is not None and state in CALLED:
             self._histograms.click[state].observe(time.perf_counter() - arrived)
 
-    def exchanged(self, call: Call, status: int | None, seconds: float) -> None:
+    def exchanged(self, call: TursoCall, status: int | None, seconds: float) -> None:
         """Count and time one request to Turso; `status` is `None` if there was no complete answer."""
         kind = "none" if status is None else f"{status // 100}xx"
         self._histograms.turso[call, kind if kind in STATUSES else "none"].observe(seconds)
@@ -92,11 +92,11 @@ class Metrics:
         self._counters.database[_DATABASE_FAILURES.get(type(error), "other")].inc()
 
     def badly_signed(self) -> None:
-        """Count a request without a valid signature of Slack's."""
+        """Count an HTTP request without a valid signature from Slack."""
         self._counters.signatures.inc()
 
     def reconnected(self) -> None:
-        """Count a connection that replaced one that was lost or refreshed."""
+        """Count a Socket Mode connection that replaced one that was lost or refreshed."""
         self._counters.reconnects.inc()
 
     def given_up(self, kind: NotificationKind) -> None:
@@ -116,7 +116,7 @@ class Metrics:
         self._gauges.oldest.set(backlog.oldest_seconds)
 
     def watch(self, *, ready: Callable[[], bool], in_flight: Callable[[], int]) -> None:
-        """Set callbacks for each scrape; they must return at once."""
+        """Set the callbacks that are called at each scrape; they must not block."""
         self._gauges.ready.set_function(ready)
         self._gauges.in_flight.set_function(in_flight)
 
@@ -137,7 +137,7 @@ class _Counters:
         self.database = {kind: database.labels(kind) for kind in (*_DATABASE_FAILURES.values(), "other")}
         given_up = counter("notifications_given_up", "Notifications dropped after 24 h of failed delivery.", "kind")
         self.given_up = {kind: given_up.labels(str(kind)) for kind in NotificationKind}
-        self.signatures = counter("signature_failures", "HTTP requests without a valid signature of Slack's.")
+        self.signatures = counter("signature_failures", "HTTP requests without a valid signature from Slack.")
         self.reconnects = counter("socket_reconnects", "Socket Mode connections that replaced an earlier one.")
 
 
@@ -167,7 +167,7 @@ class _Histograms:
 
 
 class _Gauges:
-    """Gauges. Those read from the database keep their last value."""
+    """Gauges. Those from the database keep their last value between counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, meaning: str, *labels: str) -> Gauge:

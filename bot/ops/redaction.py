@@ -1,4 +1,4 @@
-"""Replace secrets, known ones and what looks like one, wherever text leaves the process."""
+"""Replace known secrets, and what looks like one, in text that leaves the process."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _SENSITIVE = (
     r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
     r"|response_url|ticket|trigger_id|x-slack-signature"
 )
-# A shorter secret is replaced only where it stands alone: the password "bot" must not cut up every "robot".
+# A shorter secret is only replaced as a whole word: the password "bot" must not cut up every "robot".
 _SAFE_ANYWHERE = 8
 _DEPTH = 8
 _NESTED = 3
@@ -52,7 +52,7 @@ class Redactor:
         return text
 
     def value(self, value: object, depth: int = _DEPTH) -> object:
-        """Redact any value; what JSON has no word for becomes its redacted `repr`."""
+        """Redact any value; what JSON cannot represent becomes its redacted `repr`."""
         match value:
             case None | bool():
                 return value
@@ -69,13 +69,13 @@ class Redactor:
                 return self.text(repr(value))
 
     def item(self, key: object, value: object, depth: int = _DEPTH) -> object:
-        """Redact what stands under a key: all of it, where the key's name says enough."""
+        """Redact the value of a key: all of it if the key's name is that of a secret."""
         hidden = value and re.fullmatch(_SENSITIVE, str(key), re.IGNORECASE)
         return REDACTED if hidden else self.value(value, depth - 1)
 
 
 def _forms(secret: str) -> set[str]:
-    """List the spellings of a secret: plain, in a URL, in JSON, in a `repr`, and each of these in another."""
+    """Return the spellings of a secret: plain, in a URL, in JSON, in a `repr`, and each of these in another."""
     forms = {secret}
     for _ in range(_NESTED):
         forms |= {spelling for form in forms for spelling in _spellings(form)}
@@ -86,7 +86,7 @@ def _spellings(text: str) -> Iterator[str]:
     raw = text.encode(errors="surrogatepass")
     yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
     yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
-    # Which quotes a `repr` escapes depends on the text around.
+    # Which quotes a `repr` escapes depends on the text around them.
     for shown in (repr(text)[1:-1], repr(f'{text}"')[1:-2], repr(raw)[2:-1], repr(raw + b'"')[2:-2]):
         yield shown
         yield shown.replace("\\'", "'").replace("'", "\\'")

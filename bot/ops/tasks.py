@@ -1,4 +1,4 @@
-"""Supervised tasks: held until they end, counted, limited, and waited for at shutdown."""
+"""Supervised tasks: counted, limited, and waited for at shutdown."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,13 +10,13 @@ from bot.domain.errors import Overloaded, Refusal, ShuttingDown
 T = TypeVar("T")
 
 LIMIT = 1000
-"""How many tasks may run; far above the load of any chat, it bounds memory under a flood."""
+"""How many tasks may run; far above the load of any workspace, it bounds memory under a flood."""
 
 TaskKind = Literal["command", "click", "other"]
 
 
 class SupervisedTasks:
-    """The tasks of one bot. `within` is entered around each, and `refused` is told what was not accepted."""
+    """The tasks of one bot. `within` is entered around each task, and `refused` is called for work not accepted."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class SupervisedTasks:
         raise error
 
     def start(self, coroutine: Coroutine[Any, Any, object], kind: TaskKind = "other") -> None:
-        """Run a coroutine that explains its own failures in a task.
+        """Run a coroutine in a task; it must handle its own failures.
 
-        Far above the limit, drop it: even telling people that the bot is overloaded is work.
+        Far above the limit it is dropped: even telling people that the bot is overloaded is work.
         """
         if len(self._tasks) >= 2 * self._limit:
             coroutine.close()
@@ -56,7 +56,7 @@ class SupervisedTasks:
         task.add_done_callback(lambda _: coroutine.close())  # it would warn if it were cancelled before its first step
 
     def hold(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run a coroutine whose result somebody awaits in a task."""
+        """Run a coroutine in a task whose result the caller awaits."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -85,6 +85,6 @@ class SupervisedTasks:
 
 
 def _report(task: asyncio.Task[Any]) -> None:
-    """Report a failure that escaped. It is a bug: work explains its own failures."""
+    """Report a failure that the coroutine did not handle, which is a bug."""
     if not task.cancelled() and (error := task.exception()) is not None:
         asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error, "task": task})

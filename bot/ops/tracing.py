@@ -1,4 +1,4 @@
-"""Traces through OpenTelemetry, where its packages are installed and an endpoint is set; else nothing."""
+"""Traces through OpenTelemetry, if its packages are installed and an endpoint is set."""
 
 import asyncio
 import threading
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 FLUSH_SECONDS = 3.0
-"""How long the end of the process waits for a collector to take the last spans."""
+"""How long the process waits at its end for the collector to accept the last spans."""
 
 log = structlog.get_logger(__name__)
 
 
 class Tracing:
-    """Opens spans, or does nothing. A span never holds what people typed, nor the words of an exception."""
+    """Opens spans, or does nothing. A span never contains what people typed, or the text of an exception."""
 
     def __init__(self, tracer: "Tracer | None" = None) -> None:
         self._tracer = tracer
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Open a span around what is done meanwhile, below the one that is open in this context."""
+        """Open a span as a child of the current one."""
         if self._tracer is None:
             yield
             return
@@ -40,7 +40,7 @@ class Tracing:
                 raise
 
     def note(self, **facts: str | float) -> None:
-        """Add facts to the span that is open in this context."""
+        """Add attributes to the current span."""
         if self._tracer is None:
             return
         from opentelemetry.trace import get_current_span  # noqa: PLC0415 - may be absent
@@ -58,7 +58,7 @@ async def tracing(endpoint: str | None, headers: Mapping[str, str], version: str
     try:
         yield Tracing(provider.get_tracer("bot", version))
     finally:
-        # Its own shutdown waits for half a minute where the collector is away.
+        # Its own shutdown waits for half a minute if the collector is down.
         ending = threading.Thread(target=provider.shutdown, daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, FLUSH_SECONDS)
@@ -73,8 +73,8 @@ def _provider(endpoint: str, headers: Mapping[str, str], version: str) -> "Trace
     except ImportError:
         log.warning("no traces: OpenTelemetry is not installed", fix="pip install 'turso-rotate[otel]'")
         return None
-    ours = Resource.create({"service.name": "turso-rotate", "service.version": version})
-    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+    resource = Resource.create({"service.name": "turso-rotate", "service.version": version})
+    provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=dict(headers) or None)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider

@@ -1,4 +1,4 @@
-"""Ask Slack who the bot is, and build the Bolt app that serves this one workspace."""
+"""The Bolt app for one workspace, and the identity that Slack gives the bot there."""
 
 import logging
 import traceback
@@ -28,11 +28,11 @@ class Identity:
     user_id: str
     bot_id: str
     scopes: frozenset[str] | None
-    """What the bot token may do, or `None` where Slack did not say."""
+    """The scopes of the bot token; `None` if Slack did not send them."""
 
 
 async def identify(web: AsyncWebClient) -> Identity:
-    """Ask Slack whose token this is. Raises `SlackUnusable`."""
+    """Ask Slack whose token this is. Raises `SlackUnusable` if it is rejected or Slack cannot be reached."""
     try:
         answer = await web.auth_test()
     except SlackApiError as error:
@@ -49,16 +49,16 @@ async def identify(web: AsyncWebClient) -> Identity:
 
 
 def granted_scopes(headers: Mapping[str, str]) -> frozenset[str] | None:
-    """Read which scopes the token has off an answer of Slack's, if it says so."""
+    """Return the scopes of the token from the headers of any answer by Slack; `None` if it did not send them."""
     granted = headers.get("x-oauth-scopes")
     return None if granted is None else frozenset(filter(None, map(str.strip, granted.split(","))))
 
 
 def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
-    """Build the app; `process_before_response` answers when the listener returns, instead of polling each 10 ms.
+    """Build the app; `process_before_response` answers when the listener returns, instead of polling every 10 ms.
 
-    Its signature check is off, as the endpoint has checked before, and Socket Mode has no signatures.
-    Raises `SettingsError` where the environment switches Bolt into OAuth mode.
+    Its signature check is off: the endpoint has checked before, and Socket Mode has no signatures. Raises
+    `SettingsError` if the environment switches Bolt to OAuth mode.
     """
     result = AuthorizeResult(
         enterprise_id=None,
@@ -71,7 +71,7 @@ def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
     async def authorize() -> AuthorizeResult:
         return result
 
-    # Bolt warns that `authorize` wins over SLACK_BOT_TOKEN in the environment, which is what is wanted.
+    # Bolt warns that `authorize` takes precedence over SLACK_BOT_TOKEN in the environment, which is intended.
     logger = logging.getLogger("bot.bolt")
     logger.setLevel(logging.ERROR)
     app = AsyncApp(
@@ -89,14 +89,14 @@ def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
 
 
 async def _answer_malformed(error: Exception) -> BoltResponse:
-    """Answer for Bolt where it stumbles over a payload of an odd shape; listeners explain their own failures."""
-    not_understood(error)
+    """Answer if Bolt fails on a payload of an unexpected shape; listeners handle their own failures."""
+    log_malformed(error)
     return BoltResponse(status=400, body="malformed")
 
 
-def not_understood(error: Exception) -> None:
-    """Log that Bolt stumbled, and where, but nothing of the payload."""
+def log_malformed(error: Exception) -> None:
+    """Log where Bolt failed, but nothing of the payload."""
     where = "unknown"
     for frame, line in traceback.walk_tb(error.__traceback__):
         where = f"{frame.f_globals['__name__']}:{line}"
-    log.warning("payload not understood", error=type(error).__name__, where=where)
+    log.warning("malformed payload", error=type(error).__name__, where=where)

@@ -1,4 +1,4 @@
-"""The door for Slack over HTTP: bounded, verified, parsed, and only then handed to Bolt."""
+"""The HTTP endpoint for Slack: it limits, verifies and parses requests before Bolt sees them."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from bot.ops.metrics import Metrics
-from bot.slack.bolt import not_understood
+from bot.slack.bolt import log_malformed
 
 BODY_LIMIT = 512 * 1024
 """Bytes; Slack's largest payload is a view of 250 kB."""
@@ -25,8 +25,8 @@ _TIMESTAMP_DIGITS = 12
 log = structlog.get_logger(__name__)
 
 
-class _Unacceptable(Exception):
-    """The request is answered with a status and no more."""
+class _Rejected(Exception):
+    """The request is answered with a status and a reason."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -36,8 +36,8 @@ class _Unacceptable(Exception):
 class Endpoint:
     """`POST /slack/events`.
 
-    Bolt's own HTTP adapter drops a form that contains the word `payload`, answers malformed requests with 500,
-    reads bodies of any size and honours its internal headers from outside (slack-bolt 1.30).
+    Bolt's own HTTP adapter drops a form that contains the word `payload`, answers malformed requests with 500, reads
+    bodies of any size and accepts its internal headers from outside (slack-bolt 1.30).
     """
 
     def __init__(self, app: AsyncApp, signing_secret: str, metrics: Metrics) -> None:
@@ -46,66 +46,66 @@ class Endpoint:
         self._verifier = SignatureVerifier(signing_secret)
 
     async def answer(self, request: Request) -> Response:
-        """Answer 401 to the unsigned, 400 or 413 to the malformed, and what Bolt says to the rest."""
+        """Answer 401 to unsigned requests, 400, 408 or 413 to malformed ones, and what Bolt answers to the others."""
         arrived = self._metrics.arrives()
         try:
-            payload = _parse(await self._verified(request), request.headers.get("content-type", ""))
-        except _Unacceptable as refusal:
-            log.warning("request turned away", status=refusal.status, why=str(refusal))
-            if refusal.status == _NOT_SIGNED:
+            payload = _parse(await self._verify(request), request.headers.get("content-type", ""))
+        except _Rejected as rejection:
+            log.warning("request rejected", status=rejection.status, why=str(rejection))
+            if rejection.status == _NOT_SIGNED:
                 self._metrics.badly_signed()
-            return PlainTextResponse(str(refusal), refusal.status)
-        answer = await self._dispatched(payload)
+            return PlainTextResponse(str(rejection), rejection.status)
+        answer = await self._dispatch(payload)
         self._metrics.acknowledged("http", arrived)
         return answer
 
-    async def _dispatched(self, payload: dict[str, Any]) -> Response:
-        """Hand Bolt, as in Socket Mode, the parsed payload and none of the headers."""
+    async def _dispatch(self, payload: dict[str, Any]) -> Response:
+        """Pass the parsed payload to Bolt without any header, as in Socket Mode."""
         try:
             answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
-        except Exception as error:  # noqa: BLE001 - listeners explain their own failures: Bolt stumbled
-            not_understood(error)
+        except Exception as error:  # noqa: BLE001 - listeners handle their failures, so this is Bolt's
+            log_malformed(error)
             return PlainTextResponse("malformed", 400)
         return Response(answer.body, answer.status, _headers(answer.headers))
 
-    async def _verified(self, request: Request) -> bytes:
+    async def _verify(self, request: Request) -> bytes:
         timestamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")
         if not (
             timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _TIMESTAMP_DIGITS and signature.isascii()
         ):
-            raise _Unacceptable(_NOT_SIGNED, "not signed by Slack")
-        body = await _bounded(request)
+            raise _Rejected(_NOT_SIGNED, "not signed by Slack")
+        body = await _read_body(request)
         try:
             signed = self._verifier.is_valid(body, timestamp, signature)
         except UnicodeDecodeError:  # slack-sdk 3.47 decodes the body before it looks at the signature
-            raise _Unacceptable(400, "malformed") from None
+            raise _Rejected(400, "malformed") from None
         if not signed:
-            raise _Unacceptable(_NOT_SIGNED, "not signed by Slack")
+            raise _Rejected(_NOT_SIGNED, "not signed by Slack")
         return body
 
 
-async def _bounded(request: Request) -> bytes:
-    """Read the body, up to a size and a time."""
+async def _read_body(request: Request) -> bytes:
+    """Read the body, up to a size and within a time limit."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > BODY_LIMIT:
-        raise _Unacceptable(413, "too large")
+        raise _Rejected(413, "too large")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > BODY_LIMIT:
-                    raise _Unacceptable(413, "too large")
+                    raise _Rejected(413, "too large")
     except TimeoutError:
-        raise _Unacceptable(408, "too slow") from None
+        raise _Rejected(408, "too slow") from None
     except ClientDisconnect:
-        raise _Unacceptable(400, "broken off") from None
+        raise _Rejected(400, "incomplete") from None
     return bytes(body)
 
 
 def _parse(body: bytes, content_type: str) -> dict[str, Any]:
-    """Read a form, a form with JSON in its field `payload`, or JSON."""
+    """Parse a form, a form with JSON in its field `payload`, or JSON."""
     try:
         text = body.decode()
         if content_type.partition(";")[0].strip().lower() == "application/json":
@@ -114,9 +114,9 @@ def _parse(body: bytes, content_type: str) -> dict[str, Any]:
             payload = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict"))
             payload = json.loads(payload["payload"]) if "payload" in payload else payload
     except (ValueError, RecursionError):
-        raise _Unacceptable(400, "malformed") from None
+        raise _Rejected(400, "malformed") from None
     if not isinstance(payload, dict):
-        raise _Unacceptable(400, "malformed")
+        raise _Rejected(400, "malformed")
     return payload
 
 

@@ -1,4 +1,4 @@
-"""Socket Mode: connect, fail clearly on a bad token, and come back by itself when the connection is lost."""
+"""Socket Mode: connect, fail clearly on a bad token, and reconnect when the connection is lost."""
 
 import asyncio
 import logging
@@ -23,27 +23,27 @@ _WATCH_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-class _Calm(logging.Filter):
-    """Says each reason once a loss, in one line: slack-sdk 3.47 logs a traceback at every attempt to connect."""
+class _LogOnce(logging.Filter):
+    """Lets each reason through once per loss, in one line: slack-sdk 3.47 logs a traceback at every attempt."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: set[str] = set()
+        self.seen: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and not isinstance(error, FAILURES):
             return True
-        # Session ids and the tickets in URLs make every attempt look new.
+        # Without session ids and the tickets in URLs, which differ in every attempt.
         line = re.sub(r",? ?url=\S+|\bs_-?\d+", "", record.getMessage().partition("\n")[0])
         record.msg, record.args, record.exc_info = line, (), None
-        is_new = line not in self.said
-        self.said.add(line)
+        is_new = line not in self.seen
+        self.seen.add(line)
         return is_new
 
 
 class _Handler(AsyncSocketModeHandler):
-    """Hands deliveries to Bolt, and times their acknowledgements."""
+    """Passes deliveries to Bolt, and times their acknowledgements."""
 
     def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics, logger: logging.Logger) -> None:
         super().__init__(app, app_token, logger, ping_interval=_PING_SECONDS)
@@ -55,34 +55,34 @@ class _Handler(AsyncSocketModeHandler):
         self._metrics.acknowledged("socket", arrived)
 
 
-class Sockets:
-    """One connection to Slack, kept alive."""
+class SocketConnection:
+    """The Socket Mode connection to Slack, kept open."""
 
     def __init__(self, client: SocketModeClient, metrics: Metrics) -> None:
         self.well = True
         self._client = client
         self._metrics = metrics
-        self._calm = _Calm()
+        self._log_once = _LogOnce()
         self._session: object = None
-        client.logger.addFilter(self._calm)
+        client.logger.addFilter(self._log_once)
 
     async def connected(self) -> bool:
-        """Say whether Slack can reach the bot right now."""
+        """Return whether Slack can reach the bot right now."""
         return await self._client.is_connected()
 
     async def watch(self) -> None:
-        """Connect, and reconnect for ever: slack-sdk 3.47 retries a used ticket for ever, and may stop altogether."""
+        """Connect, and reconnect forever: slack-sdk 3.47 retries with a used ticket, or stops retrying."""
         connecting = asyncio.ensure_future(self._client.connect())  # type: ignore[no-untyped-call]
         try:
             while True:
                 await asyncio.sleep(_WATCH_SECONDS)
                 if await self._client.is_connected():
-                    self._is_well()
+                    self._note_connected()
                     continue
                 if self.well:
                     log.warning("connection to Slack lost")
                     self.well = False
-                # Never awaited here: its own retries have no end, and each needs the used ticket taken away.
+                # Never awaited here, because its own retries have no end; without the used ticket they get a new one.
                 self._client.wss_uri = None
                 if connecting.done() and not self._client.connect_operation_lock.locked():
                     connecting = asyncio.ensure_future(self._reconnect())
@@ -90,14 +90,14 @@ class Sockets:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    def _is_well(self) -> None:
+    def _note_connected(self) -> None:
         refreshed = self._session is not None and self._session is not self._client.current_session
         if refreshed or not self.well:
             self._metrics.reconnected()
         if not self.well:
             log.info("connection to Slack is back")
         self.well, self._session = True, self._client.current_session
-        self._calm.said.clear()
+        self._log_once.seen.clear()
 
     async def _reconnect(self) -> None:
         with suppress(*FAILURES):
@@ -105,8 +105,8 @@ class Sockets:
 
 
 @asynccontextmanager
-async def open_sockets(app: AsyncApp, app_token: str, metrics: Metrics) -> AsyncIterator[Sockets]:
-    """Connect to Slack. Raises `SlackUnusable` when Slack does not take the app-level token."""
+async def open_socket(app: AsyncApp, app_token: str, metrics: Metrics) -> AsyncIterator[SocketConnection]:
+    """Connect to Slack. Raises `SlackUnusable` if Slack rejects the app-level token or cannot be reached."""
     try:
         opened = await app.client.apps_connections_open(app_token=app_token)
     except SlackApiError as error:
@@ -118,10 +118,10 @@ async def open_sockets(app: AsyncApp, app_token: str, metrics: Metrics) -> Async
     logger.setLevel(logging.ERROR)
     handler = _Handler(app, app_token, metrics, logger)
     handler.client.wss_uri = opened["url"]
-    sockets = Sockets(handler.client, metrics)
-    watching = asyncio.ensure_future(sockets.watch())
+    connection = SocketConnection(handler.client, metrics)
+    watching = asyncio.ensure_future(connection.watch())
     try:
-        yield sockets
+        yield connection
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -29,14 +29,14 @@ from bot.trail.chain import Seal
 
 
 def _with_time(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """Select grants in one round trip with the time: a row that holds only the time stands for none at all."""
-    here = select(literal_column("1").label("one")).subquery("here")
-    found = here.outerjoin(allowlist, and_(true(), *conditions))
+    """Select grants and the time in one round trip; if there are no grants, one row holds the time alone."""
+    one_row = select(literal_column("1").label("one")).subquery("one_row")
+    found = one_row.outerjoin(allowlist, and_(true(), *conditions))
     return select(database_now().label("now"), allowlist).select_from(found).order_by(allowlist.c.id)
 
 
 _NOT_REVOKED = allowlist.c.revoked_at.is_(None)
-_EVER = _with_time()
+_ALL_EVER = _with_time()
 _ALL = _with_time(_NOT_REVOKED)
 _HELD_BY = _with_time(
     allowlist.c.team_id == bindparam("of_team"), allowlist.c.user_id == bindparam("of_user"), _NOT_REVOKED
@@ -59,15 +59,15 @@ class SqlGrants:
         self._seal = seal
 
     async def held_by(self, actor: Actor) -> GrantSnapshot:
-        """Read the actor's grants and the database's time."""
+        """Read them and the database's time in one statement."""
         return await self._held(_HELD_BY, {"of_team": actor.team_id, "of_user": actor.user_id})
 
     async def all(self, *, revoked: bool = False) -> GrantSnapshot:
-        """Read every grant, oldest first; those that were revoked too if asked for."""
-        return await self._held(_EVER if revoked else _ALL, {})
+        """Read them and the database's time in one statement, oldest first."""
+        return await self._held(_ALL_EVER if revoked else _ALL, {})
 
     async def add(self, new: NewGrant, event: Event) -> Grant:
-        """Insert a grant; its id is added to the event's detail."""
+        """Insert it, and add its id to the event's detail."""
         columns = {
             "team_id": new.actor.team_id,
             "user_id": new.actor.user_id,
@@ -79,17 +79,17 @@ class SqlGrants:
             "granted_by_user": event.actor.user_id,
         }
 
-        def work(connection: Connection) -> Grant:
+        def transaction(connection: Connection) -> Grant:
             row = connection.execute(_ADD, columns).one()
             record(connection, self._seal, replace(event, detail={**event.detail, "grant": row.id}))
             return _grant(row)
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
     ) -> Sequence[Grant]:
-        """Mark the actor's grants (with that pattern, of that role, or all) as revoked; one event for each."""
+        """Revoke all that match with one UPDATE, and record them one by one."""
         statement = _REVOKE if pattern is None else _REVOKE.where(allowlist.c.pattern == pattern)
         statement = statement if role is None else statement.where(allowlist.c.role == str(role))
         columns = {
@@ -99,21 +99,21 @@ class SqlGrants:
             "revoked_by_user": event.actor.user_id,
         }
 
-        def work(connection: Connection) -> Sequence[Grant]:
+        def transaction(connection: Connection) -> Sequence[Grant]:
             rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
                 detail = {**event.detail, "grant": row.id, "role": row.role, "pattern": row.pattern}
                 record(connection, self._seal, replace(event, detail=detail))
             return [_grant(row) for row in rows]
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def _held(self, query: Select[Any], chosen: dict[str, Any]) -> GrantSnapshot:
-        def work(connection: Connection) -> GrantSnapshot:
+        def transaction(connection: Connection) -> GrantSnapshot:
             rows = connection.execute(query, chosen).all()
             return GrantSnapshot(tuple(_grant(row) for row in rows if row.id is not None), rows[0].now)
 
-        return await self._database.read(work)
+        return await self._database.read(transaction)
 
 
 def _grant(row: Row[Any]) -> Grant:

@@ -1,4 +1,4 @@
-"""Count what waits, up to a limit each, so that a long history costs no more than a short one."""
+"""Count what is pending, up to a limit each, so that a long history costs no more than a short one."""
 
 from typing import Any
 
@@ -11,22 +11,21 @@ from bot.store.database import Database
 from bot.store.sqltypes import database_now
 from bot.store.tables import outbox, rotations
 
-MOST = 10_000
-"""How far anything is counted."""
+COUNT_LIMIT = 10_000
 
 
 def _count(query: Select[Any]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(query.limit(MOST).subquery()).scalar_subquery()
+    return select(func.count()).select_from(query.limit(COUNT_LIMIT).subquery()).scalar_subquery()
 
 
-_rotations = select(rotations.c.id).where(rotations.c.organization == bindparam("ours"))
-# Word for word the condition of the index over them, and none that an index over all would fit.
+_rotations = select(rotations.c.id).where(rotations.c.organization == bindparam("organization"))
+# Exactly the condition of the partial index, and no condition that fits an index over all rotations.
 _unresolved = select(rotations.c.id).where(
-    text("state = 'unknown' AND resolved_as IS NULL"), rotations.c.organization.concat("") == bindparam("ours")
+    text("state = 'unknown' AND resolved_as IS NULL"), rotations.c.organization.concat("") == bindparam("organization")
 )
-# As EXISTS it could become a join, for which PostgreSQL may read every rotation.
-_whose = select(rotations.c.organization).where(rotations.c.id == outbox.c.rotation_id).scalar_subquery()
-_notifications = select(outbox.c.created_at).where(_whose == bindparam("ours")).order_by(outbox.c.id)
+# With EXISTS it could become a join, for which PostgreSQL may read every rotation.
+_organization = select(rotations.c.organization).where(rotations.c.id == outbox.c.rotation_id).scalar_subquery()
+_notifications = select(outbox.c.created_at).where(_organization == bindparam("organization")).order_by(outbox.c.id)
 _BACKLOG = select(
     _count(_rotations.where(rotations.c.state == str(State.REQUESTED))).label("requested"),
     _count(_rotations.where(rotations.c.state == str(State.ROTATING))).label("rotating"),
@@ -38,17 +37,17 @@ _BACKLOG = select(
 
 
 class SqlBacklog:
-    """What waits for one organization in one database."""
+    """The pending work of one organization in one database."""
 
     def __init__(self, database: Database, organization: Organization) -> None:
         self._database = database
         self._organization = organization
 
     async def read(self) -> Backlog:
-        """Count everything in one statement. Raises `DatabaseError`."""
+        """Count everything in one statement."""
         return await self._database.read(self._read)
 
     def _read(self, connection: Connection) -> Backlog:
-        row = connection.execute(_BACKLOG, {"ours": self._organization}).one()
+        row = connection.execute(_BACKLOG, {"organization": self._organization}).one()
         oldest = 0.0 if row.oldest is None else max(0.0, (row.now - row.oldest).total_seconds())
         return Backlog(row.requested, row.rotating, row.unresolved, row.notifications, oldest)

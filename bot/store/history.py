@@ -1,4 +1,4 @@
-"""History in SQL: pages of requests, however many there are, and the story of one."""
+"""History in SQL: pages of requests, in constant time, and the story of one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,26 +25,26 @@ from bot.store.history_statements import Shape
 from bot.store.rotations import rotation_of
 from bot.store.sqltypes import EARLIEST, LATEST, database_now
 from bot.store.tables import rotations
-from bot.store.trail import STORY, recorded_of
+from bot.store.trail import ROTATION_EVENTS, recorded_of
 
-MOST_GROUPS = 200
-"""Along how many groups a page is searched."""
-MOST_NAMES = 1000
-"""How many names are looked at to find them, among rotations and among refused commands each."""
-MOST_PENDING = 100
+MAX_GROUPS = 200
+"""How many groups a page is collected from."""
+MAX_NAMES = 1000
+"""How many names are read to find them: so many of rotations, and so many of refused commands."""
+MAX_PENDING = 100
 
 _STATUSES = {str(action): status for status, action in REFUSED_AS.items()} | {
     str(state): RequestStatus(state) for state in State
 }
 _GLOB = frozenset("*?[")
 
-_OURS = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
-_ONE = _OURS.where(rotations.c.id == bindparam("of_rotation"))
+_SELECT = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
+_ONE = _SELECT.where(rotations.c.id == bindparam("of_rotation"))
 _PENDING = (
-    _OURS.where(rotations.c.team_id == bindparam("of_team"), rotations.c.user_id == bindparam("of_user"))
+    _SELECT.where(rotations.c.team_id == bindparam("of_team"), rotations.c.user_id == bindparam("of_user"))
     .where(rotations.c.state == str(State.REQUESTED), rotations.c.expires_at > database_now())
     .order_by(rotations.c.requested_at, rotations.c.id)
-    .limit(MOST_PENDING)
+    .limit(MAX_PENDING)
 )
 
 
@@ -56,29 +56,29 @@ class SqlHistory:
         self._organization = organization
 
     async def find(self, search: HistorySearch) -> SearchResult:
-        """Read one page, in one statement; where groups must be found first, in two."""
+        """Read it in one statement, or in two if the groups must be found first."""
         return await self._database.read(lambda connection: self._find(connection, search))
 
     async def story(self, rotation_id: RotationId) -> Story | None:
-        """Read one rotation with its events; the rotation last, so that what it says is not older than they are."""
+        """Read the rotation last, so that it is not older than its events."""
         chosen = {"of_organization": self._organization, "of_rotation": rotation_id}
 
-        def work(connection: Connection) -> Story | None:
-            events = [recorded_of(row) for row in connection.execute(STORY, chosen)]
+        def transaction(connection: Connection) -> Story | None:
+            events = [recorded_of(row) for row in connection.execute(ROTATION_EVENTS, chosen)]
             row = connection.execute(_ONE, chosen).first()
             return None if row is None else Story(rotation_of(row), events)
 
-        return await self._database.read(work)
+        return await self._database.read(transaction)
 
     async def pending(self, actor: Actor) -> Sequence[Rotation]:
-        """Read the actor's requests that wait and have not expired, oldest first."""
+        """Compare with the database's clock; a hundred at most."""
         chosen = {"of_organization": self._organization, "of_team": actor.team_id, "of_user": actor.user_id}
         return await self._database.read(
             lambda connection: [rotation_of(row) for row in connection.execute(_PENDING, chosen)]
         )
 
     async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
-        """Name groups that the sight covers, sorted; those with rotations go before others."""
+        """List those that the reader may see, found by jumping along an index."""
         if not (visibility.everything or visibility.patterns):
             return []
         named, _ = await self._database.read(self._names)
@@ -92,15 +92,15 @@ class SqlHistory:
         shape = _shape(connection.dialect.name, paths, search)
         chosen = {**_chosen(search), "organization": self._organization}
         chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
-        rows = connection.execute(history_statements.page(shape), chosen).all()
-        # One's own requests may be about a group that the sight covers.
+        rows = connection.execute(history_statements.page_statement(shape), chosen).all()
+        # The reader's own requests may be about a group that they may see anyway.
         found = sorted({entry.key: entry for entry in map(_entry, rows)}.values(), key=lambda entry: entry.key.rank)
-        if shape.onwards:
+        if shape.oldest_first:
             return SearchResult(found[: search.limit][::-1], len(found) > search.limit, crowded)
         return SearchResult(found[::-1][: search.limit], len(found) > search.limit, crowded)
 
     def _groups(self, connection: Connection, search: HistorySearch) -> tuple[list[str], bool]:
-        """Name the groups along which to search, and say whether there are more; exact names alpaths come first."""
+        """Return the groups to search, exact names first, and whether there are more."""
         if AccessPath.COVERED not in search.paths:
             return [], False
         patterns = search.visibility.patterns
@@ -109,16 +109,16 @@ class SqlHistory:
         if len(names) < len(patterns):
             named, crowded = self._names(connection)
             names |= dict.fromkeys(name for name in named if search.visibility.covers(name))
-        return list(names)[:MOST_GROUPS], crowded or len(names) > MOST_GROUPS
+        return list(names)[:MAX_GROUPS], crowded or len(names) > MAX_GROUPS
 
     def _names(self, connection: Connection) -> tuple[list[GroupName], bool]:
-        """Name the groups that have a history, those with rotations first, and say whether there are more."""
-        query = history_statements.names(MOST_NAMES + 1)
+        """Return the groups that have a history, those with rotations first, and whether there are more."""
+        query = history_statements.names_statement(MAX_NAMES + 1)
         rows = connection.execute(query, {"organization": self._organization}).all()
         by_rotation = [row.name for row in rows if row.by == "id"]
         by_refusal = [row.name for row in rows if row.by == "seq"]
-        names = dict.fromkeys(by_rotation[:MOST_NAMES] + by_refusal[:MOST_NAMES])
-        return list(names), max(len(by_rotation), len(by_refusal)) > MOST_NAMES
+        names = dict.fromkeys(by_rotation[:MAX_NAMES] + by_refusal[:MAX_NAMES])
+        return list(names), max(len(by_rotation), len(by_refusal)) > MAX_NAMES
 
 
 def _shape(dialect: str, paths: tuple[AccessPath, ...], search: HistorySearch) -> Shape:
@@ -126,13 +126,13 @@ def _shape(dialect: str, paths: tuple[AccessPath, ...], search: HistorySearch) -
     return Shape(
         dialect,
         paths,
-        most=search.limit + 1,
+        limit=search.limit + 1,
         rotations=query.outcome not in REFUSED_AS,
         refused=query.outcome is None or query.outcome in REFUSED_AS,
         group=query.group is not None,
         person=query.person is not None,
         outcome=query.outcome is not None,
-        onwards=search.after is not None and search.before is None,
+        oldest_first=search.after is not None and search.before is None,
     )
 
 
@@ -168,5 +168,5 @@ def _entry(row: Row[Any]) -> HistoryEntry:
 
 
 def _text(detail: Mapping[str, object], *names: str) -> str:
-    """Read the first of these facts that is there."""
+    """Return the first of these facts that is present."""
     return next((value for name in names if isinstance(value := detail.get(name), str)), "")

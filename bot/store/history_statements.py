@@ -1,4 +1,4 @@
-"""The statements that read pages of history, built once for each shape; every one of them walks along indexes."""
+"""The statements that read pages of history, built once for each shape; each reads along indexes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,65 +34,64 @@ from bot.store.tables import REFUSED, audit_events, rotations
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the text of a page's statement; the values come as parameters."""
+    """What the text of a statement depends on; the values are parameters."""
 
     dialect: str
     paths: tuple[AccessPath, ...]
-    most: int
-    """How many rows are read along each way in each table; in the text, or PostgreSQL plans for a tenth of all."""
+    limit: int
+    """How many rows to read for each path from each table; in the text, or PostgreSQL plans for a tenth of all."""
     rotations: bool = True
     refused: bool = True
     group: bool = False
     person: bool = False
     outcome: bool = False
-    onwards: bool = False
-    """Read from old to new."""
+    oldest_first: bool = False
 
 
 @cache
-def page(shape: Shape) -> CompoundSelect[Any]:
-    """Read the first rows along each way in each table, in no order."""
+def page_statement(shape: Shape) -> CompoundSelect[Any]:
+    """Return a statement that reads the first rows for each path from each table, in no order."""
     return union_all(*(select(part.subquery()) for part in _parts(shape)))
 
 
 @cache
-def names(most: int) -> CompoundSelect[Any]:
-    """Name so many groups of each table at most, by jumping in an index from each name to the next."""
-    return union_all(*(_names(source, most) for source in (_ROTATIONS, _REFUSED)))
+def names_statement(limit: int) -> CompoundSelect[Any]:
+    """Return a statement that lists up to `limit` groups of each table, by jumping along an index from name to name."""
+    return union_all(*(_names(source, limit) for source in (_ROTATIONS, _REFUSED)))
 
 
-def _nothing(name: str, kind: TypeEngine[Any]) -> Label[Any]:
+def _null(name: str, kind: TypeEngine[Any]) -> Label[Any]:
     return null().cast(kind).label(name)
 
 
 _r, _e = rotations.c, audit_events.c
-_WHO = ("organization", "team_id", "user_id", "group", "detail")
-# Both tables in which requests stand, under the same names. The databases look through these to the tables.
+_COMMON = ("organization", "team_id", "user_id", "group", "detail")
+# The two tables that hold requests, with the same column names. Both databases optimise these subqueries away.
 _ROTATION = select(
-    *(_r[name] for name in _WHO),
+    *(_r[name] for name in _COMMON),
     _r.requested_at.label("at"),
     _r.state.label("status"),
     _r.id,
-    _nothing("seq", BigInteger()),
+    _null("seq", BigInteger()),
     _r.reason,
     _r.ended_at,
     _r.resolved_as,
 )
 _REFUSAL = select(
-    *(_e[name] for name in _WHO),
+    *(_e[name] for name in _COMMON),
     _e.at,
     _e.action.label("status"),
-    _nothing("id", Text()),
+    _null("id", Text()),
     _e.seq,
-    _nothing("reason", Text()),
-    _nothing("ended_at", UtcTime()),
-    _nothing("resolved_as", Text()),
+    _null("reason", Text()),
+    _null("ended_at", UtcTime()),
+    _null("resolved_as", Text()),
 ).where(text(REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One of the two tables, and what tells its rows apart where they are of the same moment."""
+    """One of the two tables, and the column that orders rows of the same time."""
 
     rows: Select[Any]
     key: str
@@ -115,24 +114,24 @@ def _parts(shape: Shape) -> Iterator[Select[Any]]:
 
 def _first(source: _Source, shape: Shape, path: AccessPath) -> Select[Any]:
     rows = source.rows.subquery("requests")
-    return _ordered(select(rows).where(*_wanted(rows, source, shape, path)), rows, source, shape)
+    return _ordered(select(rows).where(*_conditions(rows, source, shape, path)), rows, source, shape)
 
 
 def _first_of_each(source: _Source, shape: Shape) -> Select[Any]:
-    """Read the first rows of each group, and of these the first."""
+    """Select the first rows of each group, and of these the first."""
     groups = func.unnest(bindparam("names", type_=ARRAY(Text()))).table_valued("name", name="groups").render_derived()
     rows = source.rows.subquery("requests")
-    query = select(rows).where(rows.c.group == groups.c.name, *_wanted(rows, source, shape, AccessPath.COVERED))
+    query = select(rows).where(rows.c.group == groups.c.name, *_conditions(rows, source, shape, AccessPath.COVERED))
     each = _ordered(query, rows, source, shape).lateral("each")
     return _ordered(select(each).select_from(groups.join(each, true())), each, source, shape)
 
 
 def _first_of_each_by_key(source: _Source, shape: Shape) -> Select[Any]:
-    """Do the same in SQLite, which has no LATERAL: read the keys of each group, and then the rows that have them."""
+    """Do the same in SQLite, which has no LATERAL: select the keys for each group, and then their rows."""
     groups = func.json_each(bindparam("names", type_=Text())).table_valued("value", name="groups")
     others, rows = source.rows.subquery("others"), source.rows.subquery("requests")
     query = select(others.c[source.key]).where(
-        others.c.group == groups.c.value, *_wanted(others, source, shape, AccessPath.COVERED)
+        others.c.group == groups.c.value, *_conditions(others, source, shape, AccessPath.COVERED)
     )
     keys = _ordered(query, others, source, shape).correlate(groups)
     return _ordered(select(rows).select_from(groups.join(rows, rows.c[source.key].in_(keys))), rows, source, shape)
@@ -140,12 +139,12 @@ def _first_of_each_by_key(source: _Source, shape: Shape) -> Select[Any]:
 
 def _ordered(query: Select[Any], rows: FromClause, source: _Source, shape: Shape) -> Select[Any]:
     key = rows.c.at, rows.c[source.key]
-    return query.order_by(*(part.asc() if shape.onwards else part.desc() for part in key)).limit(
-        literal_column(str(shape.most))
+    return query.order_by(*(part.asc() if shape.oldest_first else part.desc() for part in key)).limit(
+        literal_column(str(shape.limit))
     )
 
 
-def _wanted(rows: Subquery, source: _Source, shape: Shape, path: AccessPath) -> Iterator[ColumnElement[bool]]:
+def _conditions(rows: Subquery, source: _Source, shape: Shape, path: AccessPath) -> Iterator[ColumnElement[bool]]:
     yield rows.c.organization == hidden("organization")
     if path is AccessPath.OWN:
         yield rows.c.team_id == hidden("own_team")
@@ -161,13 +160,13 @@ def _wanted(rows: Subquery, source: _Source, shape: Shape, path: AccessPath) -> 
     yield tuple_(*key) > tuple_(*(hidden(f"above_{part.name}", part.type) for part in key))
 
 
-def _names(source: _Source, most: int) -> Select[Any]:
+def _names(source: _Source, limit: int) -> Select[Any]:
     rows = source.rows.subquery("requests")
     named = select(rows.c.group).where(rows.c.organization == hidden("organization"), rows.c.group.is_not(None))
     named = named.order_by(rows.c.group).limit(literal_column("1"))
     first = select(named.scalar_subquery().label("name"), literal_column("1").label("number"))
     seen = first.cte(f"names_by_{source.key}", recursive=True)
     following = named.where(rows.c.group > seen.c.name).scalar_subquery()
-    step = select(following, seen.c.number + 1).where(seen.c.name.is_not(None), seen.c.number < most)
+    step = select(following, seen.c.number + 1).where(seen.c.name.is_not(None), seen.c.number < limit)
     found = seen.union_all(step)
     return select(found.c.name, literal_column(f"'{source.key}'").label("by")).where(found.c.name.is_not(None))

@@ -1,4 +1,4 @@
-"""What people are still to be told, written with the outcome and done by any replica, one at a time."""
+"""The outbox in SQL: notifications written with the outcome and delivered by any replica, one at a time."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,19 +15,18 @@ from bot.store.trail import record
 from bot.trail.chain import Seal
 
 HEAD_START_SECONDS = 10.0
-"""How long the replica that wrote an errand may take to begin it before any replica takes it."""
+"""How long a notification is left to the replica that wrote it before any replica takes it."""
 OVERDUE_SECONDS = 24 * 60 * 60.0
-"""How old an errand is when its next failure is the last."""
+"""The age from which on the next failed delivery of a notification is the last."""
 
-
-_POST = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
+_ENQUEUE = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
 _waiting = outbox.alias("waiting")
-# Another organization's bot may share the database, and has other people to tell. As EXISTS it could become a join,
-# for which PostgreSQL may read every rotation.
-_whose = select(rotations.c.organization).where(rotations.c.id == _waiting.c.rotation_id).scalar_subquery()
+# The bot of another organization may share the database, and must not deliver these. With EXISTS it could become a
+# join, for which PostgreSQL may read every rotation.
+_organization = select(rotations.c.organization).where(rotations.c.id == _waiting.c.rotation_id).scalar_subquery()
 _DUE = (
     select(_waiting.c.id)
-    .where(_waiting.c.due_at <= database_now(), _whose == bindparam("ours"))
+    .where(_waiting.c.due_at <= database_now(), _organization == bindparam("organization"))
     .order_by(_waiting.c.due_at)
     .limit(1)
 )
@@ -39,44 +38,42 @@ _TAKEN = (
 _TAKE = _TAKEN.where(outbox.c.id == _DUE.with_for_update(skip_locked=True).scalar_subquery())
 _TAKE_FOR = _TAKEN.where(
     outbox.c.rotation_id == bindparam("of_rotation"),
-    # Whoever has it in hand made it due later; in its head start nobody has tried it.
+    # Taking one makes it due later; in its head start nobody has tried it.
     or_(outbox.c.attempts == 0, outbox.c.due_at <= database_now()),
 )
 _THIS = (outbox.c.id == bindparam("of_notification"), outbox.c.attempts == bindparam("of_attempt"))
 _PUT_OFF = update(outbox).where(*_THIS).values(due_at=database_later("in_seconds"))
-_STRIKE = delete(outbox).where(*_THIS)
-_OUTDATED = delete(outbox).where(
-    outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.kind == bindparam("of_kind")
-)
+_GIVE_UP = delete(outbox).where(*_THIS)
+_DISCARD = delete(outbox).where(outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.kind == bindparam("of_kind"))
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_notification"))
 
 
-def post(
+def enqueue(
     connection: Connection,
     rotation_id: RotationId,
     kinds: Iterable[NotificationKind],
     head_start: float = HEAD_START_SECONDS,
 ) -> None:
-    """Leave errands in the transaction at hand; `head_start` (seconds) is for the writer, who is about to run them."""
+    """Add notifications in this transaction; for `head_start` seconds, only the caller's process delivers them."""
     for kind in kinds:
         notification = {"rotation_id": rotation_id, "kind": str(kind), "in_seconds": head_start}
-        connection.execute(_POST, notification)
+        connection.execute(_ENQUEUE, notification)
 
 
-def post_anew(
+def replace_queued(
     connection: Connection,
     rotation_id: RotationId,
     kinds: Iterable[NotificationKind],
     head_start: float = HEAD_START_SECONDS,
 ) -> None:
-    """Leave errands in place of the same ones that nobody got done: what they would have told is no longer so."""
+    """Add notifications, and discard undelivered ones of the same kinds, which would announce an outdated state."""
     for kind in kinds:
-        connection.execute(_OUTDATED, {"of_rotation": rotation_id, "of_kind": str(kind)})
-        post(connection, rotation_id, (kind,), head_start)
+        connection.execute(_DISCARD, {"of_rotation": rotation_id, "of_kind": str(kind)})
+        enqueue(connection, rotation_id, (kind,), head_start)
 
 
 class SqlOutbox:
-    """The errands of one organization in one database."""
+    """The outbox of one organization in one database."""
 
     def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
         self._database = database
@@ -84,51 +81,51 @@ class SqlOutbox:
         self._organization = organization
 
     async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Notification]:
-        """Take the errands about one rotation, in their order, unless somebody else has taken them."""
+        """Take them in the order in which they were added."""
         chosen = {"of_rotation": rotation_id, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
-        def work(connection: Connection) -> list[Notification]:
+        def transaction(connection: Connection) -> list[Notification]:
             return sorted(
                 map(_notification, connection.execute(_TAKE_FOR, chosen)), key=lambda notification: notification.id
             )
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def take(self, seconds: float) -> Notification | None:
-        """Take the errand that is due longest; for so many seconds nobody else takes it."""
-        chosen = {"ours": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
+        """Take one in a single statement, which skips those that another replica is taking."""
+        chosen = {"organization": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
-        def work(connection: Connection) -> Notification | None:
+        def transaction(connection: Connection) -> Notification | None:
             row = connection.execute(_TAKE, chosen).first()
             return None if row is None else _notification(row)
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def any_due(self) -> bool:
-        """Say whether an errand waits, without taking it."""
-        ours = {"ours": self._organization}
-        return await self._database.read(lambda connection: connection.execute(_DUE, ours).first() is not None)
+        """Look for one with a read, which waits for no writer."""
+        chosen = {"organization": self._organization}
+        return await self._database.read(lambda connection: connection.execute(_DUE, chosen).first() is not None)
 
     async def put_off(self, notification: Notification, seconds: float) -> None:
-        """Try again in so many seconds, unless somebody else has taken the errand since."""
+        """Postpone this attempt; the number of attempts shows whether it was taken since."""
         chosen = {**_this(notification), "in_seconds": seconds}
         await self._database.write(lambda connection: connection.execute(_PUT_OFF, chosen).rowcount)
 
     async def done(self, notification: Notification) -> None:
-        """Strike an errand off: people were told."""
+        """Delete it, even if it was taken again since."""
         chosen = {"of_notification": notification.id}
         await self._database.write(lambda connection: connection.execute(_DONE, chosen).rowcount)
 
     async def give_up(self, notification: Notification, event: Event) -> bool:
-        """Strike an errand off together with its event, and say whether it still stood."""
+        """Delete and record in one transaction."""
 
-        def work(connection: Connection) -> bool:
-            if not connection.execute(_STRIKE, _this(notification)).rowcount:
+        def transaction(connection: Connection) -> bool:
+            if not connection.execute(_GIVE_UP, _this(notification)).rowcount:
                 return False
             record(connection, self._seal, event)
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
 
 def _this(notification: Notification) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Compare what the bot acts on and people read, rotations and grants, with the trail that can be verified."""
+"""Compare rotations and grants, which the bot acts on and people read, with the trail that can be verified."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,62 +9,64 @@ from bot.domain.events import STATE_AFTER, Action
 from bot.domain.states import State
 from bot.store.tables import allowlist, audit_events, rotations
 
-MOST = 100
-"""So many rotations are named; with more it is no longer about one."""
+MAX_REPORTED = 100
+"""How many mismatches are reported; with more it is no longer about single rotations."""
 
-_event, _asked = audit_events.alias("event"), audit_events.alias("asked")
+_event, _request = audit_events.alias("event"), audit_events.alias("request")
 _STATES = {str(action): str(state) for action, state in STATE_AFTER.items()}
 _SAME = ("organization", "group", "team_id", "user_id")
 
 
 def mismatches(connection: Connection) -> Iterator[str]:
-    """Say what stands otherwise than the trail has it, or not at all: the first rotations, and every grant."""
-    yield from _rotations(connection)
-    yield from _lost(connection)
+    """Describe what differs from the trail or is missing on either side: the first rotations, and every grant."""
+    yield from _changed_rotations(connection)
+    yield from _missing_rotations(connection)
     yield from _grants(connection)
 
 
-def _rotations(connection: Connection) -> Iterator[str]:
+def _changed_rotations(connection: Connection) -> Iterator[str]:
     here = rotations.c
-    of_it = _event.c.rotation_id == here.id
-    newest = _event.c.seq.desc()
+    belongs = _event.c.rotation_id == here.id
+    newest_first = _event.c.seq.desc()
     state = case(_STATES, value=_event.c.action)
-    moved = select(state).where(of_it, _event.c.action.in_(_STATES)).order_by(newest).limit(1).scalar_subquery()
-    judged = (
-        select(_word(connection, "as"))
-        .where(of_it, _event.c.action == str(Action.RESOLVED), here.state == str(State.UNKNOWN))
-        .order_by(newest)
+    moved = select(state).where(belongs, _event.c.action.in_(_STATES)).order_by(newest_first).limit(1).scalar_subquery()
+    resolved = (
+        select(_detail_text(connection, "as"))
+        .where(belongs, _event.c.action == str(Action.RESOLVED), here.state == str(State.UNKNOWN))
+        .order_by(newest_first)
         .limit(1)
         .scalar_subquery()
     )
-    otherwise = or_(*(here[name].is_distinct_from(_asked.c[name]) for name in _SAME))
-    requests = and_(_asked.c.rotation_id == here.id, _asked.c.action == str(Action.REQUESTED))
+    differs = or_(*(here[name].is_distinct_from(_request.c[name]) for name in _SAME))
+    requested = and_(_request.c.rotation_id == here.id, _request.c.action == str(Action.REQUESTED))
     query = (
         select(here.id, here.state, here.resolved_as)
-        .add_columns(otherwise.label("otherwise"), moved.label("moved"), judged.label("judged"))
-        .select_from(rotations.outerjoin(_asked, requests))
-        .where(or_(otherwise, here.state.is_distinct_from(moved), here.resolved_as.is_distinct_from(judged)))
-        .limit(MOST)
+        .add_columns(differs.label("differs"), moved.label("moved"), resolved.label("resolved"))
+        .select_from(rotations.outerjoin(_request, requested))
+        .where(or_(differs, here.state.is_distinct_from(moved), here.resolved_as.is_distinct_from(resolved)))
+        .limit(MAX_REPORTED)
     )
-    for row in connection.execute(query):
-        if row.otherwise:
-            yield f"Rotation {row.id} is not what the trail says was asked for."
-        elif row.state != row.moved:
-            yield f"Rotation {row.id} is {row.state} here, but {row.moved} in the trail."
-        else:
-            ours, theirs = (judged or "by nobody" for judged in (row.resolved_as, row.judged))
-            yield f"Rotation {row.id} is judged {ours} here, but {theirs} in the trail."
+    return map(_rotation_mismatch, connection.execute(query))
 
 
-def _lost(connection: Connection) -> Iterator[str]:
-    asked = _asked.c
-    here = select(rotations.c.id).where(rotations.c.id == asked.rotation_id).exists()
-    requests = asked.action == str(Action.REQUESTED)
-    for row in connection.execute(select(asked.seq, asked.rotation_id).where(requests, ~here).limit(MOST)):
-        yield f"Rotation {row.rotation_id}, which row {row.seq} of the trail asked for, is gone."
+def _rotation_mismatch(row: Row[Any]) -> str:
+    if row.differs:
+        return f"Rotation {row.id} differs from its request in the trail."
+    if row.state != row.moved:
+        return f"Rotation {row.id} is {row.state} here, but {row.moved} in the trail."
+    here, there = (f"judged {state}" if state else "not judged" for state in (row.resolved_as, row.resolved))
+    return f"Rotation {row.id} is {here} here, but {there} in the trail."
 
 
-def _word(connection: Connection, name: str) -> ColumnElement[str]:
+def _missing_rotations(connection: Connection) -> Iterator[str]:
+    request = _request.c
+    here = select(rotations.c.id).where(rotations.c.id == request.rotation_id).exists()
+    query = select(request.seq, request.rotation_id).where(request.action == str(Action.REQUESTED), ~here)
+    for row in connection.execute(query.limit(MAX_REPORTED)):
+        yield f"Rotation {row.rotation_id}, requested in row {row.seq} of the trail, is missing."
+
+
+def _detail_text(connection: Connection, name: str) -> ColumnElement[str]:
     detail = type_coerce(_event.c.detail, Text)
     if connection.dialect.name == "sqlite":
         return func.json_extract(detail, f"$.{name}", type_=Text)
@@ -72,13 +74,13 @@ def _word(connection: Connection, name: str) -> ColumnElement[str]:
 
 
 def _grants(connection: Connection) -> Iterator[str]:
-    given, ended = (_by_grant(connection, action) for action in (Action.GRANTED, Action.REVOKED))
+    granted, revoked = (_by_grant(connection, action) for action in (Action.GRANTED, Action.REVOKED))
     for grant in connection.execute(select(allowlist).order_by(allowlist.c.id)):
-        words = _amiss(grant, given.pop(grant.id, None), ended.get(grant.id))
-        if words is not None:
-            yield f"Grant {grant.id} of {grant.user_id} {words}."
-    for number, row in given.items():
-        yield f"Grant {number} of {row.detail.get('user')}, which row {row.seq} of the trail gave, is gone."
+        problem = _grant_mismatch(grant, granted.pop(grant.id, None), revoked.get(grant.id))
+        if problem is not None:
+            yield f"Grant {grant.id} of {grant.user_id} {problem}."
+    for number, row in granted.items():
+        yield f"Grant {number} of {row.detail.get('user')}, recorded in row {row.seq} of the trail, is missing."
 
 
 def _by_grant(connection: Connection, action: Action) -> dict[object, Any]:
@@ -87,15 +89,15 @@ def _by_grant(connection: Connection, action: Action) -> dict[object, Any]:
     return {row.detail.get("grant"): row for row in connection.execute(query)}
 
 
-def _amiss(grant: Row[Any], given: Any, ended: Any) -> str | None:
-    if given is None:
-        return "was given by no row of the trail"
-    if _differs(grant, given.detail):
-        return f"is not what row {given.seq} of the trail gave"
-    if grant.revoked_at is None and ended is not None:
-        return f"is in force here, but row {ended.seq} of the trail revoked it"
-    if grant.revoked_at is not None and ended is None:
-        return "is revoked here, but by no row of the trail"
+def _grant_mismatch(grant: Row[Any], granted: Any, revoked: Any) -> str | None:
+    if granted is None:
+        return "is recorded in no row of the trail"
+    if _differs(grant, granted.detail):
+        return f"differs from row {granted.seq} of the trail"
+    if grant.revoked_at is None and revoked is not None:
+        return f"is not revoked here, but in row {revoked.seq} of the trail"
+    if grant.revoked_at is not None and revoked is None:
+        return "is revoked here, but in no row of the trail"
     return None
 
 

@@ -13,7 +13,7 @@ from bot.domain.notifications import NotificationKind
 from bot.domain.ports import NewRotation
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
-from bot.store.outbox import post, post_anew
+from bot.store.outbox import enqueue, replace_queued
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
@@ -23,21 +23,20 @@ _REACHED_TURSO = (State.ROTATING, State.SUCCEEDED, State.UNKNOWN)
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
 
-
-# Statements are built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
+# Statements are built once: SQLAlchemy recognises them by identity, which takes a fifth of the time.
 _columns = rotations.c
-_OURS = select(rotations).where(_columns.organization == bindparam("of_organization"))
-_GET = _OURS.where(_columns.id == bindparam("of_id"))
+_SELECT = select(rotations).where(_columns.organization == bindparam("of_organization"))
+_GET = _SELECT.where(_columns.id == bindparam("of_id"))
 _LAST = (
-    _OURS.where(_columns.group == bindparam("of_group"), _columns.state.in_(_REACHED_TURSO))
+    _SELECT.where(_columns.group == bindparam("of_group"), _columns.state.in_(_REACHED_TURSO))
     .where(_columns.started_at.is_not(None))
     .order_by(_columns.started_at.desc())
     .limit(1)
 )
-_RUNNING = _OURS.where(_columns.group == bindparam("of_group"), _columns.state == State.ROTATING)
+_RUNNING = _SELECT.where(_columns.group == bindparam("of_group"), _columns.state == State.ROTATING)
 _OVERDUE = (
-    # Word for word the condition of the index over what is open, and no condition that an index over all would fit:
-    # without statistics SQLite would take that one.
+    # Exactly the condition of the partial index, and no condition that fits an index over all rotations, which SQLite
+    # would take without statistics.
     select(rotations)
     .where(text("state IN ('requested', 'rotating')"))
     .where(_columns.organization.concat("") == bindparam("of_organization"))
@@ -68,7 +67,7 @@ _CLAIM = (
     .values(state=str(State.ROTATING), started_at=database_now(), lease_until=database_later("in_seconds"))
     .returning(rotations)
 )
-# A late truth ends what a person judged while the outcome was unknown; the trail keeps both.
+# Turso's answer, if it arrives late, replaces what a person judged in the meantime; the trail keeps both.
 _MOVE = _CHANGE.values(ended_at=database_now(), lease_until=None, resolved_as=None).returning(rotations)
 _MOVE_CLAIMED = _MOVE.where(_columns.claim == bindparam("of_claim"))
 # On PostgreSQL the lock keeps the grant from being revoked until the transaction ends.
@@ -80,8 +79,8 @@ _MAY_START = (
     .where(*_REQUESTED)
     .with_for_update(read=True, of=allowlist)
 )
-# Without it, two could start at once, or one could end while another asks who holds the group.
-_TAKE_TURN = select(func.pg_advisory_xact_lock(_GROUPS, bindparam("of_crc")))
+# Without it, two could start at once, or one could end while another looks for the running one.
+_LOCK_GROUP = select(func.pg_advisory_xact_lock(_GROUPS, bindparam("of_crc")))
 
 
 class SqlRotations:
@@ -93,7 +92,7 @@ class SqlRotations:
         self._organization = organization
 
     async def open(self, new: NewRotation) -> tuple[Rotation, Rotation | None]:
-        """Insert a requested rotation with its event, next to the group's last one. Raises `DuplicateDelivery`."""
+        """Insert it with its event, and read the group's last rotation in the same transaction."""
         columns: dict[str, Any] = {
             "id": new.id,
             "organization": self._organization,
@@ -107,7 +106,7 @@ class SqlRotations:
         }
         group = {"of_organization": self._organization, "of_group": new.event.group}
 
-        def work(connection: Connection) -> tuple[Rotation, Rotation | None]:
+        def transaction(connection: Connection) -> tuple[Rotation, Rotation | None]:
             last = connection.execute(_LAST, group).first()
             requested_at, expires_at = connection.execute(_OPEN, columns).one()
             record(connection, self._seal, new.event)
@@ -124,10 +123,10 @@ class SqlRotations:
             )
             return opened, None if last is None else rotation_of(last)
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
-        """Read one rotation of this organization."""
+        """Read it, if it is one of this organization."""
         chosen = {"of_organization": self._organization, "of_id": rotation_id}
         row = await self._database.read(lambda connection: connection.execute(_GET, chosen).first())
         return None if row is None else rotation_of(row)
@@ -135,13 +134,13 @@ class SqlRotations:
     async def claim(
         self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
     ) -> Rotation | None:
-        """Move `requested → rotating`, decided by the database alone; `lease` is in seconds. Raises `GroupBusy`."""
+        """Check everything by the database's clock and under its locks."""
         request = self._change(rotation_id, State.REQUESTED)
         group = {"of_organization": self._organization, "of_group": event.group}
 
-        def work(connection: Connection) -> Rotation | None:
-            if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
-                connection.execute(_TAKE_TURN, {"of_crc": _signed_crc(f"{self._organization}/{event.group}")})
+        def transaction(connection: Connection) -> Rotation | None:
+            if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                connection.execute(_LOCK_GROUP, {"of_crc": _signed_crc(f"{self._organization}/{event.group}")})
             if connection.execute(_MAY_START, {**request, "of_grant": grant}).first() is None:
                 return None
             running = connection.execute(_RUNNING, group).first()
@@ -153,31 +152,31 @@ class SqlRotations:
             record(connection, self._seal, event)
             return rotation_of(row)
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def move(
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
     ) -> Rotation | None:
-        """Move to the end that the event names, and leave word for the people who are to be told."""
+        """Move it with one conditional UPDATE, and queue the notifications about it."""
         to = STATE_AFTER[event.action]
         if to not in MOVES[expected] or to is State.ROTATING:
-            raise AssertionError(f"{expected} → {to} is no legal move")  # a claim alone starts a rotation
+            raise AssertionError(f"{expected} → {to} is not a legal move")  # only `claim` starts a rotation
         columns = {**self._change(rotation_id, expected), "state": str(to), "detail": event.detail}
         if claim is not None:
             columns["of_claim"] = claim
 
-        def work(connection: Connection) -> Rotation | None:
+        def transaction(connection: Connection) -> Rotation | None:
             row = connection.execute(_MOVE if claim is None else _MOVE_CLAIMED, columns).first()
             if row is None:
                 return None
-            (post_anew if expected is State.UNKNOWN else post)(connection, rotation_id, _notified(to))
+            (replace_queued if expected is State.UNKNOWN else enqueue)(connection, rotation_id, _notified(to))
             record(connection, self._seal, event)
             return rotation_of(row)
 
-        return await self._database.write(work)
+        return await self._database.write(transaction)
 
     async def overdue(self) -> Sequence[Rotation]:
-        """Read what is past its expiry or its lease by the database's clock, oldest first."""
+        """Compare with the database's clock; a thousand at most."""
         chosen = {"of_organization": self._organization}
         return await self._database.read(
             lambda connection: [rotation_of(row) for row in connection.execute(_OVERDUE, chosen)]
@@ -188,7 +187,7 @@ class SqlRotations:
 
 
 def _signed_crc(name: str) -> int:
-    """Name a lock: two groups of one number would only take turns."""
+    """Return the number of a group's lock; two groups with the same number would only wait for each other."""
     return crc32(name.encode()) - 2**31
 
 

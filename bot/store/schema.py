@@ -9,12 +9,12 @@ from bot.domain.errors import SchemaMismatch
 from bot.store.database import Database
 
 HEAD = "0001_bcf56450"
-"""The newest migration; a constant, so that serving need not import Alembic. A test compares it with the migrations.
+"""The newest migration. A constant, so that `serve` need not import Alembic; a test compares it with the migrations.
 
-Revisions begin with a number of four digits, in their order.
+Revisions begin with a number of four digits, which says their order.
 """
 
-GUARDS: Mapping[str, Mapping[str, str]] = {
+TRIGGER_DIGESTS: Mapping[str, Mapping[str, str]] = {
     "postgresql": {
         "allowlist_no_delete": "d6cd981d0db56a58",
         "allowlist_no_truncate": "bdfeb64f2c69c5f6",
@@ -43,11 +43,11 @@ GUARDS: Mapping[str, Mapping[str, str]] = {
 }
 """The triggers that keep history from being changed, for each kind of database.
 
-A trigger with the right name may do nothing, so each comes with the start of a SHA-256 of its definition. A test
-compares them with the migrations, and says what they should be.
+A trigger with the right name may do nothing, so each has the start of a SHA-256 of its definition. A test compares
+them with the migrations and prints the right ones.
 """
 
-_TRIGGERS = {
+_SELECT_TRIGGERS = {
     # Without the conditions: each version of PostgreSQL may write them differently.
     "postgresql": text(
         "SELECT tgname, relname, tgtype, tgenabled, tgqual IS NULL, tgargs, proname, prosrc FROM pg_trigger "
@@ -56,8 +56,8 @@ _TRIGGERS = {
     ),
     "sqlite": text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"),
 }
-_NUMBER = 4  # digits
-_VERSIONS = text("SELECT version_num FROM alembic_version")
+_NUMBER_DIGITS = 4
+_SELECT_REVISIONS = text("SELECT version_num FROM alembic_version")
 
 _MISSING = "The database has no tables yet: run `turso-rotate migrate`."
 _OLDER = "The database was made by an older version of turso-rotate: run `turso-rotate migrate`."
@@ -68,8 +68,8 @@ _UNRELEASED = (
 )
 
 
-async def check(database: Database) -> None:
-    """Check that the schema is current and its history guarded.
+async def check_schema(database: Database) -> None:
+    """Check that the schema is current and that its triggers protect history.
 
     Raises `SchemaMismatch`, which says what to do, or another `DatabaseError`.
     """
@@ -78,7 +78,7 @@ async def check(database: Database) -> None:
 
 def refuse_other_versions(connection: Connection) -> None:
     """Check that the schema is current. Raises `SchemaMismatch`."""
-    found = _found(connection)
+    found = _revisions(connection)
     if not found:
         raise SchemaMismatch(_MISSING)
     if found != {HEAD}:
@@ -87,35 +87,34 @@ def refuse_other_versions(connection: Connection) -> None:
 
 def mismatch(revision: str) -> str:
     """Explain in words how another revision differs from this version's."""
-    theirs, ours = revision[:_NUMBER], HEAD[:_NUMBER]
-    if theirs == ours:
+    found, needed = revision[:_NUMBER_DIGITS], HEAD[:_NUMBER_DIGITS]
+    if found == needed:
         return _UNRELEASED
-    return _NEWER if theirs > ours else _OLDER
+    return _NEWER if found > needed else _OLDER
 
 
-def unguarded(connection: Connection) -> set[str]:
+def broken_triggers(connection: Connection) -> set[str]:
     """Return the names of the triggers that are missing, disabled or changed."""
-    wanted, found = GUARDS[connection.dialect.name], guards(connection)
-    return {name for name, definition in wanted.items() if found.get(name) != definition}
+    needed, found = TRIGGER_DIGESTS[connection.dialect.name], trigger_digests(connection)
+    return {name for name, digest in needed.items() if found.get(name) != digest}
 
 
-def guards(connection: Connection) -> dict[str, str]:
+def trigger_digests(connection: Connection) -> dict[str, str]:
     """Return the triggers on history, each with the start of a SHA-256 of its definition."""
-    rows = connection.execute(_TRIGGERS[connection.dialect.name])
+    rows = connection.execute(_SELECT_TRIGGERS[connection.dialect.name])
     return {name: sha256(repr(definition).encode()).hexdigest()[:16] for name, *definition in rows}
 
 
 def _check(connection: Connection) -> None:
     refuse_other_versions(connection)
-    gone = unguarded(connection)
-    if gone:
+    if broken := broken_triggers(connection):
         raise SchemaMismatch(
-            f"The database no longer protects its history. Missing, disabled or changed: {', '.join(sorted(gone))}. "
-            "Find out who did that, and restore the triggers from the migrations."
+            "The database no longer protects its history. These triggers are missing, disabled or changed: "
+            f"{', '.join(sorted(broken))}. Find out who did that, and restore the triggers from the migrations."
         )
 
 
-def _found(connection: Connection) -> set[str]:
+def _revisions(connection: Connection) -> set[str]:
     if not inspect(connection).has_table("alembic_version"):
         return set()
-    return set(connection.execute(_VERSIONS).scalars())
+    return set(connection.execute(_SELECT_REVISIONS).scalars())

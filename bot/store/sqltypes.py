@@ -1,4 +1,4 @@
-"""Times and JSON in the same form on SQLite and PostgreSQL, the database's own clock, and values it plans without."""
+"""SQL that differs between SQLite and PostgreSQL: times, JSON, the database's clock and hidden parameters."""
 
 import json
 from datetime import UTC, datetime
@@ -15,37 +15,37 @@ from bot.trail.chain import detail_text
 
 _TEXT = Text()
 EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-"""No row is as old as the first, none as young as the other."""
+"""No row is older than the first or newer than the second."""
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC to the microsecond: `timestamptz` in PostgreSQL, RFC 3339 text of fixed width in SQLite.
+    """A UTC time to the microsecond: `timestamptz` in PostgreSQL, RFC 3339 text in SQLite.
 
-    The fixed width makes the text sort as the moments do.
+    The text has a fixed width, so that it sorts by time.
     """
 
     impl = Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column's type."""
+        """Return the column's type."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(TIMESTAMP(timezone=True))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Turn a moment into what the driver takes."""
+        """Convert a time to what the driver stores."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a zone cannot be stored")
+            raise ValueError("a time without a zone cannot be stored")
         value = value.astimezone(UTC)
         if dialect.name == "postgresql":
             return value
         return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Read a moment, whatever zone the session is in."""
+        """Convert what the driver read to UTC, in any session time zone."""
         if value is None:
             return None
         if isinstance(value, datetime):
@@ -53,23 +53,23 @@ class UtcTime(TypeDecorator[datetime]):
         return datetime.fromisoformat(value)
 
 
-class Json(TypeDecorator[dict[str, Any]]):
-    """A JSON object, stored as text with sorted keys, so that the same facts are the same bytes."""
+class CanonicalJson(TypeDecorator[dict[str, Any]]):
+    """A JSON object, stored as text with sorted keys, so that equal objects are equal bytes."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
-        """Write the object."""
+        """Serialise the object."""
         return detail_text(dict(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:  # noqa: ARG002
-        """Read the object."""
+        """Parse the object."""
         return dict(json.loads(value))
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The moment by the database's clock at which the statement began to run."""
+    """The time by the database's clock at which the statement started."""
 
     type = UtcTime()
     inherit_cache = True
@@ -77,7 +77,7 @@ class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL 
 
 
 class database_later(FunctionElement[datetime]):  # noqa: N801 - as above
-    """The same, so many seconds later; the parameter of that name says how many."""
+    """The same, plus the seconds in the parameter with the given name."""
 
     type = UtcTime()
     inherit_cache = True
@@ -88,10 +88,10 @@ class database_later(FunctionElement[datetime]):  # noqa: N801 - as above
 
 
 def hidden(name: str, kind: TypeEngine[Any] = _TEXT) -> ScalarSelect[Any]:
-    """Give a parameter to compare with, whose value PostgreSQL's planner does not see.
+    """Return a parameter whose value PostgreSQL's planner does not see.
 
-    For a value that it knows to be common it takes an index that leaves the column out, and then walks past every
-    row where it is common alone, but not together with what else is asked for.
+    For a value that it knows to be common, the planner takes an index without that column and filters. If the value
+    is rare together with the other conditions, that reads far too many rows.
     """
     return select(bindparam(name, type_=kind)).scalar_subquery()
 

@@ -1,4 +1,4 @@
-"""Count history in SQL: requests and refused commands together, in constant memory, at any size."""
+"""Statistics of history in SQL: requests and refused commands, counted in constant memory."""
 
 from datetime import date
 from typing import Any
@@ -31,30 +31,30 @@ _STATUSES = {str(action): str(status) for status, action in REFUSED_AS.items()}
 
 
 class SqlStatistics:
-    """The statistics of one scope, over a connection whose statements may take their time."""
+    """The statistics of one query, over a connection without a time limit."""
 
-    def __init__(self, connection: Connection, scope: StatisticsQuery) -> None:
+    def __init__(self, connection: Connection, query: StatisticsQuery) -> None:
         self._connection = connection
-        self._scope = scope
+        self._query = query
         self._sqlite = connection.dialect.name == "sqlite"
 
     def tallies(self, interval: Interval) -> list[Tally]:
-        """Count each kind in each interval, in no particular order."""
-        asked = union_all(self._requests(interval), self._refusals(interval)).subquery("asked")
-        keys = (asked.c.start, asked.c.group, asked.c.outcome)
-        query = select(*keys, func.count().label("times"), func.sum(asked.c.unresolved).label("unresolved"))
+        """Count each series in each interval, in no particular order."""
+        commands = union_all(self._requests(interval), self._refusals(interval)).subquery("commands")
+        keys = (commands.c.start, commands.c.group, commands.c.outcome)
+        query = select(*keys, func.count().label("number"), func.sum(commands.c.unresolved).label("unresolved"))
         rows = self._connection.execute(query.group_by(*keys))
-        return [Tally(_day(row.start), _kind(row), row.times, int(row.unresolved)) for row in rows]
+        return [Tally(_day(row.start), _key(row), row.number, int(row.unresolved)) for row in rows]
 
     def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, SeriesKey], float]:
-        """Give the median seconds from the request to its end, for each kind, and interval by interval if there is one.
+        """Return the median seconds from request to end, by series and, if an interval is given, by interval.
 
-        Refused commands, and requests that have not ended, have none.
+        Refused commands and open requests have none.
         """
         requests = self._requests(interval).add_columns(self._seconds().label("seconds"))
         ended = requests.where(rotations.c.ended_at.is_not(None)).subquery("ended")
-        rows = self._connection.execute(_middle(ended))
-        return {(None if interval is None else _day(row.start), _kind(row)): float(row.seconds) for row in rows}
+        rows = self._connection.execute(_medians(ended))
+        return {(None if interval is None else _day(row.start), _key(row)): float(row.seconds) for row in rows}
 
     def _requests(self, interval: Interval | None) -> Select[Any]:
         columns = rotations.c
@@ -65,7 +65,7 @@ class SqlStatistics:
             columns.state.label("outcome"),
             case((open_ended, 1), else_=0).label("unresolved"),
         )
-        return self._scoped(query, columns.organization, columns.group, columns.requested_at)
+        return self._filtered(query, columns.organization, columns.group, columns.requested_at)
 
     def _refusals(self, interval: Interval | None) -> Select[Any]:
         columns = audit_events.c
@@ -75,25 +75,25 @@ class SqlStatistics:
             case(_STATUSES, value=columns.action).label("outcome"),
             literal_column("0"),
         ).where(text(REFUSED))
-        return self._scoped(query, columns.organization, columns.group, columns.at)
+        return self._filtered(query, columns.organization, columns.group, columns.at)
 
-    def _scoped(
-        self, query: Select[Any], organization: ColumnElement[str], group: ColumnElement[Any], at: ColumnElement[Any]
+    def _filtered(
+        self, rows: Select[Any], organization: ColumnElement[str], group: ColumnElement[Any], at: ColumnElement[Any]
     ) -> Select[Any]:
-        scope = self._scope
-        if scope.organization is not None:
-            # Without statistics SQLite looks up every row of the only organization along an index, which takes
-            # three times as long as reading the table from one end to the other.
-            everything = self._sqlite and scope.group is None and scope.since is None
-            query = query.where((organization.concat("") if everything else organization) == scope.organization)
-        if scope.group is not None:
-            query = query.where(group == scope.group)
-        if scope.since is not None:
-            query = query.where(at >= scope.since)
-        return query if scope.until is None else query.where(at < scope.until)
+        query = self._query
+        if query.organization is not None:
+            # Without statistics SQLite looks up every rotation of the only organization along an index, which takes
+            # three times as long as reading the whole table.
+            everything = self._sqlite and query.group is None and query.since is None
+            rows = rows.where((organization.concat("") if everything else organization) == query.organization)
+        if query.group is not None:
+            rows = rows.where(group == query.group)
+        if query.since is not None:
+            rows = rows.where(at >= query.since)
+        return rows if query.until is None else rows.where(at < query.until)
 
     def _start(self, at: ColumnElement[Any], interval: Interval | None) -> ColumnElement[Any]:
-        """Find the day (UTC) on which the interval began."""
+        """Return the first day (UTC) of the interval."""
         if interval is None:
             return cast(null(), Date)
         if not self._sqlite:
@@ -114,10 +114,10 @@ class SqlStatistics:
         return cast(extract("epoch", ended) - extract("epoch", requested), Double)
 
 
-def _middle(ended: Subquery) -> Select[Any]:
-    """Take what stands in the middle of each kind, or the average of the two that do."""
+def _medians(ended: Subquery) -> Select[Any]:
+    """Select the middle row of each series, or the average of the two in the middle."""
     keys = (ended.c.start, ended.c.group, ended.c.outcome)
-    in_order: Any = {"partition_by": keys, "order_by": ended.c.seconds, "rows": (None, None)}  # one sort serves both
+    in_order: Any = {"partition_by": keys, "order_by": ended.c.seconds, "rows": (None, None)}  # one sort for both
     place = func.row_number().over(**in_order).label("place")
     size = func.count().over(**in_order).label("size")
     numbered = select(*keys, ended.c.seconds, place, size).subquery("numbered")
@@ -133,5 +133,5 @@ def _day(start: date | str) -> date:
     return date.fromisoformat(start) if isinstance(start, str) else start
 
 
-def _kind(row: Any) -> SeriesKey:
+def _key(row: Any) -> SeriesKey:
     return SeriesKey(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))

@@ -1,4 +1,4 @@
-"""All that the running bot reads and writes in one database."""
+"""The stores of the running bot, over one database."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Stores:
 
     @classmethod
     def over(cls, database: Database, seal: Seal, organization: Organization) -> "Stores":
-        """Open them over one database, for one organization."""
+        """Create the stores of one organization."""
         return cls(
             SqlRotations(database, seal, organization),
             SqlGrants(database, seal),

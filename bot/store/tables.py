@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from bot.domain.states import State
-from bot.store.sqltypes import Json, UtcTime
+from bot.store.sqltypes import CanonicalJson, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -29,18 +29,18 @@ metadata = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only where the key is spelled INTEGER.
+# SQLite numbers rows by itself only if the key's type is spelled INTEGER.
 _Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _newest_first(
-    name: str, first: tuple[str, ...], what: str, order: tuple[str, ...], where: str | None = None
+    name: str, first: tuple[str, ...], status: str, order: tuple[str, ...], where: str | None = None
 ) -> Iterator[Index]:
-    """Index history for every choice among group, person and `what`, so that no narrowed page ever scans."""
-    only = None if where is None else text(where)
-    for choice in (choice for size in range(4) for choice in combinations(("group", "user_id", what), size)):
-        called = "_".join((name, *(choice or ("all",))))
-        yield Index(called, *first, *choice, *order, sqlite_where=only, postgresql_where=only)
+    """Index history for every choice of group, person and status, so that no filtered page scans."""
+    condition = None if where is None else text(where)
+    for choice in (choice for size in range(4) for choice in combinations(("group", "user_id", status), size)):
+        index_name = "_".join((name, *(choice or ("all",))))
+        yield Index(index_name, *first, *choice, *order, sqlite_where=condition, postgresql_where=condition)
 
 
 allowlist = Table(
@@ -80,7 +80,7 @@ rotations = Table(
     Column("lease_until", UtcTime),
     Column("ended_at", UtcTime),
     Column("claim", Text),
-    Column("detail", Json, nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
     Column("resolved_as", Text),
     CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in State)})", name="state"),
     CheckConstraint("resolved_as IN ('succeeded', 'failed')", name="resolved_as"),
@@ -110,9 +110,9 @@ rotations = Table(
 )
 
 REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
-"""Which events are commands that were refused before there was a rotation.
+"""The condition for events that record a refused command, which has no rotation.
 
-In one condition that no index can answer by itself, or SQLite takes that of `rotation_id` for the best one, and sorts.
+It is one CASE because SQLite would otherwise take the index on `rotation_id` for the best one, and sort.
 """
 
 audit_events = Table(
@@ -126,14 +126,14 @@ audit_events = Table(
     Column("organization", Text, nullable=False),
     Column("group", Text),
     Column("rotation_id", Text),
-    Column("detail", Json, nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
     Column("delivery", Text, unique=True),
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     CheckConstraint("length(hash) = 64 AND length(prev_hash) = 64", name="sealed"),
     Index(None, "rotation_id", "seq"),
     *_newest_first("ix_audit_events", (), "action", ("at", "seq")),
-    # Commands that were refused have no rotation: history finds them here.
+    # Refused commands have no rotation, so history finds them here.
     *_newest_first("ix_audit_events_refused", ("organization",), "action", ("at", "seq"), where=REFUSED),
 )
 

@@ -1,4 +1,4 @@
-"""The audit trail in SQL: appended in the transaction of what it describes, and read by key."""
+"""The audit trail in SQL: appended to in the transaction of the change that an event records, and read by key."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,29 +19,31 @@ from bot.store.tables import audit_events
 from bot.trail.chain import GENESIS, Row, Seal, detail_text
 from bot.trail.records import EventFilter
 
-# Built once: SQLAlchemy then takes a fifth of the time, as it knows a statement again by identity.
+# Built once: SQLAlchemy recognises statements by identity, which takes a fifth of the time.
 _HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
 _last = _HEAD.subquery("last")
-_TURN = {
+_LOCK_HEAD = {
     "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now")).select_from(
-        select(literal_column("1")).subquery("here").outerjoin(_last, true())
+        select(literal_column("1")).subquery("one_row").outerjoin(_last, true())
     ),
-    # Takes PostgreSQL's writers in turn, and then reads what was committed while the turn was waited for.
+    # Waits for the lock of the writer before, and only then reads what that one committed.
     "postgresql": select(column("seq"), column("hash"), column("now", UtcTime())).select_from(
         func.turso_rotate_take_turn().table_valued("seq", "hash", "now")
     ),
 }
 _INSERT = insert(audit_events)
 _ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
-STORY = select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
+ROTATION_EVENTS = (
+    select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
+)
 
 
 def record(connection: Connection, seal: Seal, event: Event) -> None:
-    """Append an event in the transaction at hand; call it last, as it serialises writers until the commit.
+    """Append an event in this transaction; call it last, because from then on other writers wait for the commit.
 
-    Raises `DuplicateDelivery` if an event of the same delivery stands already.
+    Raises `DuplicateDelivery` if an event of the same delivery is already recorded.
     """
-    last = connection.execute(_TURN[connection.dialect.name]).one()
+    last = connection.execute(_LOCK_HEAD[connection.dialect.name]).one()
     row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
     sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
     try:
@@ -69,7 +71,7 @@ def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
 
 
 def recorded_of(row: SqlRow[Any]) -> RecordedEvent:
-    """Read an event from its row."""
+    """Return the event that a row holds."""
     event = Event(
         action=Action(row.action),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
@@ -83,11 +85,11 @@ def recorded_of(row: SqlRow[Any]) -> RecordedEvent:
 
 
 @cache
-def _page(narrowed: tuple[str, ...], limit: int) -> Select[Any]:
+def _page(columns: tuple[str, ...], limit: int) -> Select[Any]:
     key = audit_events.c.at, audit_events.c.seq
     below, above = (tuple_(*(hidden(f"{end}_{part.name}", part.type) for part in key)) for end in ("below", "above"))
     query = select(audit_events).where(tuple_(*key) < below, tuple_(*key) > above)
-    query = query.where(*(audit_events.c[name] == hidden(name) for name in narrowed))
+    query = query.where(*(audit_events.c[name] == hidden(name) for name in columns))
     return query.order_by(*(part.desc() for part in key)).limit(literal_column(str(limit)))
 
 
@@ -99,29 +101,29 @@ class SqlTrail:
         self._seal = seal
 
     async def append(self, event: Event) -> None:
-        """Record an event by itself. Raises `DuplicateDelivery`."""
+        """Record an event in a transaction of its own. Raises `DuplicateDelivery`."""
         await self._database.write(lambda connection: record(connection, self._seal, event))
 
     async def head(self) -> TrailHead:
-        """Read which row is the newest."""
+        """Read it by the primary key."""
         row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
         return TrailHead(0, GENESIS) if row is None else TrailHead(row.seq, row.hash)
 
     async def page(
-        self, wanted: EventFilter, *, limit: int, before: RecordedEvent | None = None
+        self, query: EventFilter, *, limit: int, before: RecordedEvent | None = None
     ) -> Sequence[RecordedEvent]:
-        """Read a page of events, newest first, from the one after `before`."""
-        chosen = {"group": wanted.group, "user_id": wanted.user_id, "action": wanted.action}
-        query = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
-        below = [(wanted.until or LATEST, 0), *([(before.at, before.seq)] if before is not None else [])]
+        """Read a page of events, newest first; with `before`, those that are older than it."""
+        chosen = {"group": query.group, "user_id": query.user_id, "action": query.action}
+        statement = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
+        below = [(query.until or LATEST, 0), *([(before.at, before.seq)] if before is not None else [])]
         values = {
             **{name: None if value is None else str(value) for name, value in chosen.items()},
             **dict(zip(("below_at", "below_seq"), min(below), strict=True)),
-            "above_at": wanted.since or EARLIEST,
+            "above_at": query.since or EARLIEST,
             "above_seq": 0,
         }
         return await self._database.read(
-            lambda connection: [recorded_of(row) for row in connection.execute(query, values)]
+            lambda connection: [recorded_of(row) for row in connection.execute(statement, values)]
         )
 
     async def row(self, seq: int) -> RecordedEvent | None:
@@ -131,8 +133,8 @@ class SqlTrail:
         )
 
     async def story(self, rotation_id: RotationId) -> Sequence[RecordedEvent]:
-        """Read the events of one rotation in their order."""
+        """Read the events of one rotation in order."""
         chosen = {"of_rotation": rotation_id}
         return await self._database.read(
-            lambda connection: [recorded_of(row) for row in connection.execute(STORY, chosen)]
+            lambda connection: [recorded_of(row) for row in connection.execute(ROTATION_EVENTS, chosen)]
         )

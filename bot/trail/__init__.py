@@ -1,1 +1,1 @@
-"""The audit trail as a chain of hashes: sealed, verified, explained and exported."""
+"""The audit trail as a chain of hashes: how rows are sealed, verified, diagnosed and exported."""

@@ -1,17 +1,17 @@
-r"""The canonical form of an audit row, and the seal that chains it to its predecessor.
+r"""The canonical form of an audit row, and the hash that seals it and chains it to its predecessor.
 
-The canonical form is one line of JSON, the very line that `audit export` writes, without its last member:
+The canonical form is one line of JSON, the same line that `audit export` writes, without its last member:
 
     {"seq":1,"at":"2026-10-01T08:00:00.000000Z","action":"rotation.denied","actor":{"team_id":"T1","user_id":"U1"},
     "organization":"acme","group":"payments","rotation_id":null,"detail":{},"delivery":null,"prev_hash":"000…"}
 
 (no line break, no blanks between tokens, members in this order). Strings are JSON strings in which `"`, `\` and the
-controls below U+0020 are escaped (`\b \f \n \r \t`, else `\u00xx` in lower case) and nothing else is. `at` is
-RFC 3339 in UTC with six decimals. `detail` is the object as it was stored: sorted by name, compact.
-`prev_hash` is the `hash` of row `seq - 1`, and 64 zeros for the first.
+control characters below U+0020 are escaped (`\b \f \n \r \t`, otherwise `\u00xx` in lower case) and nothing else.
+`at` is RFC 3339 in UTC with six decimals. `detail` is the object as it is stored: sorted by name, compact. `prev_hash`
+is the `hash` of row `seq - 1`, and 64 zeros for the first row.
 
-`hash` is the SHA-256 of the version byte 0x01 and the line in UTF-8, or with a key the HMAC-SHA-256 of the same
-bytes, in 64 lower-case hexadecimal digits.
+`hash` is the SHA-256 of the version byte 0x01 and the line in UTF-8 or, with a key, the HMAC-SHA-256 of the same bytes,
+in 64 lower-case hexadecimal digits. It seals the row: a change to the row, or to any row before it, no longer fits it.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ from typing import NamedTuple
 VERSION = b"\x01"
 """The canonical form's version; any change to the form must change it."""
 GENESIS = "0" * 64
-"""What the first row remembers in place of a predecessor's hash."""
+"""The `prev_hash` of the first row."""
 
 
 class Row(NamedTuple):
-    """An audit row as the database holds it; `at` and `detail` in their canonical text."""
+    """An audit row as the database holds it, with `at` and `detail` as canonical text."""
 
     seq: int
     at: str
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 class Seal:
-    """Computes the hash of rows: anybody's SHA-256, or with a key an HMAC that only its holders can make."""
+    """Computes the hash of rows: a SHA-256, or with a key an HMAC, which only holders of the key can compute."""
 
     __slots__ = ("_begun", "keyed")
 
@@ -53,9 +53,9 @@ class Seal:
         self._begun = hashlib.sha256(VERSION) if key is None else hmac.new(key, VERSION, hashlib.sha256)
 
     def hash(self, row: Row) -> str:
-        """Return the hash that the row must carry: 64 hexadecimal digits.
+        """Return the hash that the row must have: 64 hexadecimal digits.
 
-        Raises `TypeError` or `ValueError` where a column holds what the bot never writes.
+        Raises `TypeError` or `ValueError` if a column holds what the bot never writes.
         """
         digest = self._begun.copy()
         digest.update(canonical(row).encode("utf-8", "surrogateescape"))
@@ -63,7 +63,7 @@ class Seal:
 
 
 def canonical(row: Row) -> str:
-    """Write the canonical form. Raises `TypeError` or `ValueError` where a column holds what the bot never writes."""
+    """Return the canonical form. Raises `TypeError` or `ValueError` if a column holds what the bot never writes."""
     seq, at, action, team, user, organization, group, rotation, detail, delivery, prev_hash, _ = row
     return (
         f'{{"seq":{seq:d},"at":{_quoted(at)},"action":{_quoted(action)},'
@@ -75,14 +75,14 @@ def canonical(row: Row) -> str:
 
 
 def line(row: Row) -> str:
-    """Write a sealed row as a line of an export: its canonical form with the hash as the last member."""
+    """Return a sealed row as a line of an export: its canonical form with the hash as the last member."""
     return f'{canonical(row)[:-1]},"hash":{_quoted(row.hash)}}}'
 
 
 def detail_text(detail: object) -> str:
-    """Write a detail as it is stored: sorted and compact, so that the same facts are the same bytes."""
+    """Return a detail as it is stored: sorted and compact, so that equal details are equal bytes."""
     return json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 UNKEYED = Seal()
-"""The seal of those who have no key."""
+"""The seal without a key."""

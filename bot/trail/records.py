@@ -1,4 +1,4 @@
-"""Events of the trail for scripts: how to choose them, and how one reads as JSON."""
+"""Events of the trail for scripts: a filter for them, and their form in JSON."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +18,11 @@ class EventFilter:
     action: Action | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """The first instant that is no longer read."""
+    """The first instant after the period."""
 
 
 def action(text: str) -> Action:
-    """Read the name of an action, with or without its prefix. Raises `UsageError`."""
+    """Parse the name of an action, with or without its prefix. Raises `UsageError`."""
     for known in Action:
         if text in {known, known.partition(".")[2]}:
             return known
@@ -30,7 +30,7 @@ def action(text: str) -> Action:
 
 
 def as_json(recorded: RecordedEvent) -> dict[str, object]:
-    """Return an event under the names that scripts rely on; times in RFC 3339, UTC, to the microsecond."""
+    """Return an event with the names that scripts rely on; times in RFC 3339, UTC, to the microsecond."""
     event = recorded.event
     return {
         "seq": recorded.seq,

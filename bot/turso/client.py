@@ -1,4 +1,4 @@
-"""Ask Turso's Platform API to rotate a group, at most once, or to tell about it."""
+"""The client for Turso's Platform API: it rotates a group with at most one call, and reads about groups."""
 
 import asyncio
 import difflib
@@ -16,38 +16,38 @@ from bot.domain.errors import Interrupted
 from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.names import GROUP_NAME
 from bot.domain.states import State
-from bot.domain.text import one_line
-from bot.turso.answers import TursoAnswer, judge, never_sent, unanswered
-from bot.turso.transport import Observe, clients, exchange, read
+from bot.turso.answers import TursoAnswer, classify, never_sent, unanswered
+from bot.turso.databases import of_group
+from bot.turso.transport import Observe, clients, exchange, read_body
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
 _FRESH_SECONDS = 5.0
-_KEPT_FOR_THE_CALL = 0.1  # the part of the deadline no pause may eat: a call begun too late would end as unknown
+_CALL_SHARE = 0.1  # the end of the deadline, in which no call starts: it would end as unknown
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is known about one call, whatever interrupts it."""
+    """What is known about one call, even if it is interrupted."""
 
-    sent: bool = False  # its first byte may have left
+    sent: bool = False  # its first byte may have been sent
     answer: TursoAnswer | None = None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note that httpcore is about to write the request; a proxy's CONNECT is announced in the same way."""
+        """Note that httpcore starts to write the request; the same event announces a CONNECT to a proxy."""
         if event.endswith("send_request_headers.started") and info["request"].method == b"POST":
             self.sent = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What could be read; the status is 0 where nothing could."""
+    """What could be read; the status is 0 if nothing could."""
 
     status: int = 0
     data: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
 
     def rows(self, name: str) -> list[dict[str, Any]] | None:
-        """Return a list of objects, if that is what stands there."""
+        """Return the list under this name, if it is a list of objects."""
         rows = self.data.get(name)
         return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
 
@@ -95,11 +95,11 @@ class TursoClient:
         return f"TursoClient({self._base.host}{self._organization})"
 
     def has_token(self, group: GroupName) -> bool:
-        """Say whether an API token is configured that is meant for the group."""
+        """Look for a token of the group, else for one of the organization."""
         return bool(self._token(group))
 
     async def rotate(self, target: Target) -> Outcome:
-        """Rotate the target's key, which invalidates its tokens, with at most one call. Raises `Interrupted`."""
+        """Call Turso, unless there is no token. Raises `Interrupted`."""
         attempt = _Attempt()
         group = _checked(target.name)
         request = self._request("POST", f"groups/{group}/auth/rotate", self._token(group), attempt)
@@ -117,16 +117,16 @@ class TursoClient:
             raise Interrupted(outcome(error)) from error
 
     async def group_info(self, group: GroupName) -> GroupInfo:
-        """Look at the group; a courtesy, whose parts may be missing."""
+        """Read both parts at the same time, within the time limit for reading."""
         if not self.has_token(_checked(group)):
             return GroupInfo(exists=None, databases=None)
         until = self._soon()
         (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
-        names, hosts = (tuple(one_line(str(row.get(key, ""))) for row in rows or ()) for key in ("Name", "Hostname"))
-        return GroupInfo(exists, None if rows is None else names, tuple(filter(None, hosts)), similar)
+        names, hostnames = of_group(group, rows or ())
+        return GroupInfo(exists, None if rows is None else names, hostnames, similar)
 
     async def groups(self) -> tuple[GroupName, ...] | None:
-        """List the groups (`None`: unreadable); without an organization's token, those the bot holds tokens for."""
+        """List the groups; without a token for the organization, those that have a token of their own."""
         known = tuple(map(GroupName, sorted(self._group_tokens)))
         return await self._listed(self._api_token, self._soon()) if self._api_token else known
 
@@ -141,53 +141,52 @@ class TursoClient:
         extensions = {"trace": attempt.trace} if attempt else {}
         client = self._caller if method == "POST" else self._reader
         request = client.build_request(method, url, headers=headers, extensions=extensions)
-        # httpx resolves `..`, even a quoted one, and `groups/../databases/x` would rotate a database.
+        # httpx resolves `..`, even a percent-encoded one, and `groups/../databases/x` would rotate a database.
         if request.url.raw_path != self._base.raw_path.rstrip(b"/") + f"{self._organization}{path}".encode():
             raise ValueError("this name would lead to another path at Turso")
         return request
 
     def _outcome(self, target: Target, attempt: _Attempt, error: BaseException | None) -> Outcome:
         if attempt.answer is not None:  # also when the deadline struck while its connection was being closed
-            return judge(target, attempt.answer, self._secrets)
+            return classify(target, attempt.answer, self._secrets)
         return unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
 
     async def _call(self, request: httpx.Request, attempt: _Attempt) -> Exception | None:
-        """Post until Turso answers something else than "later", or the deadline is over."""
+        """Send the request until the answer is not 429, or the deadline is near."""
         try:
-            # httpx's time-outs begin anew with each byte; this one does not.
+            # httpx's timeouts start again with each byte; this one does not.
             async with asyncio.timeout(self._timeout) as deadline:
                 await self._post(request, attempt)
                 while (pause := self._pause(attempt.answer, deadline)) is not None:
                     await asyncio.sleep(pause)
                     attempt.sent, attempt.answer = False, None
                     await self._post(request, attempt)
-        except Exception as error:  # noqa: BLE001 - whatever broke, what counts is whether the request left
+        except Exception as error:  # noqa: BLE001 - what counts is whether the request was sent
             return error
         return None
 
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
         async with exchange(self._caller, request, self._observe) as response:
-            body = await read(response, _ANSWER_BYTES)
+            body = await read_body(response, _ANSWER_BYTES)
             attempt.answer = TursoAnswer.of(response.status_code, response.headers, body)
 
     def _pause(self, answer: TursoAnswer | None, deadline: asyncio.Timeout) -> float | None:
-        """Say how long to wait before the next attempt, if Turso wants that and it can be done in time."""
+        """Return how long to wait before the next attempt, if Turso asks for that and there is time for it."""
         pause = answer.pause if answer else None
-        latest = (deadline.when() or 0.0) - self._timeout * _KEPT_FOR_THE_CALL
+        latest = (deadline.when() or 0.0) - self._timeout * _CALL_SHARE
         return pause if pause is not None and asyncio.get_running_loop().time() + pause <= latest else None
 
     async def _existence(self, group: GroupName, until: float) -> tuple[bool | None, tuple[str, ...]]:
         listed = await self._listed(self._api_token or self._token(group), until)
         if listed is not None and group in listed:
             return True, ()
-        # A token for one group may not list the others, and a list may be seconds old: ask for the very group.
+        # A token for one group may not list others, and the list may be seconds old: ask for this group.
         page = await self._page(f"groups/{group}", self._token(group), until)
         exists = {200: True, 404: False}.get(page.status)
         return exists, _similar(group, listed or ()) if exists is False else ()
 
     async def _databases(self, group: GroupName, until: float) -> list[dict[str, Any]] | None:
-        rows = (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
-        return None if rows is None else [row for row in rows if row.get("group", group) == group]
+        return (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
 
     async def _listed(self, token: str, until: float) -> tuple[GroupName, ...] | None:
         rows = (await self._page("groups", token, until)).rows("groups")
@@ -195,7 +194,7 @@ class TursoClient:
         return None if rows is None else tuple(GroupName(name) for name in names if GROUP_NAME.fullmatch(name))
 
     async def _page(self, path: str, token: str, until: float) -> _Page:
-        """Read once for all who ask at the same time; what could be read stays good for a moment."""
+        """Read a page once for all concurrent callers; it is kept for a few seconds."""
         key = (path, token)
         kept = self._pages.get(key)
         if kept is not None and self._clock() - kept.at < _FRESH_SECONDS:
@@ -215,9 +214,9 @@ class TursoClient:
                 asyncio.timeout_at(self._soon()),
                 exchange(self._reader, request, self._observe) as response,
             ):
-                body = await read(response, _PAGE_BYTES)
+                body = await read_body(response, _PAGE_BYTES)
             data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
-        except Exception:  # noqa: BLE001 - a courtesy: what cannot be read is missing
+        except Exception:  # noqa: BLE001 - what cannot be read is only missing on the card
             return _Page()
         page = _Page(response.status_code, data if isinstance(data, dict) else {}, self._clock())
         if page.data:
@@ -227,13 +226,13 @@ class TursoClient:
 
 
 def _checked(group: str) -> GroupName:
-    """Raise where the parser should have: `../x` must never come this far."""
+    """Refuse what the parser should have refused, such as `../x`. Raises `ValueError`."""
     if GROUP_NAME.fullmatch(group) is None:
         raise ValueError("not the name of a group")
     return GroupName(group)
 
 
 def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Find up to three names that come close, upper and lower case aside."""
+    """Return up to three similar names, ignoring case."""
     by_lower = {name.lower(): name for name in names}
     return tuple(by_lower[lower] for lower in difflib.get_close_matches(group.lower(), by_lower))

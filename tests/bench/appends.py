@@ -13,7 +13,7 @@ from bot.domain.errors import DatabaseUnavailable
 from bot.domain.events import Action, Event
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.store.database import Database, open_database
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import exclusive_transaction, migrate
 from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events
 from bot.store.trail import record
@@ -89,7 +89,7 @@ async def _appendable(url: URL) -> AsyncIterator[tuple[Database, Append, Append]
     """Open a database with the trail, and the same table without seal, lock and head."""
     await asyncio.to_thread(migrate, url)
     bare = _without_chain()
-    with transaction(url) as connection:
+    with exclusive_transaction(url) as connection:
         bare.create(connection)
     event = Event(
         Action.REQUESTED, ALICE, Organization("acme"), GroupName("payments"), RotationId("r1"), {"reason": "why"}

@@ -14,7 +14,7 @@ from bot.domain.models import Actor, GroupName, Organization, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import exclusive_transaction, migrate
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
@@ -120,7 +120,7 @@ async def filled(database_url: str, rows: int) -> AsyncIterator[Database]:
 
     def work() -> None:
         migrate(url)
-        with transaction(url) as connection:
+        with exclusive_transaction(url) as connection:
             requests(connection, Past(rows))
 
     await asyncio.to_thread(work)

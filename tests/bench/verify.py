@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import exclusive_transaction, migrate
 from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import UNKEYED
 from bot.trail.verify import VerifyOptions, verify
@@ -86,7 +86,7 @@ async def _commands(name: str, few: AuditTrail, many: AuditTrail) -> None:
 
 def _fill(url: URL, rows: int) -> None:
     migrate(url)
-    with transaction(url) as connection:
+    with exclusive_transaction(url) as connection:
         stories(connection, rows)
 
 
@@ -119,7 +119,7 @@ def _sound(reading: TrailSnapshot) -> None:
     """Do all that `audit verify` does."""
     assert verify(reading.rows(), VerifyOptions(UNKEYED)).finding is None
     assert reading.mismatches() == []
-    assert reading.unguarded() == set()
+    assert reading.broken_triggers() == set()
 
 
 def _timed(work: Callable[[], None]) -> float:

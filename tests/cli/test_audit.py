@@ -18,7 +18,7 @@ from bot.domain.events import Action, Event
 from bot.domain.models import Actor, ChannelId, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.ports import NewRotation
 from bot.store.database import open_database
-from bot.store.migrations import transaction
+from bot.store.migrations import exclusive_transaction
 from bot.store.rotations import SqlRotations
 from bot.store.tables import rotations
 from bot.store.trail import SqlTrail
@@ -140,7 +140,7 @@ async def test_a_period_is_exported_without_a_gap_and_says_what_it_lacks(
 
 
 def filled(settings: dict[str, str], rows: int) -> None:
-    with transaction(load_url(settings["DATABASE_URL"])) as connection:
+    with exclusive_transaction(load_url(settings["DATABASE_URL"])) as connection:
         fill(connection, sealed(events(1, rows), Seal(KEY.encode())))
 
 

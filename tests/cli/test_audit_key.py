@@ -44,7 +44,7 @@ async def test_the_bot_does_not_serve_without_the_key_of_its_trail(settings: dic
         code, _, error = await run(settings_for(slack, turso, settings["DATABASE_URL"]), tmp_path, "serve")
 
     assert code == 2
-    assert "AUDIT_KEY is not set, but row 1 of the audit trail is sealed with a key" in error
+    assert "AUDIT_KEY is not set, but row 1 of the audit trail was written with a key" in error
     assert "Traceback" not in error
 
 
@@ -53,7 +53,7 @@ async def test_another_key_is_taken_with_a_word_of_warning(settings: dict[str, s
     code, _, error = await run(settings | OTHER, tmp_path, *ADD, "ledger")
 
     assert code == 0
-    assert "sealed with another key than AUDIT_KEY" in error
+    assert "written with a key other than AUDIT_KEY" in error
 
 
 async def test_the_first_key_is_taken_without_a_word(settings: dict[str, str], tmp_path: Path) -> None:

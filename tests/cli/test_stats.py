@@ -13,7 +13,7 @@ from bot.cli.chart import Canvas, bars, chart
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.statistics import Interval, SeriesKey, Tally
-from bot.store.migrations import transaction
+from bot.store.migrations import exclusive_transaction
 from bot.store.tables import rotations
 from tests.databases import load_url
 from tests.process import run
@@ -45,7 +45,7 @@ async def settings(database_url: str) -> dict[str, str]:
     url = load_url(database_url)
 
     def work() -> None:
-        with transaction(url) as connection:
+        with exclusive_transaction(url) as connection:
             connection.execute(insert(rotations), ROWS)
 
     await asyncio.to_thread(work)

@@ -45,7 +45,7 @@ async def test_a_half_applied_migration_is_refused_and_can_be_repeated(
         await bot.logs("serving")
 
     assert (migrated, served, both, again) == (1, 1, 1, 0)
-    assert "The database's tables are not as they were made." in why
+    assert "The database's tables do not match its schema version." in why
     assert "run `turso-rotate migrate`" in advice
     assert "Traceback" not in why + advice
     assert left == {"outbox"}

@@ -27,7 +27,7 @@ async def test_a_host_that_is_not_this_machine_is_one_clear_line(
     code, _, err = await run(settings | {"HOST": host, "PORT": "3999", "LOG_LEVEL": "error"}, tmp_path, "serve")
 
     assert code == 2
-    assert err.startswith(f"turso-rotate: HOST and PORT: nothing can listen at {host}, port 3999: ")
+    assert err.startswith(f"turso-rotate: HOST and PORT: the bot cannot listen at {host}, port 3999: ")
     assert err.count("\n") == 1
 
 
@@ -38,5 +38,5 @@ async def test_a_port_that_somebody_else_has_is_one_clear_line(
 
     assert code == 2
     assert err == (
-        f"turso-rotate: HOST and PORT: nothing can listen at 127.0.0.1, port {taken}: Address already in use.\n"
+        f"turso-rotate: HOST and PORT: the bot cannot listen at 127.0.0.1, port {taken}: Address already in use.\n"
     )

@@ -34,7 +34,7 @@ STORIES: dict[str, tuple[Fault, str, str]] = {
     },
     "f6-hour": (FixedResponse(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
     "f6-rubbish": (FixedResponse(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
-    "f7-401": (FixedResponse(401), NO, "tell its operators"),
+    "f7-401": (FixedResponse(401), NO, "tell the bot's operators"),
     "f7-402": (FixedResponse(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
     "f7-403": (FixedResponse(403), NO, "group:rotate-creds"),
     "f7-404": (FixedResponse(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),

@@ -35,7 +35,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.rotations = SqlRotations(self.database, UNKEYED, ACME)
-        self.judgements = SqlResolutions(self.database, UNKEYED, ACME)
+        self.resolutions = SqlResolutions(self.database, UNKEYED, ACME)
         self.grants = SqlGrants(self.database, UNKEYED)
         self.trail = SqlTrail(self.database, UNKEYED)
         self.outbox = SqlOutbox(self.database, UNKEYED, ACME)

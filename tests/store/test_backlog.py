@@ -42,7 +42,7 @@ async def test_what_waits_is_counted_for_one_organization(store: Store) -> None:
 
 async def test_nothing_is_counted_by_reading_every_rotation(store: Store) -> None:
     def plan(connection: Connection) -> str:
-        query = _BACKLOG.params(ours="acme")
+        query = _BACKLOG.params(organization="acme")
         sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
         if connection.dialect.name == "sqlite":
             return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())

@@ -15,7 +15,7 @@ from bot.domain.history import EntryKey, HistoryEntry, HistoryQuery, HistorySear
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.domain.states import State
-from bot.store.history import MOST_GROUPS, MOST_NAMES, SqlHistory
+from bot.store.history import MAX_GROUPS, MAX_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import GENESIS
 from tests.store.conftest import ACME, ALICE, Store, event_about
@@ -209,7 +209,7 @@ async def test_another_organization_in_the_same_database_is_not_seen(store: Stor
 
 
 async def test_names_that_anybody_can_type_do_not_hide_the_groups_that_are_rotated(store: Store) -> None:
-    typed = [a_past(f"aaa{number:05}", RequestStatus.DENIED, BOB) for number in range(MOST_NAMES + 1)]
+    typed = [a_past(f"aaa{number:05}", RequestStatus.DENIED, BOB) for number in range(MAX_NAMES + 1)]
     real = [a_past("payments"), a_past("payments", RequestStatus.DENIED)]
     shown = await written(store, ACME, [*typed, *real])
     history = SqlHistory(store.database, ACME)
@@ -230,14 +230,14 @@ async def test_names_that_anybody_can_type_do_not_hide_the_groups_that_are_rotat
 
 
 async def test_so_many_groups_are_looked_through_and_exact_names_first(store: Store) -> None:
-    await written(store, ACME, [a_past(f"prod-{number:03}") for number in range(MOST_GROUPS + 1)] + [a_past("zeta")])
+    await written(store, ACME, [a_past(f"prod-{number:03}") for number in range(MAX_GROUPS + 1)] + [a_past("zeta")])
     history = SqlHistory(store.database, ACME)
     rotator = Visibility(everything=False, patterns=("prod-*", "zeta"), actor=BOB)
 
     crowded = await history.find(HistorySearch(rotator, HistoryQuery(), limit=1000))
     exact = await history.find(HistorySearch(replace(rotator, patterns=("zeta", "prod-000")), HistoryQuery()))
 
-    assert (len(crowded.entries), crowded.crowded) == (MOST_GROUPS, True)
+    assert (len(crowded.entries), crowded.crowded) == (MAX_GROUPS, True)
     assert "zeta" in {asked.group for asked in crowded.entries}
     assert ({asked.group for asked in exact.entries}, exact.crowded) == ({"zeta", "prod-000"}, False)
 

@@ -17,7 +17,7 @@ from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
 from bot.store.history import SqlHistory
-from bot.store.migrations import transaction
+from bot.store.migrations import exclusive_transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
@@ -168,7 +168,7 @@ async def explained(database_url: str, past: Past) -> AsyncIterator[Explained]:
     url = load_url(database_url)
 
     def prepare() -> None:
-        with transaction(url) as connection:
+        with exclusive_transaction(url) as connection:
             requests(connection, past)
 
     await asyncio.to_thread(prepare)

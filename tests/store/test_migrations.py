@@ -13,7 +13,7 @@ from sqlalchemy import URL, create_engine, inspect, text
 from bot.domain.errors import SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
-from bot.store.migrations import configured, downgrade, migrate, transaction
+from bot.store.migrations import alembic_config, downgrade, exclusive_transaction, migrate
 from tests.databases import load_url
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations/versions"
@@ -33,7 +33,7 @@ def tables(url: URL) -> set[str]:
 
 
 def execute(url: URL, sql: str) -> None:
-    with transaction(url) as connection:
+    with exclusive_transaction(url) as connection:
         connection.execute(text(sql))
 
 
@@ -41,7 +41,7 @@ async def complaint(url: URL) -> str:
     database = open_database(url)
     try:
         with pytest.raises(SchemaMismatch) as refused:
-            await schema.check(database)
+            await schema.check_schema(database)
         return str(refused.value)
     finally:
         await database.close()
@@ -49,8 +49,8 @@ async def complaint(url: URL) -> str:
 
 def test_up_check_down_up(url: URL) -> None:
     assert migrate(url) == (None, schema.HEAD)
-    with transaction(url) as connection:
-        command.check(configured(connection))
+    with exclusive_transaction(url) as connection:
+        command.check(alembic_config(connection))
     downgrade(url, "base")
     assert tables(url) == {"alembic_version"}
     assert migrate(url) == (None, schema.HEAD)
@@ -58,8 +58,8 @@ def test_up_check_down_up(url: URL) -> None:
 
 
 def test_the_head_the_bot_serves_is_the_newest_migration(url: URL) -> None:
-    with transaction(url) as connection:
-        assert ScriptDirectory.from_config(configured(connection)).get_current_head() == schema.HEAD
+    with exclusive_transaction(url) as connection:
+        assert ScriptDirectory.from_config(alembic_config(connection)).get_current_head() == schema.HEAD
 
 
 @pytest.mark.parametrize("file", sorted(MIGRATIONS.glob("*.py")), ids=lambda file: file.name)
@@ -109,7 +109,7 @@ async def test_a_database_without_its_triggers_is_refused(url: URL) -> None:
     on = " ON audit_events" if url.get_backend_name() == "postgresql" else ""
     execute(url, f"DROP TRIGGER audit_events_no_delete{on}")
 
-    assert "Missing, disabled or changed: audit_events_no_delete." in await complaint(url)
+    assert "missing, disabled or changed: audit_events_no_delete." in await complaint(url)
 
 
 @pytest.mark.fault("F31")

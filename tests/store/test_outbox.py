@@ -1,4 +1,4 @@
-"""The outbox: every errand is run by one replica at a time, and forgotten by none."""
+"""The outbox: every notification is delivered by one replica at a time, and none is forgotten."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ GIVEN_UP = Event(Action.GIVEN_UP, SYSTEM, ACME, detail={"kind": "card"})
 
 async def test_two_takers_never_take_the_same(store: Store) -> None:
     for number in range(10):
-        await _settled(store, f"group-{number}")
+        await _cancelled(store, f"group-{number}")
     _all_due(store)
 
     first, second = await asyncio.gather(_take_all(store), _take_all(store))
@@ -26,31 +26,33 @@ async def test_two_takers_never_take_the_same(store: Store) -> None:
     assert not await store.outbox.any_due()
 
 
-async def test_who_wrote_an_errand_may_begin_it_first(store: Store) -> None:
-    rotation = await _settled(store)
+async def test_the_writer_of_a_notification_may_deliver_it_first(store: Store) -> None:
+    rotation = await _cancelled(store)
 
     assert not await store.outbox.any_due()
     assert await store.outbox.take(60) is None
-    assert [letter.kind for letter in await store.outbox.take_for(rotation.id, 60)] == [NotificationKind.CARD]
+    assert [notification.kind for notification in await store.outbox.take_for(rotation.id, 60)] == [
+        NotificationKind.CARD
+    ]
 
 
-async def test_who_tells_at_once_holds_the_errands_like_anybody_else(store: Store) -> None:
-    rotation = await _settled(store)
+async def test_notifications_taken_at_once_are_taken_for_everybody(store: Store) -> None:
+    rotation = await _cancelled(store)
     grant, other = await store.grant(), await store.request("other")
     await store.claim(other, grant)
     await store.move(other, State.ROTATING, State.SUCCEEDED)
     _all_due(store)
 
-    taken = [letter.id for each in (rotation, other) for letter in await store.outbox.take_for(each.id, 60)]
-    again = [letter.id for each in (rotation, other) for letter in await store.outbox.take_for(each.id, 60)]
+    taken = [notification.id for each in (rotation, other) for notification in await store.outbox.take_for(each.id, 60)]
+    again = [notification.id for each in (rotation, other) for notification in await store.outbox.take_for(each.id, 60)]
 
     assert len(taken) == 3
     assert again == []
     assert await _take_all(store) == []
 
 
-async def test_an_errand_comes_back_until_it_is_done(store: Store) -> None:
-    await _settled(store)
+async def test_a_notification_comes_back_until_it_is_delivered(store: Store) -> None:
+    await _cancelled(store)
     _all_due(store)
 
     await store.outbox.put_off(await _taken(store), 60)
@@ -64,8 +66,8 @@ async def test_an_errand_comes_back_until_it_is_done(store: Store) -> None:
     assert await _count(store) == 0
 
 
-async def test_who_held_an_errand_too_long_cannot_put_it_off_or_give_it_up(store: Store) -> None:
-    await _settled(store)
+async def test_a_notification_held_too_long_cannot_be_put_off_or_given_up(store: Store) -> None:
+    await _cancelled(store)
     _all_due(store)
     slow = await _taken(store)
     _all_due(store)
@@ -78,29 +80,29 @@ async def test_who_held_an_errand_too_long_cannot_put_it_off_or_give_it_up(store
     assert await _count(store) == 1
 
 
-async def test_an_errand_is_overdue_after_a_day_by_the_databases_clock(store: Store) -> None:
+async def test_a_notification_is_overdue_after_a_day_by_the_databases_clock(store: Store) -> None:
     overdue = []
     for hours in (23, 25):
-        await _settled(store, f"group-{hours}")
+        await _cancelled(store, f"group-{hours}")
         _all_due(store, hours)
         overdue.append((await _taken(store)).overdue)
 
     assert overdue == [False, True]
 
 
-async def test_giving_up_is_one_row_with_the_striking_off_or_nothing(store: Store) -> None:
-    await _settled(store)
+async def test_giving_up_is_recorded_and_deleted_together_or_not_at_all(store: Store) -> None:
+    await _cancelled(store)
     _all_due(store)
-    letter = await _taken(store)
-    given_up = await asyncio.gather(*(store.outbox.give_up(letter, GIVEN_UP) for _ in range(3)))
+    notification = await _taken(store)
+    given_up = await asyncio.gather(*(store.outbox.give_up(notification, GIVEN_UP) for _ in range(3)))
 
     assert sorted(given_up) == [False, False, True]
     assert (await shell.trail_of(store.database)).count(str(Action.GIVEN_UP)) == 1
     assert await _count(store) == 0
 
 
-async def test_another_organizations_errands_are_left_alone(store: Store) -> None:
-    await _settled(store)
+async def test_another_organizations_notifications_are_left_alone(store: Store) -> None:
+    await _cancelled(store)
     _all_due(store)
     other = SqlOutbox(store.database, UNKEYED, Organization("other"))
 
@@ -109,7 +111,7 @@ async def test_another_organizations_errands_are_left_alone(store: Store) -> Non
     assert await store.outbox.any_due()
 
 
-async def _settled(store: Store, group: str = "payments") -> Rotation:
+async def _cancelled(store: Store, group: str = "payments") -> Rotation:
     rotation = await store.request(group)
     cancelled = await store.move(rotation, State.REQUESTED, State.CANCELLED)
     assert cancelled is not None
@@ -131,13 +133,13 @@ async def _count(store: Store) -> object:
 
 
 async def _taken(store: Store) -> Notification:
-    letter = await store.outbox.take(60)
-    assert letter is not None
-    return letter
+    notification = await store.outbox.take(60)
+    assert notification is not None
+    return notification
 
 
 async def _take_all(store: Store) -> list[int]:
     taken = []
-    while (letter := await store.outbox.take(60)) is not None:
-        taken.append(letter.id)
+    while (notification := await store.outbox.take(60)) is not None:
+        taken.append(notification.id)
     return taken

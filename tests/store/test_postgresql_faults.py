@@ -10,8 +10,8 @@ from sqlalchemy import create_engine, make_url, text
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, open_database
-from bot.store.timeouts import WAIT_SECONDS
-from bot.store.trail import _TURN
+from bot.store.timeouts import TRANSACTION_SECONDS
+from bot.store.trail import _LOCK_HEAD
 from tests.postgres import PostgresServer
 from tests.proxy import Proxy
 from tests.store import shell
@@ -19,7 +19,7 @@ from tests.store.conftest import ACME, ALICE, Store
 
 pytestmark = pytest.mark.databases("postgresql")
 
-BOUND = WAIT_SECONDS + 0.5
+BOUND = TRANSACTION_SECONDS + 0.5
 DENIED = Event(Action.DENIED, ALICE, ACME)
 
 
@@ -152,7 +152,7 @@ async def test_a_locked_table_is_told_within_a_second_or_so(store: Store) -> Non
 async def test_a_turn_at_the_trail_that_never_comes_is_told(store: Store) -> None:
     engine = create_engine(store.url)
     with engine.begin() as other:
-        other.execute(_TURN["postgresql"])
+        other.execute(_LOCK_HEAD["postgresql"])
         waited = await asyncio.gather(*(_refused(store.request()) for _ in range(2 * WRITERS)))
     engine.dispose()
 

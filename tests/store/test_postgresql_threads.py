@@ -14,13 +14,13 @@ from sqlalchemy import Connection, text
 from bot.domain.errors import DatabaseUnavailable
 from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, Database, open_database
-from bot.store.timeouts import TURN_SECONDS, WAIT_SECONDS
+from bot.store.timeouts import QUEUE_SECONDS, TRANSACTION_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
 pytestmark = pytest.mark.databases("postgresql")
 
-BOUND = WAIT_SECONDS + 0.5
+BOUND = TRANSACTION_SECONDS + 0.5
 DENIED = Event(Action.DENIED, ALICE, ACME)
 
 
@@ -64,7 +64,7 @@ async def test_closing_waits_for_what_has_begun_and_tells_the_others(store: Stor
         await asyncio.sleep(0)
         closing = asyncio.ensure_future(database.close())
 
-        assert await _refused(late) < TURN_SECONDS
+        assert await _refused(late) < QUEUE_SECONDS
         assert not closing.done()
 
     await closing
@@ -86,11 +86,11 @@ async def occupied(database: Database) -> AsyncIterator[None]:
     everybody, released = threading.Barrier(WRITERS + 1), threading.Event()
 
     def work(_: Connection) -> None:
-        everybody.wait(WAIT_SECONDS)
-        released.wait(WAIT_SECONDS)
+        everybody.wait(TRANSACTION_SECONDS)
+        released.wait(TRANSACTION_SECONDS)
 
     busy = [asyncio.ensure_future(database.write(work)) for _ in range(WRITERS)]
-    await asyncio.to_thread(everybody.wait, WAIT_SECONDS)
+    await asyncio.to_thread(everybody.wait, TRANSACTION_SECONDS)
     try:
         yield
     finally:
@@ -115,7 +115,7 @@ async def _sessions(database: Database) -> set[int]:
     everybody = threading.Barrier(WRITERS)
 
     def work(connection: Connection) -> int:
-        everybody.wait(WAIT_SECONDS)
+        everybody.wait(TRANSACTION_SECONDS)
         return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
     return set(await asyncio.gather(*(database.write(work) for _ in range(WRITERS))))

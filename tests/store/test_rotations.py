@@ -105,7 +105,7 @@ async def test_an_end_leaves_word_for_the_people(store: Store) -> None:
     await store.move(rotation, State.ROTATING, State.FAILED, "c1")
 
     taken = await store.outbox.take_for(rotation.id, 60)
-    assert [letter.kind for letter in taken] == [NotificationKind.CARD, NotificationKind.ANNOUNCEMENT]
+    assert [notification.kind for notification in taken] == [NotificationKind.CARD, NotificationKind.ANNOUNCEMENT]
 
 
 async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
@@ -114,7 +114,7 @@ async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
     await store.database.write(lambda connection: connection.execute(text("UPDATE outbox SET due_at = created_at")))
     taken = await asyncio.gather(*(store.outbox.take(60) for _ in range(5)))
 
-    assert [letter.kind for letter in taken if letter is not None] == [NotificationKind.CARD]
+    assert [notification.kind for notification in taken if notification is not None] == [NotificationKind.CARD]
     assert not await store.outbox.any_due()
 
 

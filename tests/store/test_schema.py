@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, Inspector, inspect
 from bot.domain.errors import DatabaseUnavailable, SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
-from bot.store.migrations import migrate, transaction
+from bot.store.migrations import exclusive_transaction, migrate
 from bot.store.tables import metadata
 from tests.databases import load_url
 from tests.store import shell
@@ -53,15 +53,15 @@ async def test_the_migrated_tables_are_the_modelled_ones_to_the_last_condition(s
         metadata.create_all(connection)
         return _described(connection)
 
-    with transaction(url) as connection:
+    with exclusive_transaction(url) as connection:
         assert modelled(connection) == migrated
 
 
 async def test_every_guard_is_there_and_no_other(store: Store) -> None:
-    found = await store.database.read(schema.guards)
+    found = await store.database.read(schema.trigger_digests)
 
-    assert found == schema.GUARDS[store.url.get_backend_name()]
-    await schema.check(store.database)
+    assert found == schema.TRIGGER_DIGESTS[store.url.get_backend_name()]
+    await schema.check_schema(store.database)
 
 
 @pytest.mark.law(6)
@@ -69,7 +69,7 @@ async def test_a_guard_that_does_nothing_counts_as_missing(store: Store) -> None
     shell.run(store.url, *EMPTIED[store.url.get_backend_name()])
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_update"):
-        await schema.check(store.database)
+        await schema.check_schema(store.database)
 
 
 @pytest.mark.law(6)
@@ -77,7 +77,7 @@ async def test_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
     shell.run(store.url, *MOVED[store.url.get_backend_name()])
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_delete"):
-        await schema.check(store.database)
+        await schema.check_schema(store.database)
 
 
 @pytest.mark.databases("postgresql")
@@ -87,19 +87,19 @@ async def test_guards_that_refuse_no_more_count_as_missing(store: Store) -> None
     shell.run(store.url, f"{empty} $$BEGIN RETURN NEW; END$$")
 
     with pytest.raises(SchemaMismatch, match=r"allowlist_no_delete, .*audit_events_no_update"):
-        await schema.check(store.database)
+        await schema.check_schema(store.database)
 
 
 @pytest.mark.law(6)
 async def test_any_missing_guard_is_named(store: Store) -> None:
     tables = ("audit_events", "allowlist", "rotations")
-    for name in sorted(schema.GUARDS[store.url.get_backend_name()]):
+    for name in sorted(schema.TRIGGER_DIGESTS[store.url.get_backend_name()]):
         table = next(table for table in tables if name.startswith(table))
         on = f" ON {table}" if store.url.get_backend_name() == "postgresql" else ""
         shell.run(store.url, f"DROP TRIGGER {name}{on}")
 
         with pytest.raises(SchemaMismatch, match=name):
-            await schema.check(store.database)
+            await schema.check_schema(store.database)
 
 
 @pytest.mark.databases("postgresql")
@@ -108,7 +108,7 @@ async def test_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> N
     shell.run(store.url, "ALTER TABLE audit_events DISABLE TRIGGER ALL")
 
     with pytest.raises(SchemaMismatch, match="audit_events_no_delete, audit_events_no_truncate"):
-        await schema.check(store.database)
+        await schema.check_schema(store.database)
 
 
 @pytest.mark.fault("F31")
@@ -135,10 +135,10 @@ async def test_looking_at_the_schema_creates_nothing(empty_database_url: str) ->
     url = load_url(empty_database_url)
     database = open_database(url)
     with pytest.raises(SchemaMismatch):
-        await schema.check(database)
+        await schema.check_schema(database)
     await database.close()
 
-    with transaction(url) as connection:
+    with exclusive_transaction(url) as connection:
         assert inspect(connection).get_table_names() == []
 
 

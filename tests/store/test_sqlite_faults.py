@@ -15,7 +15,7 @@ from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailab
 from bot.domain.events import Action, Event
 from bot.domain.models import RotationId
 from bot.store.database import open_database
-from bot.store.timeouts import WAIT_SECONDS
+from bot.store.timeouts import TRANSACTION_SECONDS
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store
 
@@ -46,7 +46,7 @@ async def test_locked_by_another_process(store: Store) -> None:
             await store.request()
         read_meanwhile = await store.rotations.get(rotation.id)
 
-    assert time.monotonic() - began < WAIT_SECONDS
+    assert time.monotonic() - began < TRANSACTION_SECONDS
     assert read_meanwhile == rotation
     assert (await store.request()).id != rotation.id
 
@@ -60,7 +60,7 @@ async def test_everybody_in_the_queue_is_told_in_time(store: Store) -> None:
         waited = time.monotonic() - began
 
     assert {type(error) for error in said} == {DatabaseUnavailable}
-    assert waited < WAIT_SECONDS + TOLERANCE
+    assert waited < TRANSACTION_SECONDS + TOLERANCE
     assert await shell.trail_of(store.database) == []
     await store.trail.append(DENIED)
 
@@ -71,11 +71,11 @@ async def test_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
     began = time.monotonic()
 
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
-        await store.database.write(lambda _: comes_back.wait(2 * WAIT_SECONDS))
+        await store.database.write(lambda _: comes_back.wait(2 * TRANSACTION_SECONDS))
     waited = time.monotonic() - began
     comes_back.set()
 
-    assert waited < WAIT_SECONDS + TOLERANCE
+    assert waited < TRANSACTION_SECONDS + TOLERANCE
     await store.trail.append(DENIED)
 
 

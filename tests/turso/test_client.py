@@ -20,13 +20,14 @@ from bot.domain.states import State
 from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, RequestKind
 from bot.sandbox.organization import ApiToken
-from bot.turso.answers import TursoAnswer, judge, words
+from bot.turso.answers import TursoAnswer, classify, error_message
 from bot.turso.client import TursoClient
 from tests.faults import GzipBomb, InvalidHttp, ResetOnReuse, SlowDrip, TruncatedBody, TruncatedHeaders
 
 PAYMENTS = GroupName("payments")
 READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]
-SAFE = "nothing was sent, and it is safe to try again."
+TELL = "Please tell the bot's operators."
+SAFE = "nothing was sent, so it is safe to try again."
 MAYBE = "the rotation may have happened."
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
 
@@ -139,7 +140,7 @@ async def test_what_is_not_http_leaves_it_unknown(turso: LocalTurso) -> None:
 
     outcome = await rotated(turso.url)
 
-    assert told(outcome) == (State.UNKNOWN, f"Turso's answer could not be understood: {MAYBE}", None)
+    assert told(outcome) == (State.UNKNOWN, f"Turso's answer was malformed: {MAYBE}", None)
     assert turso.calls_to_rotate() == 1
 
 
@@ -206,15 +207,15 @@ async def test_it_waits_as_long_as_it_is_told_never_less(turso: LocalTurso, head
 @pytest.mark.parametrize(
     ("headers", "pause"),
     [
-        ({"Retry-After": "3600"}, "for 3600 seconds"),
-        ({"Retry-After": "5"}, "for 5 seconds"),  # all of the deadline: no time would be left for the call
-        ({"Retry-After": "Sun, 06 Nov 1994 09:49:37 GMT", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "for 3600 seconds"),
-        ({}, "just now"),
+        ({"Retry-After": "3600"}, "in 3600 seconds"),
+        ({"Retry-After": "5"}, "in 5 seconds"),  # all of the deadline: no time would be left for the call
+        ({"Retry-After": "Sun, 06 Nov 1994 09:49:37 GMT", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "in 3600 seconds"),
+        ({}, "later"),
         *(
-            ({"Retry-After": rubbish, "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "just now")
+            ({"Retry-After": rubbish, "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, "later")
             for rubbish in ("soon", "-1", "1.5", "1e9", "", "1, 1", "9" * 5000, "Sun, 99 Nov 1994 08:49:37 GMT")
         ),
-        ({"Retry-After": "Sun, 06 Nov 1994 08:49:38 GMT", "Date": "today"}, "just now"),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:38 GMT", "Date": "today"}, "later"),
     ],
 )
 @pytest.mark.fault("F6")
@@ -225,7 +226,7 @@ async def test_a_wait_that_is_too_long_or_rubbish_is_a_failure(
 
     outcome = await rotated(turso.url)
 
-    expected = f"Turso takes no more requests {pause}. Nothing was changed."
+    expected = f"Turso is limiting the rate of requests. Nothing was changed. Try again {pause}."
     assert told(outcome) == (State.FAILED, expected, 429)
     assert turso.calls_to_rotate() == 1
 
@@ -244,14 +245,14 @@ async def test_being_told_again_and_again_ends_within_the_deadline(turso: LocalT
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (400, "Turso refused the rotation (400)."),
-        (401, "Turso does not accept the bot's API token: tell its operators."),
-        (402, "Turso refused the rotation (402)."),
-        (403, "The bot's API token lacks the right group:rotate-creds: tell its operators."),
-        (404, "Turso has no group called payments."),
-        (409, "Turso refused the rotation (409)."),
-        (418, "Turso refused the rotation (418)."),
-        (422, "Turso refused the rotation (422)."),
+        (400, "Turso refused the rotation (400). Nothing was changed."),
+        (401, f"Turso does not accept the bot's API token. Nothing was changed. {TELL}"),
+        (402, "Turso refused the rotation (402). Nothing was changed."),
+        (403, f"The bot's API token lacks the scope group:rotate-creds. Nothing was changed. {TELL}"),
+        (404, "Turso has no group called payments. Nothing was changed."),
+        (409, "Turso refused the rotation (409). Nothing was changed."),
+        (418, "Turso refused the rotation (418). Nothing was changed."),
+        (422, "Turso refused the rotation (422). Nothing was changed."),
     ],
 )
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ async def test_a_refusal_is_a_failure_in_turso_s_own_words(
 
     outcome = await rotated(turso.url)
 
-    assert told(outcome) == (State.FAILED, f"{sentence} Nothing was changed.{said}", status)
+    assert told(outcome) == (State.FAILED, f"{sentence}{said}", status)
     assert turso.calls_to_rotate() == 1
 
 
@@ -304,7 +305,7 @@ async def test_any_2xx_is_a_success(turso: LocalTurso, status: int, body: bytes)
 async def test_a_name_that_does_not_resolve_sends_nothing() -> None:
     outcome = await rotated("http://nowhere.invalid")
 
-    assert told(outcome) == (State.FAILED, f"The name nowhere.invalid could not be resolved: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"The host name nowhere.invalid could not be resolved: {SAFE}", None)
 
 
 @pytest.mark.fault("F8")
@@ -320,7 +321,7 @@ async def test_a_refused_connection_sends_nothing(turso: LocalTurso) -> None:
 async def test_a_tls_failure_sends_nothing(turso: LocalTurso) -> None:
     outcome = await rotated(turso.url.replace("http:", "https:"))
 
-    assert told(outcome) == (State.FAILED, f"No secure connection to 127.0.0.1 could be made: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"A secure connection to 127.0.0.1 could not be established: {SAFE}", None)
     assert turso.requests == []
 
 
@@ -408,14 +409,14 @@ async def test_words_are_cleaned_and_hold_no_secret(
 def test_half_a_secret_at_a_cut_is_not_shown() -> None:
     secret = "s3cret" * 20
     for at in range(8192 - len(secret), 8193):
-        shown = words(" " * at + secret + "…" * 9000, [secret])
+        shown = error_message(" " * at + secret + "…" * 9000, [secret])
         assert "s3" not in shown
 
 
 @pytest.mark.parametrize("length", [150, 250, 260, 265, 269])
 @pytest.mark.fault("F9")
 def test_a_secret_is_gone_before_the_words_are_cut(length: int) -> None:
-    assert "eyJ" not in words("x" * length + f" {JWT}")
+    assert "eyJ" not in error_message("x" * length + f" {JWT}")
 
 
 @pytest.mark.parametrize(
@@ -543,7 +544,11 @@ async def test_a_rotation_that_is_cancelled_while_turso_wants_it_to_wait_was_ref
     async with client(turso.url, observe=lambda *_: answered.set()) as asked:
         outcome = await interrupted(asked, answered.wait())
 
-    assert told(outcome) == (State.FAILED, "Turso takes no more requests for 3 seconds. Nothing was changed.", 429)
+    assert told(outcome) == (
+        State.FAILED,
+        "Turso is limiting the rate of requests. Nothing was changed. Try again in 3 seconds.",
+        429,
+    )
     assert turso.calls_to_rotate() == 1
 
 
@@ -684,7 +689,7 @@ async def test_one_who_leaves_does_not_take_the_look_from_the_others(turso: Loca
 def test_judging_never_raises_and_its_words_are_clean(
     status: int, text: str, secrets: frozenset[str], group: GroupName, pause: float | None
 ) -> None:
-    outcome = judge(Target.of_group(group), TursoAnswer(status, text, pause), secrets)
+    outcome = classify(Target.of_group(group), TursoAnswer(status, text, pause), secrets)
 
     assert (outcome.state is State.SUCCEEDED) == (200 <= status < 300)
     assert (outcome.state is State.FAILED) == (300 <= status < 500)

@@ -1,4 +1,4 @@
-"""What the bot acts on and shows is what the trail says, or `audit verify` names it."""
+"""Rotations and grants agree with the trail, or `audit verify` says where they differ."""
 
 import re
 from datetime import date
@@ -16,7 +16,7 @@ from tests.process import run
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, event_about
 
-UNGUARDED = {
+WITHOUT_TRIGGERS = {
     "sqlite": ("DROP TRIGGER rotations_same_request", "DROP TRIGGER allowlist_revoked_once"),
     "postgresql": ("ALTER TABLE rotations DISABLE TRIGGER ALL", "ALTER TABLE allowlist DISABLE TRIGGER ALL"),
 }
@@ -24,8 +24,8 @@ DELETABLE = {"sqlite": ("DROP TRIGGER rotations_no_delete",), "postgresql": ()}
 FORGOTTEN = "DELETE FROM rotations WHERE \"group\" = 'failed'"
 
 
-class Book:
-    """A trail of everything that can happen, and what stands beside it."""
+class Recorded:
+    """A database in which everything that can happen was recorded."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -47,7 +47,7 @@ class Book:
         self.judged = await self.ends("judged", State.UNKNOWN)
         for judgement in (State.FAILED, State.SUCCEEDED):
             event = event_about(self.judged, Action.RESOLVED, {"as": str(judgement), "note": "seen"})
-            await self.store.judgements.resolve(self.judged.id, judgement, event)
+            await self.store.resolutions.resolve(self.judged.id, judgement, event)
         await self.store.claim(await self.store.request("rotating"), (await self.store.grants.all()).grants[0].id)
 
     async def ends(self, group: str, end: State) -> Rotation:
@@ -64,14 +64,14 @@ class Book:
 
 
 @pytest.fixture
-async def book(store: Store) -> Book:
-    book = Book(store)
-    await book.fill()
-    return book
+async def recorded(store: Store) -> Recorded:
+    recorded = Recorded(store)
+    await recorded.fill()
+    return recorded
 
 
-def test_everything_that_happens_is_as_the_trail_has_it(book: Book) -> None:
-    assert book.mismatches() == []
+def test_what_happened_agrees_with_the_trail(recorded: Recorded) -> None:
+    assert recorded.mismatches() == []
 
 
 @pytest.mark.parametrize(
@@ -80,41 +80,47 @@ def test_everything_that_happens_is_as_the_trail_has_it(book: Book) -> None:
         ("rotations SET state = 'cancelled' WHERE \"group\" = 'done'", "is cancelled here, but succeeded in the trail"),
         ("rotations SET state = 'failed' WHERE \"group\" = 'rotating'", "is failed here, but rotating in the trail"),
         ("rotations SET state = 'expired' WHERE \"group\" = 'waits'", "is expired here, but requested in the trail"),
-        ("rotations SET user_id = 'U0OTHER' WHERE \"group\" = 'late'", "is not what the trail says was asked for"),
-        ("rotations SET \"group\" = 'other' WHERE \"group\" = 'late'", "is not what the trail says was asked for"),
-        ("rotations SET resolved_as = 'failed' WHERE resolved_as IS NOT NULL", "is judged failed here, but succeeded"),
-        ("rotations SET resolved_as = NULL", "is judged by nobody here, but succeeded in the trail"),
-        ("rotations SET resolved_as = 'failed' WHERE \"group\" = 'unknown'", "is judged failed here, but by nobody"),
-        ("allowlist SET pattern = 'prod-*' WHERE pattern = 'old-*'", "is not what row 2 of the trail gave"),
-        ("allowlist SET user_id = 'U0MALLORY' WHERE id = 1", "is not what row 1 of the trail gave"),
-        ("allowlist SET until = NULL WHERE id = 1", "is not what row 1 of the trail gave"),
-        ("allowlist SET role = 'rotate' WHERE role = 'audit'", "is not what row 3 of the trail gave"),
-        ("allowlist SET revoked_at = NULL", "is in force here, but row 4 of the trail revoked it"),
-        ("allowlist SET revoked_at = granted_at WHERE id = 1", "is revoked here, but by no row of the trail"),
+        ("rotations SET user_id = 'U0OTHER' WHERE \"group\" = 'late'", "differs from its request in the trail"),
+        ("rotations SET \"group\" = 'other' WHERE \"group\" = 'late'", "differs from its request in the trail"),
+        (
+            "rotations SET resolved_as = 'failed' WHERE resolved_as IS NOT NULL",
+            "is judged failed here, but judged succeeded",
+        ),
+        ("rotations SET resolved_as = NULL", "is not judged here, but judged succeeded in the trail"),
+        (
+            "rotations SET resolved_as = 'failed' WHERE \"group\" = 'unknown'",
+            "is judged failed here, but not judged in the trail",
+        ),
+        ("allowlist SET pattern = 'prod-*' WHERE pattern = 'old-*'", "differs from row 2 of the trail"),
+        ("allowlist SET user_id = 'U0MALLORY' WHERE id = 1", "differs from row 1 of the trail"),
+        ("allowlist SET until = NULL WHERE id = 1", "differs from row 1 of the trail"),
+        ("allowlist SET role = 'rotate' WHERE role = 'audit'", "differs from row 3 of the trail"),
+        ("allowlist SET revoked_at = NULL", "is not revoked here, but in row 4 of the trail"),
+        ("allowlist SET revoked_at = granted_at WHERE id = 1", "is revoked here, but in no row of the trail"),
     ],
 )
-def test_what_was_changed_beside_the_trail_is_named(book: Book, change: str, words: str) -> None:
-    shell.run(book.store.url, *UNGUARDED[book.store.url.get_backend_name()], f"UPDATE {change}")
-    (found,) = book.mismatches()
+def test_a_change_past_the_trail_is_reported(recorded: Recorded, change: str, words: str) -> None:
+    shell.run(recorded.store.url, *WITHOUT_TRIGGERS[recorded.store.url.get_backend_name()], f"UPDATE {change}")
+    (found,) = recorded.mismatches()
 
     assert words in found
 
 
-def test_what_appeared_beside_the_trail_and_what_is_gone_is_named(book: Book) -> None:
+def test_what_the_trail_does_not_have_and_what_is_missing_is_reported(recorded: Recorded) -> None:
     renumbered = "UPDATE allowlist SET id = 77 WHERE id = 1"
-    guards = UNGUARDED[book.store.url.get_backend_name()]
-    shell.run(book.store.url, *guards, *DELETABLE[book.store.url.get_backend_name()], renumbered, FORGOTTEN)
+    without = WITHOUT_TRIGGERS[recorded.store.url.get_backend_name()]
+    shell.run(recorded.store.url, *without, *DELETABLE[recorded.store.url.get_backend_name()], renumbered, FORGOTTEN)
 
-    gone, appeared, lost = book.mismatches()
-    assert re.fullmatch(r"Rotation \w+, which row \d+ of the trail asked for, is gone\.", gone)
-    assert appeared == "Grant 77 of U0ALICE01 was given by no row of the trail."
-    assert lost == "Grant 1 of U0ALICE01, which row 1 of the trail gave, is gone."
+    gone, appeared, lost = recorded.mismatches()
+    assert re.fullmatch(r"Rotation \w+, requested in row \d+ of the trail, is missing\.", gone)
+    assert appeared == "Grant 77 of U0ALICE01 is recorded in no row of the trail."
+    assert lost == "Grant 1 of U0ALICE01, recorded in row 1 of the trail, is missing."
 
 
-async def test_audit_verify_says_so(book: Book, tmp_path: Path) -> None:
-    settings = {"DATABASE_URL": book.store.url.render_as_string(hide_password=False)}
+async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": recorded.store.url.render_as_string(hide_password=False)}
     before = await run(settings, tmp_path, "audit", "verify")
-    shell.run(book.store.url, "UPDATE rotations SET state = 'cancelled' WHERE \"group\" IN ('done', 'failed')")
+    shell.run(recorded.store.url, "UPDATE rotations SET state = 'cancelled' WHERE \"group\" IN ('done', 'failed')")
     after = await run(settings, tmp_path, "audit", "verify")
 
     assert before[0] == 0

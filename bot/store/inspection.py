@@ -1,4 +1,4 @@
-"""What a check-up reads from the database: where its schema stands, its newest rows, and who uses their grants."""
+"""Read what a check of the database needs: the state of its schema, its newest rows and the use of its grants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from bot.trail.chain import Row, Seal
 
 _NOW = select(database_now())
 _ORGANIZATIONS = select(func.min(rotations.c.organization), func.max(rotations.c.organization))
-_LAST_ASKED = select(func.max(audit_events.c.at)).where(
-    audit_events.c.user_id == bindparam("of_user"),
-    audit_events.c.team_id == bindparam("of_team"),
+_LAST_REQUEST = select(func.max(audit_events.c.at)).where(
+    audit_events.c.user_id == bindparam("user_id"),
+    audit_events.c.team_id == bindparam("team_id"),
     audit_events.c.action == str(Action.REQUESTED),
 )
-# The text itself of `detail`, as the seal covers it.
+# `detail` as its stored text, because the hash covers that.
 _NEWEST = select(
     *(each for each in audit_events.c if each.name != "detail"),
     type_coerce(audit_events.c.detail, Text).label("detail"),
@@ -33,59 +33,59 @@ _NEWEST = select(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where the schema stands, and the database's time."""
+class DatabaseStatus:
+    """The state of the schema, and the database's time."""
 
     mismatch: str
-    """How the schema differs from this version's, in words; empty when it is current."""
-    unguarded: frozenset[str]
-    """The triggers that should guard history and do not; only known of a current schema."""
+    """How the schema differs from this version's, in words; empty if it is current."""
+    broken_triggers: frozenset[str]
+    """The triggers that are missing, disabled or changed; only known of a current schema."""
     now: datetime
 
 
-async def standing(database: Database) -> Standing:
-    """Read where the database stands, whatever its schema. Raises `DatabaseError`."""
+async def read_status(database: Database) -> DatabaseStatus:
+    """Read the status of a database with any schema. Raises `DatabaseError`."""
 
-    def work(connection: Connection) -> Standing:
+    def transaction(connection: Connection) -> DatabaseStatus:
         now = connection.execute(_NOW).scalar_one()
         try:
             schema.refuse_other_versions(connection)
         except SchemaMismatch as mismatch:
-            return Standing(str(mismatch), frozenset(), now)
-        return Standing("", frozenset(schema.unguarded(connection)), now)
+            return DatabaseStatus(str(mismatch), frozenset(), now)
+        return DatabaseStatus("", frozenset(schema.broken_triggers(connection)), now)
 
-    return await database.read(work)
+    return await database.read(transaction)
 
 
 async def newest_rows(database: Database, count: int) -> Sequence[Row]:
     """Read the newest rows of the audit trail, the newest last. Raises `DatabaseError`."""
 
-    def work(connection: Connection) -> Sequence[Row]:
+    def transaction(connection: Connection) -> Sequence[Row]:
         rows = [row._asdict() for row in connection.execute(_NEWEST.limit(count))]
         return [Row(**{**row, "at": rfc3339(row["at"])}) for row in reversed(rows)]
 
-    return await database.read(work)
+    return await database.read(transaction)
 
 
 async def organizations(database: Database) -> Sequence[str]:
-    """Name one or two organizations of whose rotations the database holds history. Raises `DatabaseError`."""
+    """List one or two of the organizations that have rotations in the database. Raises `DatabaseError`."""
     first, last = await database.read(lambda connection: tuple(connection.execute(_ORGANIZATIONS).one()))
     return sorted({first, last} - {None})
 
 
-async def grants(database: Database, seal: Seal) -> tuple[GrantSnapshot, Mapping[Actor, datetime]]:
-    """Read the grants that were not revoked, and when each holder last asked for a rotation, if ever.
+async def grant_usage(database: Database, seal: Seal) -> tuple[GrantSnapshot, Mapping[Actor, datetime]]:
+    """Read the grants that were not revoked, and when each holder last requested a rotation, if ever.
 
     Raises `DatabaseError`.
     """
     held = await SqlGrants(database, seal).all()
     holders = {grant.actor for grant in held.grants}
 
-    def work(connection: Connection) -> Mapping[Actor, datetime]:
-        asked = {
-            actor: connection.execute(_LAST_ASKED, {"of_user": actor.user_id, "of_team": actor.team_id}).scalar_one()
+    def transaction(connection: Connection) -> Mapping[Actor, datetime]:
+        last = {
+            actor: connection.execute(_LAST_REQUEST, {"user_id": actor.user_id, "team_id": actor.team_id}).scalar_one()
             for actor in holders
         }
-        return {actor: at for actor, at in asked.items() if at is not None}
+        return {actor: at for actor, at in last.items() if at is not None}
 
-    return held, await database.read(work)
+    return held, await database.read(transaction)

@@ -19,7 +19,7 @@ ROOT = Actor.on_terminal("root")
 
 @pytest.fixture
 def judge(store: Store) -> Resolutions:
-    return Resolutions(store.judgements, ROOT)
+    return Resolutions(store.resolutions, ROOT)
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ async def unknown(store: Store) -> Rotation:
     await store.claim(rotation, grant)
     event = replace(event_about(rotation, Action.UNKNOWN), detail={"explanation": "No answer came."})
     await store.rotations.move(rotation.id, expected=State.ROTATING, event=event)
-    for letter in await store.outbox.take_for(rotation.id, 60):
-        await store.outbox.done(letter)
+    for notification in await store.outbox.take_for(rotation.id, 60):
+        await store.outbox.done(notification)
     return rotation
 
 
@@ -47,7 +47,9 @@ async def test_a_judgement_is_one_more_row_and_the_state_stays(
     assert await store.rotations.get(unknown.id) == judged
     assert (last.action, last.actor, last.group) == ("rotation.resolved", ROOT, unknown.group)
     assert last.detail == {"as": "failed", "note": "an old token still connects"}
-    assert [letter.kind for letter in await store.outbox.take_for(unknown.id, 60)] == [NotificationKind.ANNOUNCEMENT]
+    assert [notification.kind for notification in await store.outbox.take_for(unknown.id, 60)] == [
+        NotificationKind.ANNOUNCEMENT
+    ]
 
 
 async def test_a_judgement_can_be_corrected_but_not_repeated(
@@ -117,7 +119,7 @@ async def test_only_an_unknown_is_judged(store: Store, judge: Resolutions, state
         await judge.resolve(rotation.id, SUCCEEDED, "I was there")
     decided = replace(event_about(rotation, Action.RESOLVED), detail={"note": "I was faster"})
 
-    assert await store.judgements.resolve(rotation.id, State.SUCCEEDED, decided) is None
+    assert await store.resolutions.resolve(rotation.id, State.SUCCEEDED, decided) is None
     assert (await store.rotations.get(rotation.id), await store.actions(rotation)) == before
 
 

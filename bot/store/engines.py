@@ -1,0 +1,85 @@
+"""Create SQLAlchemy engines: pools for the running bot, and single connections for commands that may take long."""
+
+import sqlite3
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
+
+from bot.store.timeouts import LOCK_SECONDS, LONG_LOCK_SECONDS
+
+_MILLISECONDS = int(LOCK_SECONDS * 1000)
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON")
+_LIMITS = {
+    "lock_timeout": _MILLISECONDS,
+    "statement_timeout": 2 * _MILLISECONDS,
+    "idle_in_transaction_session_timeout": 10 * _MILLISECONDS,
+}
+_LONG_LIMITS = {
+    "lock_timeout": LONG_LOCK_SECONDS * 1000,
+    "statement_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+}
+
+
+def pooled(url: URL, connections: int, *, read_only: bool) -> Engine:
+    """Create an engine for short transactions; nothing is connected yet."""
+    pool = {"pool_size": connections, "max_overflow": 0}
+    if url.get_backend_name() == "sqlite":
+        engine = _sqlite(url, LOCK_SECONDS, read_only=read_only, **pool)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+    from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
+
+    # Autocommit saves a read its BEGIN and its COMMIT: two of three round trips.
+    isolation = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
+    arguments = {"keepalives_idle": 10, "tcp_user_timeout": 5000}
+    engine = _postgresql(url, 2, _LIMITS, arguments, **pool, **isolation)
+    postgresql.observe_deadlines(engine)
+    postgresql.ping_seldom(engine)
+    return engine
+
+
+def unlimited(url: URL, *, read_only: bool) -> Engine:
+    """Create an engine for one transaction of any length; one that only reads sees a single snapshot."""
+    if url.get_backend_name() == "sqlite":
+        engine = _sqlite(url, LONG_LOCK_SECONDS, read_only=read_only, poolclass=NullPool)
+        if not read_only:
+            event.listen(engine, "connect", _prefer_wal)
+        return engine
+    engine = _postgresql(url, 5, _LONG_LIMITS, {}, poolclass=NullPool)
+    if read_only:
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
+
+
+def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> Engine:
+    arguments = {"check_same_thread": False, "timeout": lock_seconds, "isolation_level": None}
+    engine = create_engine(url, hide_parameters=True, connect_args=arguments, **pool)
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+    # Python's driver begins too late, and leaves table definitions out of the transaction.
+    event.listen(engine, "begin", lambda connection: connection.connection.dbapi_connection.execute(begin))
+    return engine
+
+
+def _postgresql(
+    url: URL, connect_seconds: int, limits: dict[str, int], arguments: dict[str, int], **options: Any
+) -> Engine:
+    settings = " ".join(f"-c {name}={value}" for name, value in limits.items())
+    connection = {
+        "connect_timeout": connect_seconds,
+        "application_name": "turso-rotate",
+        "options": f"{settings} -c timezone=UTC",
+    }
+    return create_engine(url, hide_parameters=True, connect_args=connection | arguments, **options)
+
+
+def _set_pragmas(connection: Any, _: Any) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prefer_wal(connection: Any, _: Any) -> None:
+    """Switch to the bot's journal mode now: while transactions are open, SQLite refuses without waiting."""
+    with suppress(sqlite3.OperationalError):  # another process is doing it, or the file refuses more than this
+        connection.execute("PRAGMA journal_mode = WAL")
