@@ -18,7 +18,7 @@ from bot.app.http import build_site, serving
 from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
 from bot.app.sweeper import Sweeper
 from bot.config import Settings
-from bot.doctor import start
+from bot.doctor.startup import startup_findings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
 from bot.domain.grants import Role
@@ -107,7 +107,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         await sweeper.try_sweep()
         await _announce_start(stores.grants, slack.identity, organization)
         await _log_others(database, organization)
-        _log_remarks(settings, slack.identity)
+        _log_findings(settings, slack.identity)
         await _log_head(stores.trail, "audit trail at start")
         await _start_serving(stack, settings, slack.app, bot, metrics)
         yield bot
@@ -196,9 +196,9 @@ async def _log_others(database: Database, organization: Organization) -> None:
         log.warning("the database also holds other organizations: grants hold for all of them", others=others)
 
 
-def _log_remarks(settings: Settings, identity: Identity) -> None:
-    """Log what the doctor would warn about without asking anybody."""
-    for finding in start.remarks(settings, identity.scopes):
+def _log_findings(settings: Settings, identity: Identity) -> None:
+    """Log what the doctor would warn about without a call."""
+    for finding in startup_findings(settings, identity.scopes):
         log.warning("check-up", check=str(finding.check), found=finding.found, fix=finding.fix)
 
 

@@ -1,4 +1,4 @@
-"""Draw statistics for people: a line for each group and outcome, which ends in a bar for each interval."""
+"""Draw statistics for people: a line for each group and outcome, with a bar for each interval."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from bot.domain.models import GroupName
 from bot.domain.statistics import Interval, Medians, Series, Tally, intervals, line_up, merge_small_groups
 
 GROUPS = 50
-"""How many groups there is room for."""
-_LEVELS, _NOTHING = "▁▂▃▄▅▆▇█", "·"
-_LEVELS_ASCII, _NOTHING_ASCII = ":-=+*#%@", "."
+"""The most groups that are shown."""
+_LEVELS, _ZERO = "▁▂▃▄▅▆▇█", "·"
+_LEVELS_ASCII, _ZERO_ASCII = ":-=+*#%@", "."
 _SHORTEST_NAME, _FEWEST_BARS, _MOST_BARS = 12, len("by month"), 60
 _BETWEEN = len("  ") * 5 + len("  unresolved") + len("86,400 s")
 _LONG_SECONDS = 100.0
@@ -19,7 +19,7 @@ _LONG_SECONDS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What there is to draw on: so many columns, and whether only ASCII can be shown."""
+    """The size of the terminal in columns, and whether it can show only ASCII."""
 
     columns: int
     plain: bool
@@ -27,7 +27,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many columns everything takes."""
+    """The widths of the columns."""
 
     names: int
     numbers: int
@@ -35,7 +35,7 @@ class Layout:
 
     @classmethod
     def on(cls, canvas: Canvas, longest: int, numbers: int) -> "Layout":
-        """Share what is left between the names, of which the longest counts, and the bars."""
+        """Divide the free width between the names, of which the longest is given, and the bars."""
         free = canvas.columns - _BETWEEN - 2 * numbers
         names = min(longest, max(_SHORTEST_NAME, free // 2))
         return cls(names, numbers, min(_MOST_BARS, max(_FEWEST_BARS, free - names)))
@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Statistics as they are drawn."""
+    """Statistics, laid out for a canvas."""
 
     line_up: Sequence[Series]
     medians: Medians
@@ -52,27 +52,27 @@ class Chart:
     together: int
     """How many intervals make one bar."""
     rest: str
-    """What stands for a group where there is none, or where there are too many."""
+    """The name for the rows without a group, or for the groups that are not shown."""
     layout: Layout
     plain: bool
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Write a row for each kind, and one more for those of them that are unresolved."""
-        for group, kinds in groupby(self.line_up, lambda course: course.key.group):
+        """Return a row for each series, and one more for its unresolved requests."""
+        for group, several in groupby(self.line_up, lambda series: series.key.group):
             name = self._name(group)
-            for course in kinds:
-                yield self._row(name, course.key.outcome, course.counts, self.medians.get((None, course.key)))
+            for series in several:
+                yield self._row(name, series.key.outcome, series.counts, self.medians.get((None, series.key)))
                 name = ""
-                if any(course.unresolved):
-                    yield self._row(name, "  unresolved", course.unresolved, None)
+                if any(series.unresolved):
+                    yield self._row(name, "  unresolved", series.unresolved, None)
 
     def legend(self) -> str:
-        """Say what the columns mean."""
+        """Explain the columns."""
         several = f"{self.together} {self.interval}s" if self.together > 1 else f"a {self.interval}"
         first, last = self.starts[0], self.starts[-self.together]
         return (
             f"A bar is {several}; the first begins on {first}, the last on {last} (UTC).\n"
-            "Each line is drawn to its own peak. MEDIAN: from the request to its end."
+            "Each line is scaled to its own peak. MEDIAN: time from the request to its end."
         )
 
     def _row(self, name: str, outcome: str, counts: Sequence[int], median: float | None) -> dict[str, str]:
@@ -105,10 +105,10 @@ def chart(tallies: Sequence[Tally], medians: Medians, interval: Interval, last: 
 
 
 def bars(counts: Sequence[int], *, plain: bool) -> str:
-    """Draw bars, the highest at full height; what is not nothing never looks like nothing."""
-    levels, nothing = (_LEVELS_ASCII, _NOTHING_ASCII) if plain else (_LEVELS, _NOTHING)
+    """Draw bars, the highest at full height; a count above zero never looks like zero."""
+    levels, zero = (_LEVELS_ASCII, _ZERO_ASCII) if plain else (_LEVELS, _ZERO)
     peak = max(counts)
-    return "".join(levels[-(-count * len(levels) // peak) - 1] if count else nothing for count in counts)
+    return "".join(levels[-(-count * len(levels) // peak) - 1] if count else zero for count in counts)
 
 
 def _seconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Open the database for one command, after a look at its schema."""
+"""Open the database for one command, after a check of its schema."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,8 @@ from typing import TypeVar
 import typer
 
 from bot.config import DatabaseSettings, load
+from bot.domain.errors import SettingsError
+from bot.domain.models import Organization
 from bot.ops import log
 from bot.store.database import Database, open_database
 from bot.store.key_check import ANOTHER_KEY, check_key
@@ -15,17 +17,24 @@ from bot.store.schema import check_schema
 T = TypeVar("T")
 
 
-def configured() -> DatabaseSettings:
-    """Read the settings, and log as they say. Raises `SettingsError`."""
+def load_settings() -> DatabaseSettings:
+    """Read the settings and configure logging. Raises `SettingsError`."""
     settings = load(DatabaseSettings)
     log.configure(settings.log_level, settings.log_format, settings.secrets())
     return settings
 
 
-def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]], *, writes: bool = False) -> T:
-    """Run one use of the database; one that writes has to carry the trail's seal.
+def require_organization(settings: DatabaseSettings) -> Organization:
+    """Return the organization from the settings. Raises `SettingsError` if it is not set."""
+    if settings.turso_organization is None:
+        raise SettingsError("TURSO_ORGANIZATION is required.")
+    return Organization(settings.turso_organization)
 
-    Raises `DatabaseError`, or `SettingsError` where `AUDIT_KEY` is missing.
+
+def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]], *, writes: bool = False) -> T:
+    """Open the database, call `use` and return its result; before a write, check that the trail has the same key.
+
+    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is missing.
     """
 
     async def run() -> T:

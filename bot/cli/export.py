@@ -1,4 +1,4 @@
-"""`audit export`: any period of the trail, to be kept elsewhere and verified without a database."""
+"""`audit export`: write a period of the trail, to keep elsewhere and verify without a database."""
 
 import os
 import secrets
@@ -12,56 +12,61 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from bot.cli.choices import PeriodOption, Since, Until, between
-from bot.cli.database import configured
+from bot.cli.database import load_settings
+from bot.cli.options import PeriodOption, SinceOption, UntilOption, parse_range
 from bot.cli.output import progress
 from bot.domain.errors import BotError
 from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import Row
-from bot.trail.export import Form, write
+from bot.trail.export import ExportFormat, write
 from bot.trail.verify import STEP
 
-As = Annotated[Form, typer.Option("--format", help="JSON lines, or CSV for a spreadsheet.")]
-Output = Annotated[Path | None, typer.Option(dir_okay=False, help="Write this file; it appears when it is complete.")]
+ExportFormatOption = Annotated[
+    ExportFormat, typer.Option("--format", help="jsonl: JSON, one event a line. csv: for a spreadsheet.")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(dir_okay=False, metavar="FILE", help="Write to this file, which appears when it is complete."),
+]
 
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
-def export(
+def export_trail(
     *,
-    form: As = Form.JSONL,
+    export_format: ExportFormatOption = ExportFormat.JSONL,
     period: PeriodOption = None,
-    since: Since = None,
-    until: Until = None,
-    output: Output = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: OutputOption = None,
 ) -> None:
-    """Write the events of a period, oldest first, without a gap from the first of them to the last.
+    """Export the events of a period, oldest first.
 
-    `audit verify --file` checks what was written.
+    The export has no gap between its first and its last event. Verify it with: audit verify --file FILE
     """
-    first, after = between(period, since, until)
-    with open_trail(configured().database_url) as reading:
-        total, rows = _chosen(reading, first, after)
-        with _written_to(output) as out, progress(total) as tell:
-            counted = _Counted(rows, tell)
-            _write(counted, form, out)
+    first, after = parse_range(period, since, until)
+    with open_trail(load_settings().database_url) as reading:
+        total, rows = _select(reading, first, after)
+        with _open_output(output) as out, progress(total) as report:
+            counted = _CountedRows(rows, report)
+            _write(counted, export_format, out)
     typer.echo(counted.summary, err=True)
 
 
-def _chosen(reading: TrailSnapshot, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
-    """Read the whole trail, whatever is in it, or one period's part; with the number of rows, if it is known."""
+def _select(reading: TrailSnapshot, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
+    """Return the rows of a period, or all whatever they hold, and how many they are if that is known."""
     if since is None and until is None:
         return reading.last(), reading.rows()
     span = reading.span(since, until)
     return (0, iter(())) if span is None else (span[1] - span[0] + 1, reading.rows(*span))
 
 
-class _Counted:
-    """Rows on their way, counted."""
+class _CountedRows:
+    """Counts rows while they are written, and reports progress."""
 
-    def __init__(self, rows: Iterable[Row], tell: Callable[[int], None]) -> None:
+    def __init__(self, rows: Iterable[Row], report: Callable[[int], None]) -> None:
         self._rows = rows
-        self._tell = tell
+        self._report = report
         self._count = 0
         self._last: Row | None = None
 
@@ -70,28 +75,28 @@ class _Counted:
             self._last = row
             self._count += 1
             if self._count % STEP == 0:
-                self._tell(self._count)
+                self._report(self._count)
             yield row
 
     @property
     def summary(self) -> str:
-        """Say how many, and which."""
+        """How many rows were written, and which."""
         if self._last is None:
             return "No event matches."
         rows = "1 row" if self._count == 1 else f"{self._count:,} rows"
         return f"{rows}, {self._last.seq - self._count + 1} to {self._last.seq}."
 
 
-def _write(rows: Iterable[Row], form: Form, out: TextIO) -> None:
+def _write(rows: Iterable[Row], export_format: ExportFormat, out: TextIO) -> None:
     try:
-        out.writelines(write(rows, form))
+        out.writelines(write(rows, export_format))
     except (TypeError, ValueError) as error:
-        words = "A row holds what the bot never writes: `turso-rotate audit verify` says which."
+        words = "A row holds data that the bot never writes. To find it: turso-rotate audit verify"
         raise BotError(words) from error
 
 
 @contextmanager
-def _written_to(path: Path | None) -> Iterator[TextIO]:
+def _open_output(path: Path | None) -> Iterator[TextIO]:
     try:
         with _standard_output() if path is None else _file(path.resolve()) as out:
             yield out
@@ -108,7 +113,7 @@ def _standard_output() -> Iterator[TextIO]:
         yield out
         out.flush()
     except OSError:
-        # Nobody reads any more, or the disk is full: what is held back must not be tried again when Python ends.
+        # The reader is gone, or the disk is full: keep Python from flushing the rest again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
     finally:
@@ -117,7 +122,7 @@ def _standard_output() -> Iterator[TextIO]:
 
 @contextmanager
 def _file(path: Path) -> Iterator[TextIO]:
-    """Write beside the file and put it in place when all is there; a device or a pipe is written as it is."""
+    """Write a temporary file and rename it when it is complete; write a device or a pipe directly."""
     if path.exists() and not path.is_file():
         with path.open("w", **_TEXT) as out:
             yield out

@@ -17,7 +17,7 @@ from bot.domain.text import escaped
 from bot.trail.export import guarded
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """How a list is printed."""
 
     TABLE = "table"
@@ -25,22 +25,29 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def show(rows: Sequence[Mapping[str, object]], form: Format, *, empty: str) -> None:
-    """Print rows that all have the same fields; `empty` is said on standard error when there are none."""
+class ReportFormat(StrEnum):
+    """How a report is printed, which is no list that CSV could hold."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def show(rows: Sequence[Mapping[str, object]], output_format: OutputFormat, *, empty: str) -> None:
+    """Print rows that all have the same fields; if there are none, print `empty` on standard error."""
     if not rows:
         typer.echo(empty, err=True)
-    match form:
-        case Format.JSON:
+    match output_format:
+        case OutputFormat.JSON:
             typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        case Format.CSV:
+        case OutputFormat.CSV:
             typer.echo(_csv(rows), nl=False)
-        case Format.TABLE:
+        case OutputFormat.TABLE:
             _table(rows)
 
 
 @contextmanager
 def progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show on standard error how far something is, if that is a terminal; takes the number of rows done."""
+    """Show a progress bar if standard error is a terminal; call what it yields with the number of rows done."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -11,21 +11,23 @@ import typer
 
 from bot.domain.errors import UsageError
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The page's port on 127.0.0.1; 0 takes any free one.")]
-Keep = Annotated[Path | None, typer.Option(file_okay=False, help="Keep the database in this folder.")]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="PORT", help="The page's port on 127.0.0.1; 0 for any free port.")
+]
+NoOpenOption = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
+KeepOption = Annotated[
+    Path | None, typer.Option(file_okay=False, metavar="FOLDER", help="Keep the database in this folder.")
+]
+ScriptOption = Annotated[bool, typer.Option("--script", help="Play the story on the terminal and exit.")]
 
 
-def sandbox(
-    *,
-    port: Port = 0,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
-    keep: Keep = None,
-    script: Annotated[bool, typer.Option("--script", help="Play the story here and leave.")] = False,
+def run_sandbox(
+    *, port: PortOption = 0, no_open: NoOpenOption = False, keep: KeepOption = None, script: ScriptOption = False
 ) -> None:
-    """Try the bot, with no Slack and no Turso.
+    """Try the bot without Slack and Turso.
 
-    Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script it
-    plays the story on the terminal, and exits 0 only if each step was what it should be.
+    Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script, plays
+    the story on the terminal instead, and exits with 0 only if every step went as expected.
     """
     if script:
         _plays(keep)
@@ -62,4 +64,4 @@ async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
     except OSError as error:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
-        raise UsageError(f"Port {port} is taken, or not for you.") from None
+        raise UsageError(f"Port {port} is in use, or you may not open it.") from None

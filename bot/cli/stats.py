@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from bot.cli.chart import Canvas, chart
-from bot.cli.choices import Group, PeriodOption, Since, Until, between
-from bot.cli.database import configured
-from bot.cli.output import Format, show
+from bot.cli.database import load_settings
+from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
+from bot.cli.output import OutputFormat, show
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
@@ -18,37 +18,37 @@ from bot.store.driver_errors import translated_errors
 from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
 
-By = Annotated[Interval, typer.Option(help="How much time is counted together (UTC).")]
-As = Annotated[Format, typer.Option("--format", help="How to print the numbers.")]
-_HINT = "\n(`audit list --outcome unknown` finds them, `audit resolve` judges them.)"
+IntervalOption = Annotated[Interval, typer.Option("--by", help="The interval that is counted together (UTC).")]
+_HINT = "\n(To list them: audit list --outcome unknown. To judge one: audit resolve.)"
 _REFUSED = frozenset({RequestStatus.DENIED, RequestStatus.REJECTED})
 
 
-def stats(  # noqa: PLR0913 - one for each option
+def show_stats(  # noqa: PLR0913 - one for each option
     *,
-    group: Group = None,
+    group: GroupOption = None,
     period: PeriodOption = None,
-    since: Since = None,
-    until: Until = None,
-    by: By = Interval.WEEK,
-    form: As = Format.TABLE,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    by: IntervalOption = Interval.WEEK,
+    output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Count requests and refused commands by group and outcome, over time.
+    """Count requests and refused commands over time.
 
-    A request counts when it was made; medians are of the seconds from there to its end.
+    Counts by group and outcome. A request counts in the interval in which it was made; the median is the time from the
+    request to its end.
     """
-    first, after = between(period, since, until)
-    settings = configured()
+    first, after = parse_range(period, since, until)
+    settings = load_settings()
     organization = Organization(settings.turso_organization) if settings.turso_organization else None
     scope = StatisticsQuery(organization, GroupName(group) if group else None, first, after)
     with open_snapshot(settings.database_url) as connection, translated_errors():
         statistics = SqlStatistics(connection, scope)
         tallies = statistics.tallies(by)
-        medians = statistics.medians(None if form is Format.TABLE else by)
-    if form is Format.TABLE and tallies:
+        medians = statistics.medians(None if output_format is OutputFormat.TABLE else by)
+    if output_format is OutputFormat.TABLE and tallies:
         _draw(tallies, medians, by, after)
     else:
-        show(_rows(tallies, medians), form, empty="No request matches.")
+        show(_rows(tallies, medians), output_format, empty="No request matches.")
 
 
 def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:
@@ -68,13 +68,13 @@ def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:
 def _draw(tallies: Sequence[Tally], medians: Medians, by: Interval, after: datetime | None) -> None:
     console = Console()
     canvas = Canvas(console.width, plain=console.options.ascii_only)
-    drawn = chart(tallies, medians, by, _last_day(after), canvas)
-    show(list(drawn.rows()), Format.TABLE, empty="")
+    drawn = chart(tallies, medians, by, _chart_end(after), canvas)
+    show(list(drawn.rows()), OutputFormat.TABLE, empty="")
     typer.echo(f"\n{drawn.legend()}\n{_totals(tallies)}")
 
 
-def _last_day(after: datetime | None) -> date:
-    """Let the chart end where it was asked to, but not in the future."""
+def _chart_end(after: datetime | None) -> date:
+    """Return the last day of the period, but not one in the future."""
     now = datetime.now(UTC)
     return (now if after is None else min(now, after - timedelta(microseconds=1))).date()
 
@@ -83,5 +83,5 @@ def _totals(tallies: Sequence[Tally]) -> str:
     refused = sum(tally.count for tally in tallies if tally.key.outcome in _REFUSED)
     requests = sum(tally.count for tally in tallies) - refused
     unresolved = sum(tally.unresolved for tally in tallies)
-    said = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}"
-    return f"{said}.{_HINT if unresolved else ''}"
+    totals = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}."
+    return f"{totals}{_HINT if unresolved else ''}"

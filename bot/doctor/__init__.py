@@ -1,1 +1,1 @@
-"""The check-up: look at everything the bot depends on, and change nothing."""
+"""Check everything the bot depends on, and change nothing."""

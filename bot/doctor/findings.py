@@ -1,94 +1,94 @@
-"""What a check says: how things are, in plain words, and the exact step that mends them."""
+"""What the doctor checks, and what a check finds: a state, a sentence, and how to fix it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and should be seen to."""
+    """It works, but needs attention."""
     FAILURE = "failure"
-    """Something does not work, or will not when it is needed."""
+    """Something does not work, or will not work when it is needed."""
     SKIPPED = "skipped"
-    """It could not be looked at, or does not apply."""
+    """The check does not apply, or could not read what it needs."""
 
 
 class Check(StrEnum):
-    """What is looked at. Scripts hang on these names: add, never rename."""
+    """The names of the checks. Scripts rely on them: add, never rename."""
 
     SETTINGS = "settings"
-    DATABASE = "database.reachable"
-    SCHEMA = "database.schema"
-    GUARDS = "database.guards"
+    DATABASE_REACHABLE = "database.reachable"
+    DATABASE_SCHEMA = "database.schema"
+    DATABASE_GUARDS = "database.guards"
     DATABASE_CLOCK = "database.clock"
     AUDIT_KEY = "audit.key"
-    SEAL = "audit.seal"
+    AUDIT_SEAL = "audit.seal"
     SLACK_TOKEN = "slack.token"  # noqa: S105 - a name
     SLACK_CLOCK = "slack.clock"
-    WORKSPACE = "slack.workspace"
-    SCOPES = "slack.scopes"
-    SOCKET = "slack.socket"
-    APP = "slack.app"
-    DEPLOYMENTS = "slack.deployments"
-    CHANNEL = "channel.reachable"
+    SLACK_WORKSPACE = "slack.workspace"
+    SLACK_SCOPES = "slack.scopes"
+    SLACK_SOCKET = "slack.socket"
+    SLACK_APP = "slack.app"
+    SLACK_DEPLOYMENTS = "slack.deployments"
+    CHANNEL_REACHABLE = "channel.reachable"
     CHANNEL_SHARED = "channel.shared"
     TURSO_TOKEN = "turso.token"  # noqa: S105 - a name
     TURSO_CLOCK = "turso.clock"
-    ORGANIZATION = "turso.organization"
-    GROUP = "turso.group"
-    RIGHTS = "turso.rights"
-    BREADTH = "turso.breadth"
-    LOCKOUT = "turso.lockout"
-    ANYBODY = "allowlist.anybody"
-    EXPIRED = "allowlist.expired"
-    UNUSED = "allowlist.unused"
-    WIDE = "allowlist.wide"
-    FOREIGN = "allowlist.foreign"
-    PEOPLE = "allowlist.people"
+    TURSO_ORGANIZATION = "turso.organization"
+    TURSO_GROUP = "turso.group"
+    TURSO_RIGHTS = "turso.rights"
+    TURSO_BREADTH = "turso.breadth"
+    TURSO_LOCKOUT = "turso.lockout"
+    ALLOWLIST_ANYBODY = "allowlist.anybody"
+    ALLOWLIST_EXPIRED = "allowlist.expired"
+    ALLOWLIST_UNUSED = "allowlist.unused"
+    ALLOWLIST_WIDE = "allowlist.wide"
+    ALLOWLIST_FOREIGN = "allowlist.foreign"
+    ALLOWLIST_PEOPLE = "allowlist.people"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """What a check found."""
 
     check: Check
-    state: State
+    state: FindingState
     found: str
     fix: str | None = None
-    """A command, or a step in a few words; `None` where there is nothing to fix."""
+    """A command or a step; `None` if there is nothing to fix."""
     subject: str | None = None
-    """Which one, where a check looks at several: a group, a user, a setting."""
+    """The group, user, setting or scope it is about, where a check looks at several."""
 
 
-class Unreadable(Exception):
-    """What a check needs cannot be read, for a reason that another check reports."""
+class CannotCheck(Exception):
+    """Raised by a check that does not apply or cannot read what it needs; reported as skipped."""
 
 
 def ok(check: Check, found: str, subject: str | None = None) -> Finding:
-    """Say that all is well."""
-    return Finding(check, State.OK, found, subject=subject)
+    """Report that all is well."""
+    return Finding(check, FindingState.OK, found, subject=subject)
 
 
 def warning(check: Check, found: str, fix: str, subject: str | None = None) -> Finding:
-    """Say what should be seen to."""
-    return Finding(check, State.WARNING, found, fix, subject)
+    """Report something that works but needs attention."""
+    return Finding(check, FindingState.WARNING, found, fix, subject)
 
 
 def failure(check: Check, found: str, fix: str, subject: str | None = None) -> Finding:
-    """Say what does not work."""
-    return Finding(check, State.FAILURE, found, fix, subject)
+    """Report something that does not work."""
+    return Finding(check, FindingState.FAILURE, found, fix, subject)
 
 
 def skipped(check: Check, found: str, fix: str | None = None, subject: str | None = None) -> Finding:
-    """Say why it could not be looked at."""
-    return Finding(check, State.SKIPPED, found, fix, subject)
+    """Report why a check was skipped."""
+    return Finding(check, FindingState.SKIPPED, found, fix, subject)
 
 
-def counts(findings: Iterable[Finding]) -> Mapping[State, int]:
+def counts(findings: Iterable[Finding]) -> Mapping[FindingState, int]:
     """Count the findings of each state."""
     states = [finding.state for finding in findings]
-    return {state: states.count(state) for state in State}
+    return {state: states.count(state) for state in FindingState}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 3.0
 """How long the process waits at its end for the collector to accept the last spans."""
 
+_INSTALL = "in a checkout: uv sync --extra otel; with a built wheel: pip install 'PATH/TO/WHEEL[otel]'"
+
 log = structlog.get_logger(__name__)
 
 
@@ -71,7 +73,7 @@ def _provider(endpoint: str, headers: Mapping[str, str], version: str) -> "Trace
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
     except ImportError:
-        log.warning("no traces: OpenTelemetry is not installed", fix="pip install 'turso-rotate[otel]'")
+        log.warning("no traces: OpenTelemetry is not installed", fix=_INSTALL)
         return None
     resource = Resource.create({"service.name": "turso-rotate", "service.version": version})
     provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)

@@ -1,4 +1,4 @@
-"""Say what was done to a chain of audit rows, from the first row that does not fit and those around it."""
+"""Explain what was done to a chain of audit rows, from the first row that does not fit and those around it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _NEAR = 8
 """How many rows after the bad one are looked at closely."""
 
 
-class Fault(StrEnum):
+class ChainFault(StrEnum):
     """What is wrong with a chain."""
 
     CHANGED = "changed"
@@ -24,25 +24,25 @@ class Fault(StrEnum):
     UNSEALED = "not sealed with the key"
     CUT = "cut off"
     """The end is missing, as an anchor shows."""
-    REMADE = "made anew"
+    REWRITTEN = "rewritten"
     """The rows are a chain, but not the one that an anchor was taken from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """What is wrong, and with which row first; `words` are a sentence or two for people."""
 
-    fault: Fault
+    fault: ChainFault
     seq: int
     words: str
 
 
 @dataclass
 class Case:
-    """The first row that does not fit, and where it stands."""
+    """The first row that does not fit, and its surroundings."""
 
     last: TrailHead
-    """The row before it, which is sound."""
+    """The head of the rows before it, which are sound."""
     row: Row
     rest: Iterator[Row]
     """The rows after it."""
@@ -61,25 +61,25 @@ class Case:
 
     @property
     def links(self) -> bool:
-        """Say whether the row names its predecessor."""
+        """Whether the row names its predecessor."""
         return self.row.prev_hash == self.last.hash
 
     def fits(self, row: Row, seq: int) -> bool:
-        """Say whether a row carries a seal that is accepted, if it was written as row `seq`."""
+        """Return whether a row carries an accepted seal, if it was written as row `seq`."""
         return any(_carries(seal, row, seq) for seal in self.seals)
 
     def shifted(self, rows: list[Row], by: int) -> bool:
-        """Say whether all the rows were written under a number that differs by so much from theirs."""
+        """Return whether all rows were written under a number that differs from theirs by `by`."""
         return all((seq := _number(row)) is not None and self.fits(row, seq + by) for row in rows)
 
     @property
     def comes_later(self) -> bool:
-        """Say whether the row that is missing here comes later."""
+        """Whether the row that is missing here comes later."""
         return self._remaining[1]
 
     @cached_property
     def written_as(self) -> int | None:
-        """Find the number under which the row was written, the nearest first: it remembers everything else."""
+        """The number under which the row was written, searched from the nearest: its hash covers everything else."""
         furthest = 2 * (self.place + len(self.near) + self._remaining[0]) + 1000
         for distance in range(1, furthest):
             for seq in (self.place + distance, self.place - distance):
@@ -89,7 +89,7 @@ class Case:
 
     @cached_property
     def _remaining(self) -> tuple[int, bool]:
-        """Read to the end: how many rows, and whether the place's own is among all that follow."""
+        """How many rows follow, and whether the one that belongs here is among them; reads to the end."""
         count, found = 0, any(row.seq == self.place for row in self.near)
         for row in self.rest:
             count += 1
@@ -97,32 +97,32 @@ class Case:
         return count, found
 
 
-def diagnose(case: Case) -> Finding:
-    """Name the likeliest explanation of what is seen."""
-    for look in (_misnumbered, _inserted, _unsealed, _unlinked, _under_another_key, _moved):
-        if finding := look(case):
-            return finding
+def diagnose(case: Case) -> Diagnosis:
+    """Return the likeliest explanation of what the rows show."""
+    for explain in (_misnumbered, _inserted, _unsealed, _unlinked, _under_another_key, _moved):
+        if diagnosis := explain(case):
+            return diagnosis
     return _changed(case)
 
 
-def _misnumbered(case: Case) -> Finding | None:
+def _misnumbered(case: Case) -> Diagnosis | None:
     seq = _number(case.row)
     if seq == case.place:
         return None
     if case.links and case.fits(case.row, case.place):
-        return Finding(Fault.CHANGED, case.place, "Its number was changed.")
+        return Diagnosis(ChainFault.CHANGED, case.place, "Its number was changed.")
     if seq is None:
         return None
     if seq < case.place:
-        return Finding(Fault.INSERTED, seq, f"It stands after row {case.last.seq}.")
+        return Diagnosis(ChainFault.INSERTED, seq, f"It comes after row {case.last.seq}.")
     if case.comes_later:
-        return Finding(Fault.REORDERED, case.place, f"It comes after row {seq}.")
+        return Diagnosis(ChainFault.REORDERED, case.place, f"It comes after row {seq}.")
     before = f"Row {case.last.seq} is followed by" if case.last.seq else "What is here begins with"
-    return Finding(Fault.MISSING, case.place, f"{before} row {seq}.")
+    return Diagnosis(ChainFault.MISSING, case.place, f"{before} row {seq}.")
 
 
-def _inserted(case: Case) -> Finding | None:
-    """See whether a later row belongs here, and all after it have moved on as far as it."""
+def _inserted(case: Case) -> Diagnosis | None:
+    """Check whether a later row belongs here, and all rows after it were moved by the same distance."""
     for count, later in enumerate(case.near, 1):
         seq, after = _number(later), case.near[count - 1 :]
         if seq is None or later.prev_hash != case.last.hash or not case.shifted(after, case.place - seq):
@@ -130,58 +130,58 @@ def _inserted(case: Case) -> Finding | None:
         if len(after) == 1 and case.fits(case.row, seq):
             continue  # the last row and this one have changed places
         so_far = "" if count == 1 else f", as are those up to row {case.place + count - 1}"
-        return Finding(Fault.INSERTED, case.place, f"What follows was written as row {case.place}{so_far}.")
+        return Diagnosis(ChainFault.INSERTED, case.place, f"What follows was written as row {case.place}{so_far}.")
     return None
 
 
-def _unsealed(case: Case) -> Finding | None:
+def _unsealed(case: Case) -> Diagnosis | None:
     if not all(seal.keyed for seal in case.seals) or not _carries(UNKEYED, case.row, case.place):
         return None
-    words = "It was written before there was a key, or by somebody without the key, who can have made it up."
-    return Finding(Fault.UNSEALED, case.place, words)
+    words = "It was written before there was a key, or forged by someone without it."
+    return Diagnosis(ChainFault.UNSEALED, case.place, words)
 
 
-def _unlinked(case: Case) -> Finding | None:
+def _unlinked(case: Case) -> Diagnosis | None:
     if not case.fits(case.row, case.place):
         return None
     if case.last.seq == 0:
-        return Finding(Fault.MISSING, case.place, "What stands first names a row before it.")
+        return Diagnosis(ChainFault.MISSING, case.place, "The first row names a row before it.")
     words = (
-        f"Row {case.place} names another predecessor: one of the two was changed and sealed anew, "
-        "or rows between them were removed and the rest numbered and sealed anew."
+        f"Row {case.place} names another predecessor: one of the two was changed and resealed, "
+        "or rows between them were removed and the rest renumbered and resealed."
     )
-    return Finding(Fault.CHANGED, case.last.seq, words)
+    return Diagnosis(ChainFault.CHANGED, case.last.seq, words)
 
 
-def _under_another_key(case: Case) -> Finding | None:
+def _under_another_key(case: Case) -> Diagnosis | None:
     following = [case.row, *case.near]
     linked = case.links and all(after.prev_hash == before.hash for before, after in pairwise(following))
     if not case.near or not linked or any(case.fits(row, row.seq) for row in following):
         return None
     key = "another key" if case.seals[-1].keyed else "a key (AUDIT_KEY is not set)"
-    words = f"It and the next rows name each other, but none verifies: they are sealed with {key}, or all were changed."
-    return Finding(Fault.WRONG_KEY, case.place, words)
+    words = f"It and the next rows are linked, but none verifies: they are sealed with {key}, or all were changed."
+    return Diagnosis(ChainFault.WRONG_KEY, case.place, words)
 
 
-def _moved(case: Case) -> Finding | None:
-    """See whether the row was written under another number, which a row that names its predecessor was not."""
+def _moved(case: Case) -> Diagnosis | None:
+    """Check whether the row was written under another number; a row that names its predecessor was not."""
     if case.links or case.written_as is None:
         return None
     place, seq = case.place, case.written_as
-    as_what = f"What stands in row {place} was written as row {seq}"
+    as_what = f"The content of row {place} was written as row {seq}"
     all_moved = case.shifted(case.near, seq - place)
     if seq > place and all_moved:
-        return Finding(Fault.MISSING, place, f"{as_what}, and the rest was numbered anew.")
+        return Diagnosis(ChainFault.MISSING, place, f"{as_what}, and the rest was renumbered.")
     if seq < place and all_moved:
-        return Finding(Fault.INSERTED, seq if case.near else place, f"{as_what}.")
-    return Finding(Fault.REORDERED, place, f"{as_what}.")
+        return Diagnosis(ChainFault.INSERTED, seq if case.near else place, f"{as_what}.")
+    return Diagnosis(ChainFault.REORDERED, place, f"{as_what}.")
 
 
-def _changed(case: Case) -> Finding:
+def _changed(case: Case) -> Diagnosis:
     if _is_strange(case.row):
-        return Finding(Fault.CHANGED, case.place, "It is not written as the bot writes rows.")
+        return Diagnosis(ChainFault.CHANGED, case.place, "It is not written as the bot writes rows.")
     alone = ", or it is sealed with another key" if case.last.seq == 0 and not case.near else ""
-    return Finding(Fault.CHANGED, case.place, f"What it holds does not match its hash{alone}.")
+    return Diagnosis(ChainFault.CHANGED, case.place, f"Its content does not match its hash{alone}.")
 
 
 def _carries(seal: Seal, row: Row, seq: int) -> bool:

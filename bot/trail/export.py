@@ -24,19 +24,19 @@ _LINE = re.compile(
 )
 
 
-class Form(StrEnum):
+class ExportFormat(StrEnum):
     """How an export is written."""
 
     JSONL = "jsonl"
     CSV = "csv"
 
 
-def write(rows: Iterable[Row], form: Form) -> Iterator[str]:
+def write(rows: Iterable[Row], export_format: ExportFormat) -> Iterator[str]:
     """Write rows, each with its line break; CSV begins with the names of the columns.
 
     Raises `TypeError` or `ValueError` at a row that holds what the bot never writes.
     """
-    return map(_line, rows) if form is Form.JSONL else _csv(rows)
+    return map(_line, rows) if export_format is ExportFormat.JSONL else _csv(rows)
 
 
 def read(lines: Iterable[str]) -> Iterator[Row]:

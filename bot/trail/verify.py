@@ -1,4 +1,4 @@
-"""Walk rows of the audit trail in their order, and say whether they still are the chain that was written."""
+"""Walk rows of the audit trail in order, and check that they are still the chain that was written."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,24 +8,24 @@ from itertools import chain, islice
 from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
-from bot.trail.diagnose import Case, Fault, Finding, diagnose
+from bot.trail.diagnose import Case, ChainFault, Diagnosis, diagnose
 
 STEP = 10_000
-"""After how many rows progress is told."""
+"""After how many rows progress is reported."""
 _ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What is asked of the rows."""
+    """How to verify the rows."""
 
     seal: Seal
     anchors: Sequence[TrailHead] = ()
-    """Heads noted elsewhere, which the chain must contain."""
+    """Heads noted earlier, which the chain must contain."""
     unkeyed_until: int = 0
-    """Up to this row, rows from before there was a key are accepted; none after the first with the key."""
+    """Rows up to this one may be sealed without the key, as long as none of them follows a row with it."""
     partial: bool = False
-    """The rows may begin after the first one, as those of an export may."""
+    """The rows may begin after the first one, as in an export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,21 @@ class Report:
     """How far the rows are sound, and what is wrong with the first that is not."""
 
     start: TrailHead
-    """The row before the first, as the first names it; `seq` is 0 where nothing precedes."""
+    """The row before the first, as the first names it; `seq` is 0 if there is none."""
     head: TrailHead
     """The last row that is sound."""
     unkeyed_until: int
     """The last row accepted without the key, or 0."""
-    finding: Finding | None
+    diagnosis: Diagnosis | None
 
     @property
     def rows(self) -> int:
-        """Count the sound rows up to the finding."""
+        """Count the sound rows up to the first that is not."""
         return self.head.seq - self.start.seq
 
 
 def anchor(text: str) -> TrailHead:
-    """Read `SEQ:HASH`, as the bot tells its head. Raises `UsageError`."""
+    """Read `SEQ:HASH`, as the bot logs its head. Raises `UsageError`."""
     found = _ANCHOR.fullmatch(text.strip().lower())
     if found is None:
         raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
@@ -57,8 +57,8 @@ def anchor(text: str) -> TrailHead:
 def verify(rows: Iterable[Row], terms: VerifyOptions, progress: Callable[[int], None] = lambda _: None) -> Report:
     """Check each row's number, link and seal, and the anchors, in constant memory.
 
-    `progress` is told from time to time how many rows are done. Columns may hold anything: what the bot never
-    writes is a finding.
+    `progress` is called from time to time with the number of rows done. Columns may hold anything; what the bot
+    never writes is a fault.
     """
     return _Walk(iter(rows), terms, progress).report()
 
@@ -71,20 +71,20 @@ class _Walk:
         self._anchors = sorted(terms.anchors, key=lambda head: head.seq)
         self._start = self._last = self._before_first()
         self._keyless = self._start
-        self._finding = self._unmet()
+        self._diagnosis = self._unmet()
 
     def report(self) -> Report:
         bad = self._follow(UNKEYED, self._terms.unkeyed_until)
         self._keyless = self._last
         if bad is not None:
-            self._rows = chain([bad], self._rows)  # the key came earlier than was said, or the row is bad indeed
+            self._rows = chain([bad], self._rows)  # the key came earlier than the options say, or the row really is bad
         bad = self._follow(self._terms.seal)
-        finding = self._finding or (self._beyond() if bad is None else self._diagnosed(bad))
+        diagnosis = self._diagnosis or (self._beyond() if bad is None else self._diagnose(bad))
         unkeyed_until = 0 if self._keyless == self._start else self._keyless.seq
-        return Report(self._start, self._last, unkeyed_until, finding)
+        return Report(self._start, self._last, unkeyed_until, diagnosis)
 
     def _before_first(self) -> TrailHead:
-        """Name the row before the first, which a part of the trail knows only from its first row."""
+        """Return the row before the first, which a part of the trail knows only from its first row."""
         first = next(self._rows, None)
         if first is None:
             return TrailHead(0, GENESIS)
@@ -94,8 +94,8 @@ class _Walk:
         return TrailHead(first.seq - 1, first.prev_hash) if begins_later else TrailHead(0, GENESIS)
 
     def _follow(self, seal: Seal, until: int | None = None) -> Row | None:
-        """Follow the rows as far as they are sound, `until` a row if one is given; returns the one that is not."""
-        while self._finding is None and (until is None or self._last.seq < until):
+        """Follow the rows as far as they are sound, or to row `until`; return the first that is not."""
+        while self._diagnosis is None and (until is None or self._last.seq < until):
             stops = [stop for stop in (until, *(head.seq for head in self._anchors[:1])) if stop is not None]
             size = min([STEP, *(stop - self._last.seq for stop in stops)])
             goal = self._last.seq + size
@@ -103,41 +103,41 @@ class _Walk:
             if bad is not None or self._last.seq < goal:
                 return bad
             self._progress(self._last.seq - self._start.seq)
-            self._finding = self._unmet()
+            self._diagnosis = self._unmet()
         return None
 
-    def _unmet(self) -> Finding | None:
-        """Compare the anchors that are reached with what stands there."""
+    def _unmet(self) -> Diagnosis | None:
+        """Compare the anchors reached so far with the rows there."""
         while self._anchors and self._anchors[0].seq <= self._last.seq:
             wanted = self._anchors.pop(0)
             if wanted.seq < self._last.seq:
                 words = f"An anchor names it, but what is here begins with row {self._start.seq + 1}."
-                return Finding(Fault.MISSING, wanted.seq, words)
+                return Diagnosis(ChainFault.MISSING, wanted.seq, words)
             if wanted.hash != self._last.hash:
-                return Finding(Fault.REMADE, wanted.seq, _REMADE)
+                return Diagnosis(ChainFault.REWRITTEN, wanted.seq, _REWRITTEN)
         return None
 
-    def _beyond(self) -> Finding | None:
-        """Say what an anchor shows to have stood behind the last row."""
+    def _beyond(self) -> Diagnosis | None:
+        """Report rows after the last one, if an anchor proves that there were some."""
         if not self._anchors:
             return None
         words = f"An anchor names row {self._anchors[-1].seq}, but what is here ends with row {self._last.seq}."
-        return Finding(Fault.CUT, self._last.seq + 1, words)
+        return Diagnosis(ChainFault.CUT, self._last.seq + 1, words)
 
-    def _diagnosed(self, bad: Row) -> Finding:
+    def _diagnose(self, bad: Row) -> Diagnosis:
         either = self._last == self._keyless and self._last.seq < self._terms.unkeyed_until
         seals = (UNKEYED, self._terms.seal) if either else (self._terms.seal,)
         return diagnose(Case(self._last, bad, self._rows, seals))
 
 
-_REMADE = (
-    "It carries another hash than the anchor: the rows up to it were made anew since the anchor was noted, "
-    "or the anchor is another trail's."
+_REWRITTEN = (
+    "Its hash differs from the anchor's: the rows up to it were rewritten after the anchor was noted, "
+    "or the anchor is from another trail."
 )
 
 
 def _linked(rows: Iterable[Row], last: TrailHead, seal: Seal) -> tuple[TrailHead, Row | None]:
-    """Follow the links as far as they hold; returns the last sound row, and the one that is not."""
+    """Follow the links as far as they hold; return the last sound row, and the first that is not."""
     seq, prev_hash, digest = last.seq, last.hash, seal.hash
     for row in rows:
         try:

@@ -117,7 +117,7 @@ def _hashed(rows: Iterable[tuple[object, ...]]) -> None:
 
 def _sound(reading: TrailSnapshot) -> None:
     """Do all that `audit verify` does."""
-    assert verify(reading.rows(), VerifyOptions(UNKEYED)).finding is None
+    assert verify(reading.rows(), VerifyOptions(UNKEYED)).diagnosis is None
     assert reading.mismatches() == []
     assert reading.broken_triggers() == set()
 

@@ -84,7 +84,7 @@ async def test_an_auditor_is_told_apart(settings: dict[str, str], tmp_path: Path
     assert auditor[:2] == (0, "")
     assert auditor[2].splitlines() == [
         f"{ALICE} may read everything and rotate nothing until it is removed.",
-        f"By another grant {ALICE} may still rotate prod-*.",
+        f"{ALICE} may still rotate prod-*, by another grant.",
     ]
     assert [(grant["user"], grant["role"]) for grant in json.loads(listed)] == [
         (ALICE, "rotate"), (BOB, "audit"), (ALICE, "audit"),

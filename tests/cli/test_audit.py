@@ -24,7 +24,7 @@ from bot.store.tables import rotations
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal, line
-from bot.trail.diagnose import Fault
+from bot.trail.diagnose import ChainFault
 from tests.bench.fill import events, fill, sealed
 from tests.databases import load_url
 from tests.process import environment, run
@@ -132,11 +132,11 @@ async def test_a_period_is_exported_without_a_gap_and_says_what_it_lacks(
     assert ([row["seq"] for row in rows], exported[2]) == (list(range(100, 150)), "50 rows, 100 to 149.\n")
     assert part[0] == 0
     assert "Sound: 50 rows, 100 to 149" in part[1]
-    assert "What precedes row 100 is not here.\n" in part[1]
-    assert "The anchors are met. Whether rows after row 149 were cut off at the end cannot be shown.\n" in part[1]
+    assert "Rows before 100 are not in this export.\n" in part[1]
+    assert "The anchors match. Rows cut off after row 149 would go undetected.\n" in part[1]
     assert early[:2] == (1, "Row 98: missing. An anchor names it, but what is here begins with row 100.\n")
     assert empty == (0, f"{','.join(Row._fields)}\r\n", "No event matches.\n")
-    assert nothing[:2] == (0, "There is no row, and so nothing to verify.\n")
+    assert nothing[:2] == (0, "There are no rows to verify.\n")
 
 
 def filled(settings: dict[str, str], rows: int) -> None:
@@ -199,7 +199,7 @@ async def test_an_export_that_breaks_off_leaves_no_file_and_keeps_the_old_one(
     assert broken == (
         1,
         "",
-        "turso-rotate: A row holds what the bot never writes: `turso-rotate audit verify` says which.\n",
+        "turso-rotate: A row holds data that the bot never writes. To find it: turso-rotate audit verify\n",
     )
     assert again == broken
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("old", "old")]
@@ -295,7 +295,7 @@ async def test_a_key_that_came_later_must_be_told(settings: dict[str, str], tmp_
     assert strict[1].startswith("Row 1: not sealed with the key.")
     assert "--unkeyed-until SEQ" in strict[1]
     assert told[0] == 0
-    assert "Rows up to 2 are from before there was a key.\n" in told[1]
+    assert "Rows up to 2 were written without a key.\n" in told[1]
     assert (keyless[0], "set AUDIT_KEY" in keyless[2]) == (2, True)
 
 
@@ -308,6 +308,7 @@ async def test_the_list_takes_the_filters_of_slack(trail: dict[str, str], tmp_pa
     assert await listed("--outcome", "denied") == [3]
     assert await listed("--outcome", "rotating", "--group", "payments", "--user", "U0ALICE01") == [2]
     assert await listed("--period", "1d") == [5, 4, 3, 2, 1]
+    assert await listed("--period", "30m") == await listed("--since", "30m") == [5, 4, 3, 2, 1]
     assert await listed("--period", "2024-01-01..2024-12-31") == []
 
 
@@ -404,5 +405,5 @@ class TestTheDocs:
     def test_it_names_every_fault_and_every_member_in_its_order(self) -> None:
         members = re.findall(r"^\| `(\w+)` \|", self.PAGE.partition("## The canonical form")[2], re.MULTILINE)
 
-        assert {fault for fault in Fault if f"| {fault} |" not in self.PAGE} == set()
+        assert {fault for fault in ChainFault if f"| {fault} |" not in self.PAGE} == set()
         assert members == [name for name in json.loads(line(EMPTY)) if name != "hash"]

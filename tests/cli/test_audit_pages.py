@@ -33,7 +33,7 @@ async def test_pages_follow_each_other_by_the_last_number(trail: dict[str, str],
     last = await run(trail, tmp_path, "audit", "list", "--limit", "2", "--before", "2")
 
     assert [line.split()[0] for line in first[1].splitlines()[1:]] == ["5", "4"]
-    assert "Older events, if there are any: --before 4" in first[2]
+    assert "To list older events, if there are any: --before 4" in first[2]
     assert [event["seq"] for event in json.loads(second[1])] == [3, 2]
     assert second[2] == ""
     assert [line.split()[0] for line in last[1].splitlines()[1:]] == ["1"]

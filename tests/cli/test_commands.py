@@ -1,14 +1,29 @@
 """The command line as a person and a script use it."""
 
 import json
+import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from bot.cli import app
 from bot.store.schema import HEAD
 from tests.process import run
 
 USER, TEAM = "U024BE7LH", "T012AB3CD"
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return every command and group with the words that name it."""
+    below = [commands(each, (*path, name)) for name, each in getattr(command, "commands", {}).items()]
+    return {path: command} | {words: each for found in below for words, each in found.items()}
+
+
+COMMANDS = commands(get_command(app))
 
 
 @pytest.fixture
@@ -36,6 +51,29 @@ async def test_help_names_every_command(
 
     assert code == 0
     assert [name for name in names if f"  {name} " not in out] == []
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_80_columns_and_its_examples_can_be_typed(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "-h"], env={"COLUMNS": "80"})
+    typed = [shlex.split(line) for line in re.findall(r"turso-rotate (.+)", shown.stdout.partition("  Example")[2])]
+
+    assert shown.exit_code == 0
+    assert [line for line in shown.stdout.splitlines()[1:] if len(line) > 80 or line.endswith("...")] == []
+    assert typed or path in {("allow",), ("audit",)}
+    for words in typed:
+        named = next(tuple(words[:count]) for count in (2, 1) if tuple(words[:count]) in COMMANDS)
+        COMMANDS[named].make_context("turso-rotate", words[len(named) :])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands(shell: str) -> None:
+    script = CliRunner().invoke(app, [], prog_name="turso-rotate", env={"_TURSO_ROTATE_COMPLETE": f"source_{shell}"})
+    words = {"_TURSO_ROTATE_COMPLETE": "complete_bash", "COMP_WORDS": "turso-rotate audit ver", "COMP_CWORD": "2"}
+    completed = CliRunner().invoke(app, [], prog_name="turso-rotate", env=words)
+
+    assert "_TURSO_ROTATE_COMPLETE" in script.stdout
+    assert completed.stdout.split() == ["verify"]
 
 
 async def test_migrate_says_from_where_to_where(settings: dict[str, str], tmp_path: Path) -> None:
@@ -73,7 +111,7 @@ async def test_a_grant_is_added_listed_removed_and_on_record(migrated: dict[str,
         (["allow", "add", USER, "--team", "acme", "--group", "x"], "T012AB3CD"),
         (["allow", "add", USER, "--team", TEAM, "--group", "a/b"], "prod-*"),
         (["allow", "add", USER, "--team", TEAM, "--group", "x", "--until", "tomorrow"], "2027-01-31"),
-        (["allow", "add", USER, "--team", TEAM, "--group", "x", "--until", "2020-01-31"], "over"),
+        (["allow", "add", USER, "--team", TEAM, "--group", "x", "--until", "2020-01-31"], "in the past"),
         (["allow", "add", USER, "--group", "x"], "--team"),
         (["allow", "remove", USER, "--team", TEAM], "no such grant"),
         (["audit", "list", "--since", "yesterday"], "7d"),

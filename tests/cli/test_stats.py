@@ -67,9 +67,9 @@ async def test_a_person_sees_a_line_and_bars_for_each_group_and_outcome(
         "unresolved 1 1 ·█·",
         "",
         "A bar is a week; the first begins on 2026-09-28, the last on 2026-10-12 (UTC).",
-        "Each line is drawn to its own peak. MEDIAN: from the request to its end.",
+        "Each line is scaled to its own peak. MEDIAN: time from the request to its end.",
         "Requests: 11. Refused commands: 0. Unresolved unknowns: 1.",
-        "(`audit list --outcome unknown` finds them, `audit resolve` judges them.)",
+        "(To list them: audit list --outcome unknown. To judge one: audit resolve.)",
     ]
     assert max(map(len, out.splitlines())) <= 80
 

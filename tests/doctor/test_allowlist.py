@@ -18,7 +18,7 @@ async def test_a_grant_that_has_ended(doctor: Doctor, book: Book) -> None:
     report = await doctor()
 
     assert (report.code, report.complaints) == (0, ["allowlist.expired"])
-    assert report["allowlist.expired"]["found"] == "The grant of prod-* ended after 2025-03-31."
+    assert report["allowlist.expired"]["found"] == "The grant for prod-* ended on 2025-03-31."
     assert report["allowlist.expired"]["fix"] == (
         f"turso-rotate allow remove {BOB.user_id} --team {TEAM} --group 'prod-*'"
     )
@@ -33,7 +33,7 @@ async def test_a_grant_that_was_never_used(doctor: Doctor, book: Book) -> None:
 
     assert (report.code, report.complaints) == (0, ["allowlist.unused"])
     assert report["allowlist.unused"]["subject"] == ALICE.user_id
-    assert "of 2025-03-01, was never used" in report["allowlist.unused"]["found"]
+    assert "added on 2025-03-01, was never used" in report["allowlist.unused"]["found"]
 
 
 async def test_a_grant_of_every_group(doctor: Doctor, book: Book) -> None:
@@ -63,7 +63,7 @@ async def test_people_who_have_left_and_guests(doctor: Doctor, book: Book, slack
     assert [(finding["subject"], finding["found"]) for finding in report.findings[-3:]] == [
         ("U0GONE001", "U0GONE001 has left: the account is deactivated."),
         ("U0GUEST04", "U0GUEST04 is a guest."),
-        ("U0NOBODY9", "U0NOBODY9 is nobody whom Slack knows here."),
+        ("U0NOBODY9", "U0NOBODY9 is unknown to Slack in this workspace."),
     ]
 
 
@@ -83,7 +83,7 @@ async def test_a_long_list_is_cut(doctor: Doctor, book: Book) -> None:
 
     wide = [finding for finding in report.findings if finding["check"] == "allowlist.wide"]
     assert len(wide) == 11
-    assert (wide[-1]["found"], wide[-1]["fix"]) == ("The same is true of 3 more.", "turso-rotate allow list")
+    assert (wide[-1]["found"], wide[-1]["fix"]) == ("The same applies to 3 more.", "turso-rotate allow list")
 
 
 async def test_people_who_could_not_be_looked_up(doctor: Doctor, slack: LocalSlack) -> None:

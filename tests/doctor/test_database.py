@@ -134,11 +134,11 @@ class TestSqlite:
         shell.run(url, "DROP TRIGGER audit_events_no_update")
         broken = await doctor()
         shell.run(url, *made)
-        mended = await doctor()
+        fixed = await doctor()
 
         assert len(made) == 1
         assert broken.complaints == ["database.guards"]
-        assert mended.complaints == []
+        assert fixed.complaints == []
 
 
 @pytest.mark.databases("postgresql")
@@ -156,9 +156,9 @@ class TestPostgresql:
         shell.run(url, "ALTER TABLE audit_events DISABLE TRIGGER audit_events_no_update")
         broken = await doctor()
         shell.run(url, again)
-        mended = await doctor()
+        fixed = await doctor()
 
-        assert (broken.complaints, mended.complaints) == (["database.guards"], [])
+        assert (broken.complaints, fixed.complaints) == (["database.guards"], [])
 
     @pytest.mark.parametrize(("seconds", "state"), [(100, "warning"), (-200, "failure")])
     async def test_the_databases_clock(self, doctor: Doctor, url: URL, seconds: int, state: str) -> None:
@@ -181,6 +181,6 @@ class TestPostgresql:
         elsewhere = await doctor()
 
         assert (of_the_group.code, of_the_group.complaints) == (1, ["turso.lockout"])
-        assert "its own audit trail in payments" in of_the_group["turso.lockout"]["found"]
+        assert "own database is in payments" in of_the_group["turso.lockout"]["found"]
         assert of_the_organization["turso.lockout"]["state"] == "failure"
         assert elsewhere["turso.lockout"]["state"] == "ok"

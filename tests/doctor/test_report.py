@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from bot.config import Settings
-from bot.doctor.examination import CHECKS, look
-from bot.doctor.facts import Facts
-from bot.doctor.findings import Check, Finding, State, ok
-from bot.doctor.slack import NEEDED
-from bot.doctor.start import remarks
+from bot.doctor.checks.slack import NEEDED
+from bot.doctor.context import CheckContext
+from bot.doctor.examination import CHECKS, run_checks
+from bot.doctor.findings import Check, Finding, FindingState, ok
+from bot.doctor.startup import startup_findings
 from bot.sandbox.local_slack import LocalSlack
 from tests.doctor.conftest import DOCS, ROOT, WHOLE, Doctor
 from tests.process import BotProcess, environment, run
@@ -39,9 +39,9 @@ async def on_a_terminal(settings: dict[str, str], folder: Path, columns: int) ->
     )  # fmt: skip
     os.close(out_end)
     os.close(err_end)
-    printed, told = await asyncio.gather(asyncio.to_thread(read_all, out), asyncio.to_thread(read_all, err))
+    printed, said = await asyncio.gather(asyncio.to_thread(read_all, out), asyncio.to_thread(read_all, err))
     await process.wait()
-    return printed, told
+    return printed, said
 
 
 def read_all(terminal: int) -> str:
@@ -65,11 +65,11 @@ async def test_people_can_read_it_at_any_width(doctor: Doctor, columns: int) -> 
     settings = {**doctor.settings, "TURSO_GROUP_TOKENS": "", "TURSO_API_TOKEN": WHOLE, "AUDIT_KEY": ""}
     out, err = await on_a_terminal({name: value for name, value in settings.items() if value}, doctor.folder, columns)
     lines = plain(out).splitlines()
-    mends = [line for line in lines if line.lstrip().startswith("→")]
+    fixes = [line for line in lines if line.lstrip().startswith("→")]
 
     assert re.match(r"STATE +CHECK +FINDING", lines[0])
-    assert all(len(line) <= columns for line in lines if line not in mends)
-    assert any(line.endswith(BREADTH) for line in mends)  # whole, so that it can be copied
+    assert all(len(line) <= columns for line in lines if line not in fixes)
+    assert any(line.endswith(BREADTH) for line in fixes)  # whole, so that it can be copied
     assert {line[31:40].strip() for line in lines if line.startswith("ok  ")} != {""}
     assert "1 failure, 2 warnings, " in lines[-1]
     assert "checks done" in err
@@ -121,19 +121,19 @@ async def test_no_secret_is_shown_whatever_is_wrong(doctor: Doctor, slack: Local
 
 
 async def test_a_check_that_breaks_is_a_failure_and_takes_no_other_down() -> None:
-    async def breaks(_: Facts) -> list[Finding]:
-        return [ok(Check.SCHEMA, str(dict[str, str]()["nothing"]))]
+    async def breaks(_: CheckContext) -> list[Finding]:
+        return [ok(Check.DATABASE_SCHEMA, str(dict[str, str]()["nothing"]))]
 
-    async def works(_: Facts) -> list[Finding]:
+    async def works(_: CheckContext) -> list[Finding]:
         return [ok(Check.SETTINGS, "Well.")]
 
-    told: list[tuple[int, int]] = []
-    checks = {Check.SCHEMA: breaks, Check.SETTINGS: works}
-    broken, fine = await look(cast("Any", None), checks, lambda done, of: told.append((done, of)))
+    progress: list[tuple[int, int]] = []
+    checks = {Check.DATABASE_SCHEMA: breaks, Check.SETTINGS: works}
+    broken, fine = await run_checks(cast("Any", None), checks, lambda done, of: progress.append((done, of)))
 
-    assert (broken.check, broken.state, fine.state) == (Check.SCHEMA, State.FAILURE, State.OK)
+    assert (broken.check, broken.state, fine.state) == (Check.DATABASE_SCHEMA, FindingState.FAILURE, FindingState.OK)
     assert "KeyError" in broken.found
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert progress == [(0, 2), (1, 2), (2, 2)]
 
 
 async def test_slack_answers_with_what_nobody_expects(doctor: Doctor, slack: LocalSlack) -> None:
@@ -157,11 +157,11 @@ def test_the_scopes_it_wants_are_the_manifests() -> None:
 
 
 def settings(**changes: str) -> Settings:
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "turso_organization": "acme", "turso_api_token": "x",
         "audit_key": "0123456789abcdef", **changes,
     }  # fmt: skip
-    return Settings(**given)
+    return Settings(**values)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def settings(**changes: str) -> Settings:
     ],
 )
 def test_what_serve_can_see_by_itself(changes: dict[str, str], scopes: set[str] | None, checks: list[str]) -> None:
-    found = remarks(settings(**changes), None if scopes is None else frozenset(scopes))
+    found = startup_findings(settings(**changes), None if scopes is None else frozenset(scopes))
 
     assert [finding.check for finding in found] == checks
 

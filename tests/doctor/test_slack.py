@@ -64,7 +64,7 @@ async def test_too_many_scopes(doctor: Doctor, slack: LocalSlack) -> None:
     silent = await doctor(AUDIT_CHANNEL="")
 
     assert (announcing.code, announcing.complaints) == (0, ["slack.scopes"])
-    assert announcing["slack.scopes"]["found"] == "The bot token may do more than it needs: files:read."
+    assert announcing["slack.scopes"]["found"] == "The bot token has scopes that the bot does not need: files:read."
     assert "chat:write.public, files:read" in silent["slack.scopes"]["found"]
 
 
@@ -93,7 +93,7 @@ async def test_slacks_clock(doctor: Doctor, slack: LocalSlack, seconds: float, s
 
     assert (report.code, found["state"]) == (int(state == "failure"), state)
     assert words in found["found"]
-    assert found["fix"] == "Synchronise the clock: timedatectl set-ntp true"
+    assert found["fix"] == "Synchronize the clock: timedatectl set-ntp true"
     assert report["turso.clock"]["state"] == "ok"
 
 
@@ -105,7 +105,7 @@ async def test_a_second_deployment(doctor: Doctor, slack: LocalSlack, session: a
 
     assert (report.code, report.complaints) == (0, ["slack.deployments"])
     assert "connections of this Slack app: 2, of 1 expected" in report["slack.deployments"]["found"]
-    assert "Replicas look the same" in report["slack.deployments"]["found"]
+    assert "They are replicas, or another deployment" in report["slack.deployments"]["found"]
     assert "--replicas 2" in report["slack.deployments"]["fix"]
     assert replicas.complaints == []
 

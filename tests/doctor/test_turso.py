@@ -109,9 +109,9 @@ async def test_an_organization_that_is_not_there(doctor: Doctor) -> None:
 @pytest.mark.parametrize(
     ("scopes", "state", "words"),
     [
-        (NEEDED, "ok", "group:rotate-creds and read alone"),
+        (NEEDED, "ok", "only group:rotate-creds and read"),
         (frozenset({"read"}), "warning", "No token that Turso lists"),
-        (NEEDED | {"db:delete"}, "warning", "may do more than"),
+        (NEEDED | {"db:delete"}, "warning", "has more scopes than"),
     ],
 )
 async def test_what_the_list_of_tokens_says(

@@ -182,7 +182,7 @@ class TestWithoutThePackages:
         await asks(slack, ALICE, "payments")
         said = await bot.logs("no traces: OpenTelemetry is not installed")
 
-        assert said["fix"] == "pip install 'turso-rotate[otel]'"
+        assert "uv sync --extra otel" in said["fix"]
         assert collector.bodies == []
 
 

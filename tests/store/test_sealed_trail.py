@@ -43,7 +43,7 @@ class TestAppending:
         await append(store.database, KEYED, tasks=32, each=5)
 
         report = await asyncio.to_thread(verified, store.url, KEYED)
-        assert (report.finding, report.rows) == (None, 160)
+        assert (report.diagnosis, report.rows) == (None, 160)
 
     async def test_replicas_leave_one_chain(self, store: Store) -> None:
         url = store.url.render_as_string(hide_password=False)
@@ -58,7 +58,7 @@ class TestAppending:
 
         report = await asyncio.to_thread(verified, store.url, KEYED)
         assert said == [b"", b""]
-        assert (report.finding, report.rows) == (None, 160)
+        assert (report.diagnosis, report.rows) == (None, 160)
 
     async def test_an_append_that_is_taken_back_leaves_no_trace(self, store: Store) -> None:
         trail = SqlTrail(store.database, KEYED)
@@ -68,7 +68,7 @@ class TestAppending:
         await trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d2"))
 
         report = await asyncio.to_thread(verified, store.url, KEYED)
-        assert (report.finding, str(report.head)) == (None, str(await trail.head()))
+        assert (report.diagnosis, str(report.head)) == (None, str(await trail.head()))
 
 
 class TestReading:

@@ -12,7 +12,7 @@ from bot.domain.models import GroupName, RotationId
 from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal
-from bot.trail.diagnose import Fault
+from bot.trail.diagnose import ChainFault
 from bot.trail.verify import VerifyOptions, verify
 from tests.bench.fill import sealed
 from tests.process import run
@@ -45,9 +45,9 @@ def rows_of(url: URL) -> list[Row]:
         return list(reading.rows())
 
 
-def found(url: URL, seal: Seal) -> tuple[Fault, int]:
+def found(url: URL, seal: Seal) -> tuple[ChainFault, int]:
     with open_trail(url) as reading:
-        finding = verify(reading.rows(), VerifyOptions(seal)).finding
+        finding = verify(reading.rows(), VerifyOptions(seal)).diagnosis
     assert finding is not None
     return finding.fault, finding.seq
 
@@ -145,7 +145,7 @@ async def test_a_byte_in_any_column_is_found(store: Store, seal: Seal) -> None:
 
     assert len(changed) == len(Row._fields)
     assert [seq for (_, seq), row in changed] == [row for _, row in changed]
-    assert {fault for (fault, _), _ in changed} <= {Fault.CHANGED, Fault.MISSING}
+    assert {fault for (fault, _), _ in changed} <= {ChainFault.CHANGED, ChainFault.MISSING}
 
 
 @pytest.mark.law(6)
@@ -155,8 +155,8 @@ async def test_nothing_for_null_and_null_for_nothing_are_found(store: Store) -> 
     late = await asyncio.to_thread(found, store.url, UNKEYED)
     await asyncio.to_thread(attack, store.url, "UPDATE audit_events SET rotation_id = NULL WHERE seq = 5")
 
-    assert late == (Fault.CHANGED, 8)
-    assert await asyncio.to_thread(found, store.url, UNKEYED) == (Fault.CHANGED, 5)
+    assert late == (ChainFault.CHANGED, 8)
+    assert await asyncio.to_thread(found, store.url, UNKEYED) == (ChainFault.CHANGED, 5)
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["unkeyed", "keyed"])
@@ -171,7 +171,7 @@ async def test_a_cut_tail_is_shown_by_an_anchor_and_said_not_to_be_without(
 
     assert without[0] == 0
     assert "Sound: 20 rows, 1 to 20" in without[1]
-    assert "Whether rows were cut off at the end cannot be shown without a head noted earlier" in without[1]
+    assert "Without a head noted earlier, rows cut off at the end would go undetected: --anchor SEQ:HASH" in without[1]
     assert (anchored[0], anchored[2]) == (1, "")
     assert anchored[1].startswith("Row 21: cut off. An anchor names row 24, but what is here ends with row 20.")
 
@@ -186,9 +186,9 @@ async def test_an_unkeyed_chain_made_anew_is_shown_by_an_anchor_and_said_not_to_
     anchored = await audit_verify(store, tmp_path, None, "--anchor", head)
 
     assert without[0] == 0
-    assert "Without a key, nor can it be shown that the whole chain was not made anew." in without[1]
+    assert "Without a key, a fully rewritten chain would go undetected." in without[1]
     assert anchored[0] == 1
-    assert anchored[1].startswith(f"Row {ROWS}: made anew.")
+    assert anchored[1].startswith(f"Row {ROWS}: rewritten.")
 
 
 async def test_guards_that_are_gone_are_told_though_the_rows_are_sound(store: Store, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ async def test_guards_that_are_gone_are_told_though_the_rows_are_sound(store: St
 
     assert code == 1
     assert out.startswith(f"Sound: {ROWS} rows")
-    assert "no longer protects its history: audit_events_no_update is missing, disabled or changed" in out
+    assert "Triggers that are missing, disabled or changed: audit_events_no_update" in out
 
 
 STRANGE = {
@@ -248,5 +248,5 @@ async def test_what_the_bot_never_writes_is_found_and_breaks_nothing(store: Stor
     code, out, err = await audit_verify(store, tmp_path, KEY)
 
     assert {name: fault for name, (fault, seq) in seen.items() if seq not in {1, 5}} == {}
-    assert {fault for fault, _ in seen.values()} <= {Fault.CHANGED, Fault.MISSING, Fault.INSERTED}
+    assert {fault for fault, _ in seen.values()} <= {ChainFault.CHANGED, ChainFault.MISSING, ChainFault.INSERTED}
     assert (code, out.startswith("Row 5: "), err) == (1, True, "")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
-from bot.trail.diagnose import Fault
+from bot.trail.diagnose import ChainFault
 from bot.trail.verify import Report, VerifyOptions, anchor, verify
 from tests.bench.fill import events, sealed
 
@@ -24,9 +24,9 @@ def chain(length: int, seal: Seal = UNKEYED) -> Chain:
     return list(sealed(events(1, length), seal))
 
 
-def found(rows: Chain, seal: Seal, **terms: Any) -> tuple[Fault, int, str]:
+def found(rows: Chain, seal: Seal, **terms: Any) -> tuple[ChainFault, int, str]:
     """Verify, and return what was found: there must be something."""
-    finding = verify(rows, VerifyOptions(seal, **terms)).finding
+    finding = verify(rows, VerifyOptions(seal, **terms)).diagnosis
     assert finding is not None
     return finding.fault, finding.seq, finding.words
 
@@ -82,55 +82,57 @@ def test_no_rows_are_sound_unless_an_anchor_says_otherwise() -> None:
     assert verify([], VerifyOptions(UNKEYED, anchors=[TrailHead(0, GENESIS)])) == Report(
         TrailHead(0, GENESIS), TrailHead(0, GENESIS), 0, None
     )
-    assert found([], UNKEYED, anchors=[TrailHead(3, "a" * 64)])[:2] == (Fault.CUT, 1)
+    assert found([], UNKEYED, anchors=[TrailHead(3, "a" * 64)])[:2] == (ChainFault.CUT, 1)
 
 
 Deed = Callable[[Chain], Chain]
-DEEDS: dict[str, tuple[Deed, Fault, int, str]] = {
-    "a column changed": (lambda rows: changed(rows, 5, user_id="U0MALLORY"), Fault.CHANGED, 5, "does not match"),
+DEEDS: dict[str, tuple[Deed, ChainFault, int, str]] = {
+    "a column changed": (lambda rows: changed(rows, 5, user_id="U0MALLORY"), ChainFault.CHANGED, 5, "does not match"),
     "two next to each other": (
-        lambda rows: changed(changed(rows, 5, user_id="U1"), 6, user_id="U1"), Fault.CHANGED, 5, "does not match",
+        lambda rows: changed(changed(rows, 5, user_id="U1"), 6, user_id="U1"), ChainFault.CHANGED, 5, "does not match",
     ),
-    "the last one changed": (lambda rows: changed(rows, 20, at="never"), Fault.CHANGED, 20, "does not match"),
-    "its predecessor's hash": (lambda rows: changed(rows, 5, prev_hash="f" * 64), Fault.CHANGED, 5, "does not match"),
-    "its hash": (lambda rows: changed(rows, 5, hash=rows[4].hash.upper()), Fault.CHANGED, 5, "does not match"),
-    "a number in the middle": (lambda rows: changed(rows, 5, seq=-5), Fault.CHANGED, 5, "number"),
-    "the last number": (lambda rows: changed(rows, 20, seq=25), Fault.CHANGED, 20, "number"),
-    "a number that is none": (lambda rows: changed(rows, 5, seq="five"), Fault.CHANGED, 5, "number"),
-    "a number and more": (lambda rows: changed(rows, 5, seq=None, at="never"), Fault.CHANGED, 5, "as the bot writes"),
-    "NULL where there is none": (lambda rows: changed(rows, 5, at=None), Fault.CHANGED, 5, "as the bot writes"),
-    "bytes for text": (lambda rows: changed(rows, 5, user_id=b"U5"), Fault.CHANGED, 5, "as the bot writes"),
-    "bytes for a hash": (lambda rows: changed(rows, 5, hash=b"f" * 64), Fault.CHANGED, 5, "as the bot writes"),
-    "half a letter": (lambda rows: changed(rows, 5, group="\ud83d"), Fault.CHANGED, 5, "as the bot writes"),
-    "broken bytes": (lambda rows: changed(rows, 5, group="group5\udcff"), Fault.CHANGED, 5, "does not match"),
+    "the last one changed": (lambda rows: changed(rows, 20, at="never"), ChainFault.CHANGED, 20, "does not match"),
+    "its predecessor's hash": (
+        lambda rows: changed(rows, 5, prev_hash="f" * 64), ChainFault.CHANGED, 5, "does not match",
+    ),
+    "its hash": (lambda rows: changed(rows, 5, hash=rows[4].hash.upper()), ChainFault.CHANGED, 5, "does not match"),
+    "a number in the middle": (lambda rows: changed(rows, 5, seq=-5), ChainFault.CHANGED, 5, "number"),
+    "the last number": (lambda rows: changed(rows, 20, seq=25), ChainFault.CHANGED, 20, "number"),
+    "a number that is none": (lambda rows: changed(rows, 5, seq="five"), ChainFault.CHANGED, 5, "number"),
+    "a number and more": (lambda rows: changed(rows, 5, seq=None, at="never"), ChainFault.CHANGED, 5, "the bot writes"),
+    "NULL where there is none": (lambda rows: changed(rows, 5, at=None), ChainFault.CHANGED, 5, "as the bot writes"),
+    "bytes for text": (lambda rows: changed(rows, 5, user_id=b"U5"), ChainFault.CHANGED, 5, "as the bot writes"),
+    "bytes for a hash": (lambda rows: changed(rows, 5, hash=b"f" * 64), ChainFault.CHANGED, 5, "as the bot writes"),
+    "half a letter": (lambda rows: changed(rows, 5, group="\ud83d"), ChainFault.CHANGED, 5, "as the bot writes"),
+    "broken bytes": (lambda rows: changed(rows, 5, group="group5\udcff"), ChainFault.CHANGED, 5, "does not match"),
     "overwritten by a copy": (
-        lambda rows: changed(rows, 5, **{**rows[2]._asdict(), "seq": 5}), Fault.REORDERED, 5, "written as row 3",
+        lambda rows: changed(rows, 5, **{**rows[2]._asdict(), "seq": 5}), ChainFault.REORDERED, 5, "written as row 3",
     ),
-    "a row deleted": (lambda rows: without(rows, 5), Fault.MISSING, 5, "Row 4 is followed by row 6"),
-    "rows deleted": (lambda rows: without(rows, 5, 6, 7), Fault.MISSING, 5, "Row 4 is followed by row 8"),
-    "the first deleted": (lambda rows: without(rows, 1, 2), Fault.MISSING, 1, "begins with row 3"),
-    "deleted, renumbered": (lambda rows: renumbered(without(rows, 5, 6)), Fault.MISSING, 5, "was written as row 7"),
-    "all but the last": (lambda rows: renumbered(rows[19:]), Fault.MISSING, 1, "was written as row 20"),
-    "deleted at the start, renumbered": (lambda rows: renumbered(rows[3:]), Fault.MISSING, 1, "was written as row 4"),
-    "neighbours swapped": (lambda rows: swapped(rows, 5, 6), Fault.REORDERED, 5, "was written as row 6"),
-    "far ones swapped": (lambda rows: swapped(rows, 5, 17), Fault.REORDERED, 5, "was written as row 17"),
-    "the last two swapped": (lambda rows: swapped(rows, 19, 20), Fault.REORDERED, 19, "was written as row 20"),
-    "the last swapped": (lambda rows: swapped(rows, 15, 20), Fault.REORDERED, 15, "was written as row 20"),
+    "a row deleted": (lambda rows: without(rows, 5), ChainFault.MISSING, 5, "Row 4 is followed by row 6"),
+    "rows deleted": (lambda rows: without(rows, 5, 6, 7), ChainFault.MISSING, 5, "Row 4 is followed by row 8"),
+    "the first deleted": (lambda rows: without(rows, 1, 2), ChainFault.MISSING, 1, "begins with row 3"),
+    "deleted, renumbered": (lambda rows: renumbered(without(rows, 5, 6)), ChainFault.MISSING, 5, "written as row 7"),
+    "all but the last": (lambda rows: renumbered(rows[19:]), ChainFault.MISSING, 1, "was written as row 20"),
+    "deleted at the start, renumbered": (lambda rows: renumbered(rows[3:]), ChainFault.MISSING, 1, "written as row 4"),
+    "neighbours swapped": (lambda rows: swapped(rows, 5, 6), ChainFault.REORDERED, 5, "was written as row 6"),
+    "far ones swapped": (lambda rows: swapped(rows, 5, 17), ChainFault.REORDERED, 5, "was written as row 17"),
+    "the last two swapped": (lambda rows: swapped(rows, 19, 20), ChainFault.REORDERED, 19, "was written as row 20"),
+    "the last swapped": (lambda rows: swapped(rows, 15, 20), ChainFault.REORDERED, 15, "was written as row 20"),
     "out of order in a file": (
-        lambda rows: [*rows[:4], rows[9], *rows[5:9], rows[4], *rows[10:]], Fault.REORDERED, 5, "comes after row 10",
+        lambda rows: [*rows[:4], rows[9], *rows[5:9], rows[4], *rows[10:]], ChainFault.REORDERED, 5, "after row 10",
     ),
-    "one twice": (lambda rows: [*rows[:9], rows[4], *rows[9:]], Fault.INSERTED, 5, "stands after row 9"),
+    "one twice": (lambda rows: [*rows[:9], rows[4], *rows[9:]], ChainFault.INSERTED, 5, "comes after row 9"),
     "two with one number": (
         lambda rows: [*rows[:4], rows[4]._replace(user_id="U0MALLORY"), *rows[4:]],
-        Fault.INSERTED, 5, "What follows was written as row 5",
+        ChainFault.INSERTED, 5, "What follows was written as row 5",
     ),
-    "one inserted": (lambda rows: inserted(rows, 5), Fault.INSERTED, 5, "What follows was written as row 5"),
-    "two inserted": (lambda rows: inserted(inserted(rows, 5), 5), Fault.INSERTED, 5, "those up to row 6"),
+    "one inserted": (lambda rows: inserted(rows, 5), ChainFault.INSERTED, 5, "What follows was written as row 5"),
+    "two inserted": (lambda rows: inserted(inserted(rows, 5), 5), ChainFault.INSERTED, 5, "those up to row 6"),
     "a copy inserted": (
-        lambda rows: renumbered([*rows[:4], rows[2], *rows[4:]]), Fault.INSERTED, 5, "was written as row 5",
+        lambda rows: renumbered([*rows[:4], rows[2], *rows[4:]]), ChainFault.INSERTED, 5, "was written as row 5",
     ),
-    "a copy added": (lambda rows: renumbered([*rows, rows[2]]), Fault.INSERTED, 21, "was written as row 3"),
-    "linked to nothing": (lambda rows: changed(rows, 1, prev_hash="f" * 64), Fault.CHANGED, 1, "does not match"),
+    "a copy added": (lambda rows: renumbered([*rows, rows[2]]), ChainFault.INSERTED, 21, "was written as row 3"),
+    "linked to nothing": (lambda rows: changed(rows, 1, prev_hash="f" * 64), ChainFault.CHANGED, 1, "does not match"),
 }  # fmt: skip
 
 
@@ -151,30 +153,30 @@ class TestWithoutTheKey:
         row = chain(20)[4]._replace(user_id="U0MALLORY")
         rows = changed(chain(20), 5, user_id="U0MALLORY", hash=UNKEYED.hash(row))
 
-        assert found(rows, UNKEYED)[:2] == (Fault.CHANGED, 5)
+        assert found(rows, UNKEYED)[:2] == (ChainFault.CHANGED, 5)
         assert "Row 6 names another predecessor" in found(rows, UNKEYED)[2]
 
     def test_an_unkeyed_chain_shows_a_fitting_row_by_what_follows(self) -> None:
         fault, seq, words = found(inserted(chain(20), 5, UNKEYED), UNKEYED)
 
-        assert (fault, seq) == (Fault.INSERTED, 5)
-        assert "What stands in row 6 was written as row 5" in words
+        assert (fault, seq) == (ChainFault.INSERTED, 5)
+        assert "The content of row 6 was written as row 5" in words
 
     def test_an_unkeyed_chain_shows_a_beginning_that_was_removed(self) -> None:
         rows = renumbered(chain(20)[3:])
         rows[0] = rows[0]._replace(hash=UNKEYED.hash(rows[0]))
 
-        assert found(rows, UNKEYED)[:2] == (Fault.MISSING, 1)
+        assert found(rows, UNKEYED)[:2] == (ChainFault.MISSING, 1)
 
     def test_an_unkeyed_chain_made_anew_over_a_gap_shows_the_gap(self) -> None:
-        assert found(resealed(without(chain(20), 5), UNKEYED), UNKEYED)[:2] == (Fault.MISSING, 5)
+        assert found(resealed(without(chain(20), 5), UNKEYED), UNKEYED)[:2] == (ChainFault.MISSING, 5)
 
     def test_an_unkeyed_chain_made_anew_is_shown_by_an_anchor_alone(self) -> None:
         rows = chain(20)
         forged = resealed(changed(rows, 5, user_id="U0MALLORY"), UNKEYED)
 
-        assert verify(forged, VerifyOptions(UNKEYED)).finding is None
-        assert found(forged, UNKEYED, anchors=[TrailHead(18, rows[17].hash)])[:2] == (Fault.REMADE, 18)
+        assert verify(forged, VerifyOptions(UNKEYED)).diagnosis is None
+        assert found(forged, UNKEYED, anchors=[TrailHead(18, rows[17].hash)])[:2] == (ChainFault.REWRITTEN, 18)
 
     def test_a_keyed_chain_shows_every_row_sealed_without_the_key(self) -> None:
         rows = chain(20, KEYED)
@@ -182,22 +184,22 @@ class TestWithoutTheKey:
         one = changed(rows, 5, user_id="U0MALLORY", hash=UNKEYED.hash(forged))
         last = changed(rows, 20, user_id="U0MALLORY", hash=UNKEYED.hash(rows[19]._replace(user_id="U0MALLORY")))
 
-        assert found(one, KEYED)[:2] == (Fault.UNSEALED, 5)
-        assert found(last, KEYED)[:2] == (Fault.UNSEALED, 20)
-        assert found(resealed(rows, UNKEYED), KEYED)[:2] == (Fault.UNSEALED, 1)
-        assert found([*rows[:4], *resealed_after(rows, 4, UNKEYED)], KEYED)[:2] == (Fault.UNSEALED, 5)
+        assert found(one, KEYED)[:2] == (ChainFault.UNSEALED, 5)
+        assert found(last, KEYED)[:2] == (ChainFault.UNSEALED, 20)
+        assert found(resealed(rows, UNKEYED), KEYED)[:2] == (ChainFault.UNSEALED, 1)
+        assert found([*rows[:4], *resealed_after(rows, 4, UNKEYED)], KEYED)[:2] == (ChainFault.UNSEALED, 5)
 
     def test_another_key_shows(self) -> None:
         rows = chain(20, KEYED)
 
-        assert found(resealed(rows, OTHER), KEYED)[:2] == (Fault.WRONG_KEY, 1)
-        assert found([*rows[:4], *resealed_after(rows, 4, OTHER)], KEYED)[:2] == (Fault.WRONG_KEY, 5)
+        assert found(resealed(rows, OTHER), KEYED)[:2] == (ChainFault.WRONG_KEY, 1)
+        assert found([*rows[:4], *resealed_after(rows, 4, OTHER)], KEYED)[:2] == (ChainFault.WRONG_KEY, 5)
         assert "another key" in found(rows[:1], OTHER)[2]
 
     def test_a_key_that_is_not_set_shows(self) -> None:
         fault, seq, words = found(chain(20, KEYED), Seal())
 
-        assert (fault, seq) == (Fault.WRONG_KEY, 1)
+        assert (fault, seq) == (ChainFault.WRONG_KEY, 1)
         assert "AUDIT_KEY is not set" in words
 
 
@@ -214,8 +216,8 @@ class TestAKeyThatCameLater:
         return [*rows[:8], *resealed_after(rows, 8, KEYED)]
 
     def test_it_must_be_said(self, rows: Chain) -> None:
-        assert found(rows, KEYED)[:2] == (Fault.UNSEALED, 1)
-        assert found(rows, KEYED, unkeyed_until=7)[:2] == (Fault.UNSEALED, 8)
+        assert found(rows, KEYED)[:2] == (ChainFault.UNSEALED, 1)
+        assert found(rows, KEYED, unkeyed_until=7)[:2] == (ChainFault.UNSEALED, 8)
 
     @pytest.mark.parametrize("until", [8, 9, 20, 100])
     def test_then_it_is_sound(self, rows: Chain, until: int) -> None:
@@ -226,31 +228,31 @@ class TestAKeyThatCameLater:
             ),
         )
 
-        assert (report.finding, report.unkeyed_until, report.rows) == (None, 8, 20)
+        assert (report.diagnosis, report.unkeyed_until, report.rows) == (None, 8, 20)
 
     def test_no_row_without_the_key_is_taken_after_the_first_with_it(self, rows: Chain) -> None:
         forged = [*rows[:10], *resealed_after(rows, 10, UNKEYED)]
 
-        assert found(forged, KEYED, unkeyed_until=15)[:2] == (Fault.UNSEALED, 11)
+        assert found(forged, KEYED, unkeyed_until=15)[:2] == (ChainFault.UNSEALED, 11)
 
     def test_the_first_row_with_the_key_holds_those_before_it(self, rows: Chain) -> None:
         forged = [*resealed(changed(rows, 5, user_id="U0MALLORY")[:8], UNKEYED), *rows[8:]]
 
-        assert found(forged, KEYED, unkeyed_until=8)[0] is Fault.CHANGED
+        assert found(forged, KEYED, unkeyed_until=8)[0] is ChainFault.CHANGED
 
     def test_what_was_done_before_it_is_named(self, rows: Chain) -> None:
-        assert found(without(rows, 5), KEYED, unkeyed_until=8)[:2] == (Fault.MISSING, 5)
-        assert found(swapped(rows, 3, 6), KEYED, unkeyed_until=8)[:2] == (Fault.REORDERED, 3)
-        assert found(inserted(rows, 8), KEYED, unkeyed_until=8)[:2] == (Fault.INSERTED, 8)
+        assert found(without(rows, 5), KEYED, unkeyed_until=8)[:2] == (ChainFault.MISSING, 5)
+        assert found(swapped(rows, 3, 6), KEYED, unkeyed_until=8)[:2] == (ChainFault.REORDERED, 3)
+        assert found(inserted(rows, 8), KEYED, unkeyed_until=8)[:2] == (ChainFault.INSERTED, 8)
 
 
 class TestAnchors:
     def test_a_tail_that_was_cut_is_shown_by_an_anchor_alone(self) -> None:
         rows = chain(20, KEYED)
 
-        assert verify(rows[:15], VerifyOptions(KEYED)).finding is None
+        assert verify(rows[:15], VerifyOptions(KEYED)).diagnosis is None
         fault, seq, words = found(rows[:15], KEYED, anchors=[TrailHead(10, rows[9].hash), TrailHead(18, rows[17].hash)])
-        assert (fault, seq) == (Fault.CUT, 16)
+        assert (fault, seq) == (ChainFault.CUT, 16)
         assert "row 18" in words
         assert "ends with row 15" in words
 
@@ -258,9 +260,9 @@ class TestAnchors:
         rows = chain(20)
         good = TrailHead(10, rows[9].hash)
 
-        assert found(rows, UNKEYED, anchors=[good, TrailHead(10, "f" * 64)])[:2] == (Fault.REMADE, 10)
-        assert found(rows, UNKEYED, anchors=[good, TrailHead(0, "f" * 64)])[:2] == (Fault.REMADE, 0)
-        assert found(rows, UNKEYED, anchors=[good, TrailHead(21, "f" * 64)])[:2] == (Fault.CUT, 21)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(10, "f" * 64)])[:2] == (ChainFault.REWRITTEN, 10)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(0, "f" * 64)])[:2] == (ChainFault.REWRITTEN, 0)
+        assert found(rows, UNKEYED, anchors=[good, TrailHead(21, "f" * 64)])[:2] == (ChainFault.CUT, 21)
 
     @pytest.mark.parametrize(
         "text", ["12", "12:", ":aa", f"-1:{'a' * 64}", f"1:{'g' * 64}", f"1:{'a' * 63}", "²:" + "a" * 64]
@@ -291,13 +293,22 @@ class TestAPart:
     def test_an_anchor_outside_is_not_met(self) -> None:
         rows = chain(20)
 
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(4, "f" * 64)])[:2] == (Fault.REMADE, 4)
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(3, rows[2].hash)])[:2] == (Fault.MISSING, 3)
-        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(18, rows[17].hash)])[:2] == (Fault.CUT, 16)
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(4, "f" * 64)])[:2] == (
+            ChainFault.REWRITTEN,
+            4,
+        )
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(3, rows[2].hash)])[:2] == (
+            ChainFault.MISSING,
+            3,
+        )
+        assert found(rows[4:15], UNKEYED, partial=True, anchors=[TrailHead(18, rows[17].hash)])[:2] == (
+            ChainFault.CUT,
+            16,
+        )
 
     def test_the_whole_trail_is_no_part(self) -> None:
-        assert found(chain(20)[4:], UNKEYED)[:2] == (Fault.MISSING, 1)
-        assert found(changed(chain(20), 1, prev_hash="f" * 64), UNKEYED, partial=True)[:2] == (Fault.CHANGED, 1)
+        assert found(chain(20)[4:], UNKEYED)[:2] == (ChainFault.MISSING, 1)
+        assert found(changed(chain(20), 1, prev_hash="f" * 64), UNKEYED, partial=True)[:2] == (ChainFault.CHANGED, 1)
 
 
 COLUMNS = st.sampled_from(Row._fields)
@@ -335,8 +346,8 @@ def test_any_single_deed_is_found(seal: Seal, data: st.DataObject) -> None:
     rows, after, _ = data.draw(tampered(seal).filter(lambda drawn: not same(drawn[0], drawn[1])))
     report = verify(after, VerifyOptions(seal))
 
-    assert report.finding is not None
-    assert report.finding.words.endswith(".")
+    assert report.diagnosis is not None
+    assert report.diagnosis.words.endswith(".")
     assert all(
         same([row], [rows[index]]) for index, row in enumerate(after[: report.rows]) if row.user_id != "U0MALLORY"
     )
@@ -353,7 +364,7 @@ def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) 
     rows = chain(data.draw(st.integers(1, 12)), seal)
     noted = data.draw(st.integers(1, len(rows)))
     left = data.draw(st.integers(0, len(rows)))
-    finding = verify(rows[:left], VerifyOptions(seal, anchors=[TrailHead(noted, rows[noted - 1].hash)])).finding
+    finding = verify(rows[:left], VerifyOptions(seal, anchors=[TrailHead(noted, rows[noted - 1].hash)])).diagnosis
 
     assert (finding is None) == (noted <= left)
 
@@ -366,4 +377,4 @@ def test_any_head_that_was_noted_shows_any_cut(seal: Seal, data: st.DataObject) 
 def test_nothing_in_the_rows_can_break_verification(rows: Chain, partial: bool, unkeyed_until: int) -> None:  # noqa: FBT001 - drawn
     report = verify(rows, VerifyOptions(KEYED, partial=partial, unkeyed_until=unkeyed_until))
 
-    assert (report.finding is None) == (not rows)
+    assert (report.diagnosis is None) == (not rows)

@@ -1,0 +1,69 @@
+"""The options that several commands share, and how their values are read."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bot.cli.output import OutputFormat, ReportFormat
+from bot.domain.errors import UsageError
+from bot.domain.events import RECORDED_AS, Action
+from bot.domain.history import REFUSED_AS, RequestStatus
+from bot.domain.periods import Period, moment
+from bot.domain.states import State
+from bot.trail.records import action
+
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
+ReportFormatOption = Annotated[ReportFormat, typer.Option("--format", help="The output format.")]
+GroupOption = Annotated[str | None, typer.Option(metavar="GROUP", help="Only this group, like payments.")]
+_ROTATION = typer.Argument(metavar="ROTATION", help="The rotation's ID, as the bot's messages show it.")
+RotationArgument = Annotated[str, _ROTATION]
+OptionalRotationArgument = Annotated[str | None, _ROTATION]
+UserOption = Annotated[
+    str | None, typer.Option(metavar="USER", help="Only this user: a Slack ID like U024BE7LH, or an account name.")
+]
+ActionOption = Annotated[
+    str | None, typer.Option(metavar="ACTION", help="Only this action, like succeeded or rotation.denied.")
+]
+OutcomeOption = Annotated[
+    RequestStatus | None,
+    typer.Option(metavar="OUTCOME", help=f"Only this outcome: {', '.join(RequestStatus)}."),
+]
+PeriodOption = Annotated[
+    str | None,
+    typer.Option(metavar="PERIOD", help="Only this period (UTC): 30m, 7d, 2026-10-01 or 2026-10-01..2026-10-31."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only from this time on: 30m or 7d (ago), 2026-10-01 or 2026-10-01T08:00:00Z."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only before this time; written like the value of --since.")
+]
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a help text: example commands, one a line."""
+    return "\n".join(["\b", f"Example{'s' if len(commands) > 1 else ''}:", *(f"  {each}" for each in commands)])
+
+
+def parse_range(period: str | None, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Return the first instant of the range and the first one after it, `None` for an open end.
+
+    Raises `UsageError`.
+    """
+    now = datetime.now(UTC)
+    if period is None:
+        return moment(since, now) if since else None, moment(until, now) if until else None
+    if since or until:
+        raise UsageError("Give either --period, or --since and --until.")
+    return Period.parse(period).between(now)
+
+
+def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | None:
+    """Return the action with this name, or the one that leads to this outcome. Raises `UsageError`."""
+    if outcome is None:
+        return action(name) if name else None
+    if name:
+        raise UsageError("Give either --outcome or --action: an outcome stands for one action.")
+    return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]

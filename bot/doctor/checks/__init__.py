@@ -1,0 +1,1 @@
+"""The checks, by subject: the function `check_slack_token` is the check `slack.token`."""
