@@ -27,7 +27,6 @@ class BacklogStore(Protocol):
 
     async def read(self) -> Backlog:
         """Count. Raises `DatabaseError`."""
-        ...
 
 
 class Sweeper:

@@ -25,17 +25,14 @@ class AllowlistStore(Protocol):
 
     async def all(self, *, revoked: bool = False) -> GrantSnapshot:
         """Read every grant; revoked ones only if asked for."""
-        ...
 
     async def add(self, new: NewGrant, event: Event) -> Grant:
         """Insert a grant together with its event."""
-        ...
 
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
     ) -> Sequence[Grant]:
         """Mark grants as revoked, each together with its event; `None` means any pattern or role."""
-        ...
 
 
 class Allowlist:

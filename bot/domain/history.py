@@ -179,19 +179,15 @@ class HistoryStore(Protocol):
 
     async def find(self, search: HistorySearch) -> SearchResult:
         """Read one page of requests, ordered by their keys."""
-        ...
 
     async def story(self, rotation_id: RotationId) -> Story | None:
         """Read one rotation with its events."""
-        ...
 
     async def pending(self, actor: Actor) -> Sequence[Rotation]:
         """Read the actor's requests that wait for confirmation, oldest first."""
-        ...
 
     async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
         """List groups with a history that the reader may see, sorted.
 
         If there are too many, groups that only refused commands name are left out first.
         """
-        ...

@@ -10,17 +10,7 @@ from typing import Protocol
 
 from bot.domain.events import Event, TrailHead
 from bot.domain.grants import GrantSnapshot
-from bot.domain.models import (
-    Actor,
-    ChannelId,
-    GrantId,
-    GroupInfo,
-    GroupName,
-    Outcome,
-    Rotation,
-    RotationId,
-    Target,
-)
+from bot.domain.models import Actor, ChannelId, GrantId, GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
 from bot.domain.notifications import Notification
 from bot.domain.states import State
 
@@ -41,11 +31,9 @@ class GrantStore(Protocol):
 
     async def held_by(self, actor: Actor) -> GrantSnapshot:
         """Read the actor's grants that were not revoked."""
-        ...
 
     async def all(self) -> GrantSnapshot:
         """Read all grants that were not revoked."""
-        ...
 
 
 class RotationStore(Protocol):
@@ -56,11 +44,9 @@ class RotationStore(Protocol):
 
         Raises `DuplicateDelivery` if the delivery was handled before.
         """
-        ...
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
-        ...
 
     async def claim(
         self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
@@ -71,7 +57,6 @@ class RotationStore(Protocol):
         else decided first, the request expired or the grant is gone. Raises `GroupBusy` while another rotation of the
         group is running.
         """
-        ...
 
     async def move(
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
@@ -80,11 +65,9 @@ class RotationStore(Protocol):
 
         Return `None` if the rotation is not in `expected`.
         """
-        ...
 
     async def overdue(self) -> Sequence[Rotation]:
         """Read the requests past their expiry and the rotations past their lease, oldest first."""
-        ...
 
 
 class Outbox(Protocol):
@@ -92,27 +75,21 @@ class Outbox(Protocol):
 
     async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Notification]:
         """Take the notifications about a rotation that has just ended, except those that somebody else has taken."""
-        ...
 
     async def take(self, seconds: float) -> Notification | None:
         """Take the notification that has been due longest; for `seconds`, nobody else takes it."""
-        ...
 
     async def any_due(self) -> bool:
         """Return whether a notification is due, without taking it."""
-        ...
 
     async def put_off(self, notification: Notification, seconds: float) -> None:
         """Make it due again in `seconds`, unless somebody else has taken it since."""
-        ...
 
     async def done(self, notification: Notification) -> None:
         """Delete a delivered notification."""
-        ...
 
     async def give_up(self, notification: Notification, event: Event) -> bool:
         """Delete a notification and record the event; return whether it was still there."""
-        ...
 
 
 class AuditTrail(Protocol):
@@ -120,11 +97,9 @@ class AuditTrail(Protocol):
 
     async def append(self, event: Event) -> None:
         """Record an event. Raises `DuplicateDelivery` if its delivery was handled before."""
-        ...
 
     async def head(self) -> TrailHead:
         """Read the number and hash of the newest row."""
-        ...
 
 
 class Turso(Protocol):
@@ -132,19 +107,15 @@ class Turso(Protocol):
 
     def has_token(self, group: GroupName) -> bool:
         """Return whether an API token is configured for the group."""
-        ...
 
     async def group_info(self, group: GroupName) -> GroupInfo:
         """Read what the card shows about the group; parts may be missing."""
-        ...
 
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the organization's groups, or return `None` if that fails."""
-        ...
 
     async def rotate(self, target: Target) -> Outcome:
         """Rotate the target's key, which invalidates its tokens, with at most one call.
 
         If the task is cancelled meanwhile, raises an `Interrupted` that carries what is known.
         """
-        ...

@@ -8,17 +8,7 @@ from bot.domain.access import PolicySource
 from bot.domain.errors import NoSuchRotation, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
-from bot.domain.history import (
-    PAGE,
-    AccessPath,
-    EntryKey,
-    HistoryQuery,
-    HistorySearch,
-    HistoryStore,
-    Home,
-    Page,
-    Story,
-)
+from bot.domain.history import PAGE, AccessPath, EntryKey, HistoryQuery, HistorySearch, HistoryStore, Home, Page, Story
 from bot.domain.models import Actor, GroupName, Organization, RotationId, SlackContext
 from bot.domain.ports import AuditTrail, GrantStore
 

@@ -26,14 +26,12 @@ class ResolutionStore(Protocol):
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
-        ...
 
     async def resolve(self, rotation_id: RotationId, resolved_as: State, event: Event) -> Rotation | None:
         """Record the judgement with its event, and queue its announcement; the state stays.
 
         Return `None` if the rotation is not unknown, or was already judged the same way.
         """
-        ...
 
 
 class Resolutions:

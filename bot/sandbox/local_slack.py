@@ -6,14 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from bot.sandbox.changes import ChangeBus, within
-from bot.sandbox.deliveries import (
-    ACK_SECONDS,
-    Delivery,
-    DeliveryKind,
-    Destination,
-    RequestSender,
-    SlackRequest,
-)
+from bot.sandbox.deliveries import ACK_SECONDS, Delivery, DeliveryKind, Destination, RequestSender, SlackRequest
 from bot.sandbox.json_object import JsonObject
 from bot.sandbox.messages import Content, PostedMessage
 from bot.sandbox.outages import Outages

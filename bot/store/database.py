@@ -31,18 +31,15 @@ class Database(Protocol):
 
     async def read(self, transaction: Transaction[T]) -> T:
         """Run a transaction that only reads; each statement sees what is committed when it starts."""
-        ...
 
     async def write(self, transaction: Transaction[T]) -> T:
         """Run a transaction that is committed before this returns.
 
         After a `DatabaseUnavailable` it may be committed or not: the answer to the commit can be lost.
         """
-        ...
 
     async def close(self) -> None:
         """Close every connection."""
-        ...
 
 
 def open_database(url: URL) -> Database:

@@ -3,18 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
 
 from bot.domain.states import State
 from bot.store.sqltypes import CanonicalJson, UtcTime

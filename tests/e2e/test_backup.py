@@ -131,7 +131,7 @@ async def test_rows_that_were_lost_show_against_an_anchor_alone(
 
     assert [code for code, _, _ in shorter + grown] == [0, 1, 0, 1]
     assert "cut off" in shorter[1][1]
-    assert "made anew" in grown[1][1]
+    assert "rewritten" in grown[1][1]
 
 
 async def test_a_grant_that_was_revoked_after_the_copy_is_in_force_again(

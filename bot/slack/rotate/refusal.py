@@ -1,14 +1,6 @@
 """Why nothing happened, and whom to ask: messages as pure functions of the error."""
 
-from bot.domain.errors import (
-    AlreadyDecided,
-    BotError,
-    GroupBusy,
-    NoSuchGroup,
-    Refusal,
-    Refused,
-    UsageError,
-)
+from bot.domain.errors import AlreadyDecided, BotError, GroupBusy, NoSuchGroup, Refusal, Refused, UsageError
 from bot.domain.models import Actor
 from bot.slack.blocks import Message, code, escape, message
 from bot.slack.errors import UnexpectedError
