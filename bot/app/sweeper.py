@@ -4,16 +4,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import structlog
 
-from bot.domain.backlog import Backlog
 from bot.domain.errors import DatabaseError
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
+from bot.store.backlog import SqlBacklog
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
@@ -22,17 +21,10 @@ COUNT_SECONDS = 15.0
 log = structlog.get_logger(__name__)
 
 
-class BacklogStore(Protocol):
-    """Counts what is pending."""
-
-    async def read(self) -> Backlog:
-        """Count. Raises `DatabaseError`."""
-
-
 class Sweeper:
     """Two loops, so that a Slack that does not answer never keeps rotations from being ended."""
 
-    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: BacklogStore, metrics: Metrics) -> None:
+    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, metrics: Metrics) -> None:
         self.well = True
         self._recorder = recorder
         self._notifier = notifier

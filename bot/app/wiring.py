@@ -103,7 +103,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
-        _listen(slack, Intake(bot.tasks, telemetry.refused), rotations, notifier, history)
+        _listen(slack, Intake(bot.tasks, telemetry.refused, slack.reply_to), rotations, notifier, history)
         await sweeper.try_sweep()
         await _announce_start(stores.grants, slack.identity, organization)
         await _log_others(database, organization)
@@ -154,9 +154,9 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
 
 def _listen(slack: _Slack, intake: Intake, rotations: Rotations, notifier: Notifier, history: History) -> None:
     """Register every listener."""
-    listeners = RotationListeners(rotations, notifier, intake, slack.reply_to)
+    listeners = RotationListeners(rotations, notifier, intake)
     listeners.register(slack.app)
-    HistoryListeners(history, intake, web=slack.web, reply_to=slack.reply_to).register(slack.app)
+    HistoryListeners(history, intake, web=slack.web).register(slack.app)
     HomeListeners(history, rotations, notifier, intake, web=slack.web).register(slack.app)
     listeners.register_fallback(slack.app)
 

@@ -1,7 +1,7 @@
 """The values of history: what people ask for, the pages and stories they get, and the store that finds them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -68,6 +68,15 @@ class EntryKey:
     def rank(self) -> tuple[datetime, str, int]:
         """A sort key, oldest first; of one moment, refused commands by `seq` come before rotations by id."""
         return (self.at, "", int(self.id[1:])) if self.refused else (self.at, self.id, _MAX_SEQ)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A query, and the key before or after which the page begins; without a key it is the newest page."""
+
+    query: HistoryQuery = field(default_factory=HistoryQuery)
+    before: EntryKey | None = None
+    after: EntryKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
 """The use cases of reading history: pages of requests, the story of one, and the Home tab."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
 
 from bot.domain.access import PolicySource
 from bot.domain.errors import NoSuchRotation, Refused
 from bot.domain.events import Action, Event
-from bot.domain.grants import Grant
-from bot.domain.history import PAGE, AccessPath, EntryKey, HistoryQuery, HistorySearch, HistoryStore, Home, Page, Story
+from bot.domain.history import PAGE, AccessPath, Cursor, HistoryQuery, HistorySearch, HistoryStore, Home, Page, Story
 from bot.domain.models import Actor, GroupName, Organization, RotationId, SlackContext
 from bot.domain.ports import AuditTrail, GrantStore
 
@@ -38,22 +36,12 @@ class History:
         self._store = store
         self._trail = trail
 
-    async def page(  # noqa: PLR0913 - who asks where for what, and which page of it
-        self,
-        reader: Actor,
-        context: SlackContext,
-        query: HistoryQuery,
-        *,
-        before: EntryKey | None = None,
-        after: EntryKey | None = None,
-        limit: int = PAGE,
-    ) -> Page:
-        """Read the newest requests, or those next to a key.
+    async def page(self, reader: Actor, context: SlackContext, cursor: Cursor, limit: int = PAGE) -> Page:
+        """Read one page of requests.
 
         Raises `Refused`, which is recorded first, `UsageError`, `DuplicateDelivery` or `DatabaseError`.
         """
-        search = await self._admit(reader, context, query, before=before, after=after, limit=limit)
-        return await self._page(search)
+        return await self._page(await self._admit(reader, context, cursor, limit))
 
     async def story(self, reader: Actor, context: SlackContext, rotation_id: RotationId) -> Story:
         """Read the story of one rotation. Raises as `page` does, or `NoSuchRotation`, which is recorded too."""
@@ -70,43 +58,27 @@ class History:
             await self._refuse(reader, context, refused, rotation.group, rotation=rotation.id)
         return story
 
-    async def home(
-        self,
-        reader: Actor,
-        context: SlackContext,
-        query: HistoryQuery,
-        *,
-        before: EntryKey | None = None,
-        after: EntryKey | None = None,
-    ) -> Home:
+    async def home(self, reader: Actor, context: SlackContext, cursor: Cursor) -> Home:
         """Read everything that the Home tab shows. Raises as `page` does."""
-        search = await self._admit(reader, context, query, before=before, after=after, limit=PAGE)
+        search = await self._admit(reader, context, cursor, PAGE)
         visibility = search.visibility
         return Home(
             page=await self._page(search),
             pending=await self._store.pending(reader),
             patterns=visibility.patterns,
-            allowlist=await self._in_force() if visibility.everything else None,
+            allowlist=(await self._grants.all()).in_force if visibility.everything else None,
             groups=await self._store.groups(visibility, MENU),
             head=await self._trail.head(),
         )
 
-    async def _admit(  # noqa: PLR0913 - as above
-        self,
-        reader: Actor,
-        context: SlackContext,
-        query: HistoryQuery,
-        *,
-        before: EntryKey | None,
-        after: EntryKey | None,
-        limit: int,
-    ) -> HistorySearch:
+    async def _admit(self, reader: Actor, context: SlackContext, cursor: Cursor, limit: int) -> HistorySearch:
         """Check that the reader may ask for this, and turn it into a search as of the database's time."""
-        policy = await self._policies.policy_for(reader)
+        policy, query = await self._policies.policy_for(reader), cursor.query
         since, until = query.period.between(policy.now) if query.period else (None, None)
         if refused := policy.refuses_reading(reader, query.group, query.person):
             await self._refuse(reader, context, refused, query.group, **_sought(query, since, until))
-        return HistorySearch(policy.visibility(reader), query, since, until, before, after, limit)
+        visibility = policy.visibility(reader)
+        return HistorySearch(visibility, query, since, until, cursor.before, cursor.after, limit)
 
     async def _page(self, search: HistorySearch) -> Page:
         found = await self._store.find(search)
@@ -119,9 +91,6 @@ class History:
             newer=found.entries[0].key if found.entries and newer else None,
             narrowed=_narrowed(search, crowded=found.crowded),
         )
-
-    async def _in_force(self) -> Sequence[Grant]:
-        return (await self._grants.all()).in_force
 
     async def _refuse(
         self, reader: Actor, context: SlackContext, refused: Refused, group: GroupName | None = None, **sought: object

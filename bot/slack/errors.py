@@ -10,7 +10,7 @@ from bot.domain.errors import BotError, DuplicateDelivery, Refusal
 
 Tell = Callable[[BotError], Awaitable[object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
-Refused = Callable[[Refusal], None]
+CountRefusal = Callable[[Refusal], None]
 """Counts a command or press that changed nothing."""
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ class UnexpectedError(BotError):
 
 
 @asynccontextmanager
-async def explained(tell: Tell, refused: Refused) -> AsyncIterator[None]:
+async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
     """Turn every failure into words for the person, and count it."""
     try:
         yield

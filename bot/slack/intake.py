@@ -1,7 +1,8 @@
 """Take in what Slack delivers: admit it, run it in a supervised task, and explain every failure."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
@@ -9,20 +10,30 @@ from slack_bolt.async_app import AsyncAck
 from bot.domain.errors import BotError, Overloaded, ShuttingDown
 from bot.ops.tasks import SupervisedTasks, TaskKind
 from bot.slack.blocks import Message
-from bot.slack.errors import Refused, Tell, explained
+from bot.slack.errors import CountRefusal, Tell, explained
+from bot.slack.payloads import Interaction, Payload, SlashCommand, read_command, read_interaction
+from bot.slack.replies import Reply, ReplyTo
 
-Handle = Callable[[], Coroutine[Any, Any, None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
+TellOver = Callable[[Reply, BotError], Awaitable[object]]
+"""Shows a failure over a reply."""
 
 
 class Intake:
     """The one way from a listener to the work behind it."""
 
-    def __init__(self, tasks: SupervisedTasks, refused: Refused) -> None:
+    def __init__(self, tasks: SupervisedTasks, refused: CountRefusal, reply_to: ReplyTo) -> None:
         self.tasks = tasks
         self._refused = refused
+        self._reply_to = reply_to
 
-    async def accept_command(
-        self, ack: AsyncAck, handle: Handle, tell: Tell, words: Callable[[BotError], Message]
+    async def command(
+        self,
+        ack: AsyncAck,
+        body: Payload,
+        handle: Callable[[SlashCommand, Reply], Coroutine[Any, Any, None]],
+        tell: TellOver,
+        words: Callable[[BotError], Message],
     ) -> None:
         """Acknowledge a command and start its work; if no work is accepted, say so in the acknowledgement itself."""
         try:
@@ -31,24 +42,37 @@ class Intake:
             await ack(response_type="ephemeral", **words(error).payload())
             return
         await ack()
-        self.tasks.start(self._run(handle, tell), "command")
+        command = read_command(body)
+        reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
+        self._start(partial(handle, command, reply), partial(tell, reply), "command")
 
-    def accept(self, handle: Handle, tell: Tell, kind: TaskKind = "click") -> None:
-        """Start the work behind something that is acknowledged already, or explain why not."""
+    def press(
+        self, body: Payload, handle: Callable[[Interaction, Reply], Coroutine[Any, Any, None]], tell: TellOver
+    ) -> None:
+        """Start the work behind a press in a message, which is acknowledged already."""
+        press = read_interaction(body)
+        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
+        self.accept(partial(handle, press, reply), partial(tell, reply))
+
+    def accept(self, work: Work, tell: Tell, kind: TaskKind = "click") -> None:
+        """Start work behind something that is acknowledged already, or explain why not."""
         try:
             self.tasks.admit()
         except (ShuttingDown, Overloaded) as error:
             self.tasks.start(_told(tell, error))
             return
-        self.tasks.start(self._run(handle, tell), kind)
+        self._start(work, tell, kind)
 
     def explained(self, tell: Tell) -> AbstractAsyncContextManager[None]:
-        """Explain failures elsewhere than where the rest of the work does."""
+        """Explain failures elsewhere than the rest of the work does."""
         return explained(tell, self._refused)
 
-    async def _run(self, handle: Handle, tell: Tell) -> None:
+    def _start(self, work: Work, tell: Tell, kind: TaskKind) -> None:
+        self.tasks.start(self._run(work, tell), kind)
+
+    async def _run(self, work: Work, tell: Tell) -> None:
         async with self.explained(tell):
-            await handle()
+            await work()
 
 
 async def _told(tell: Tell, error: BotError) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from bot.domain.models import Actor, ChannelId, RotationId, SlackContext, TeamId, UserId
+from bot.domain.models import Actor, ChannelId, SlackContext, TeamId, UserId
 from bot.domain.text import storable
 
 Payload = Mapping[str, Any]
@@ -28,18 +28,8 @@ class SlashCommand:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ButtonPress:
-    """A press of a button that carries a rotation's id. It has no `repr`, for the same reason."""
-
-    actor: Actor
-    context: SlackContext
-    rotation_id: RotationId
-    response_url: str | None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class Interaction:
-    """The use of a button or menu of the history. It has no `repr`: `trigger_id` is a capability too."""
+    """The use of a button or menu. It has no `repr`: `trigger_id` is a capability too."""
 
     actor: Actor
     context: SlackContext
@@ -69,16 +59,10 @@ def read_command(body: Payload) -> SlashCommand:
     return SlashCommand(actor, context, _text(body.get("text")), _url(body))
 
 
-def read_press(body: Payload) -> ButtonPress:
-    """Read a press of a button; its value is only a claim."""
-    value = storable(_text(_action(body).get("value")))
-    context = SlackContext(ChannelId(_id(_part(body, "channel").get("id"))), _delivery(body))
-    return ButtonPress(_presser(body), context, RotationId(value), _url(body))
-
-
 def read_interaction(body: Payload) -> Interaction:
     """Read the use of a button or menu; everything in it is only a claim."""
-    action = _action(body)
+    actions = body.get("actions")
+    action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
     choice = _text(_part(action, "selected_option").get("value")) or _text(action.get("selected_user"))
     channel_id = HOME if _part(body, "view") else ChannelId(_id(_part(body, "channel").get("id")))
     return Interaction(
@@ -129,11 +113,6 @@ def _url(body: Payload) -> str | None:
 
 def _id(value: object) -> str:
     return value if isinstance(value, str) and _SLACK_ID.fullmatch(value) else UNKNOWN_ID
-
-
-def _action(body: Payload) -> Payload:
-    actions = body.get("actions")
-    return _mapping(actions[0] if isinstance(actions, list) and actions else None)
 
 
 def _part(body: Payload, name: str) -> Payload:

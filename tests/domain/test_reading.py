@@ -13,7 +13,7 @@ from bot.domain.access import PolicySource
 from bot.domain.errors import DuplicateDelivery, NoSuchRotation, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant, Role
-from bot.domain.history import HistoryQuery, Page, RequestStatus
+from bot.domain.history import Cursor, HistoryQuery, Page, RequestStatus
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, RotationId, SlackContext, TeamId, UserId
 from bot.domain.periods import Period
 from bot.domain.policy import NO_STORY, OTHER_WORKSPACE, OWN_ONLY
@@ -81,7 +81,7 @@ class World(Store):
 
     async def reads(self, reader: Actor, query: HistoryQuery | None = None) -> list[str]:
         """Read the newest page, each request in a few words."""
-        return told(await self.history.page(reader, HERE, query or HistoryQuery()))
+        return told(await self.history.page(reader, HERE, Cursor(query or HistoryQuery())))
 
     async def denials(self) -> list[tuple[Actor, GroupName | None, dict[str, object]]]:
         """Read what is on record about denied looks at the history, oldest first."""
@@ -106,7 +106,7 @@ async def test_an_auditor_reads_everything(world: World) -> None:
     await world.happens()
     await world.allow(ALICE, "*", Role.AUDIT)
 
-    page = await world.history.page(ALICE, HERE, HistoryQuery())
+    page = await world.history.page(ALICE, HERE, Cursor(HistoryQuery()))
 
     assert told(page) == EVERYTHING
     assert page.narrowed is None
@@ -120,16 +120,16 @@ async def test_a_rotator_reads_their_groups_and_their_own(world: World) -> None:
     await world.happens()
     await world.allow(BOB, "pay*")
 
-    page = await world.history.page(BOB, HERE, HistoryQuery())
-    of_mallory = await world.history.page(BOB, HERE, HistoryQuery(person=MALLORY.user_id))
-    own = await world.history.page(BOB, HERE, HistoryQuery(group=LEDGER, person=BOB.user_id))
+    page = await world.history.page(BOB, HERE, Cursor(HistoryQuery()))
+    of_mallory = await world.history.page(BOB, HERE, Cursor(HistoryQuery(person=MALLORY.user_id)))
+    own = await world.history.page(BOB, HERE, Cursor(HistoryQuery(group=LEDGER, person=BOB.user_id)))
 
     assert told(page) == ["payments denied", "ledger requested", "payments requested"]
     assert page.narrowed == "You only see the groups that you may rotate, and your own requests."
     assert told(of_mallory) == ["payments denied"]
     assert of_mallory.narrowed == "You only see the groups that you may rotate."
     assert (told(own), own.narrowed) == (["ledger requested"], None)
-    assert (await world.history.page(BOB, HERE, HistoryQuery(group=PAYMENTS))).narrowed is None
+    assert (await world.history.page(BOB, HERE, Cursor(HistoryQuery(group=PAYMENTS)))).narrowed is None
     assert await world.denials() == []
 
 
@@ -143,7 +143,7 @@ async def test_a_rotator_of_everything_does_not_read_what_names_no_group(world: 
 async def test_everybody_else_reads_their_own_requests_only(world: World) -> None:
     await world.happens()
 
-    page = await world.history.page(MALLORY, HERE, HistoryQuery())
+    page = await world.history.page(MALLORY, HERE, Cursor(HistoryQuery()))
 
     assert told(page) == ["no group rejected", "payments denied"]
     assert page.narrowed == "You only see your own requests."
@@ -174,7 +174,7 @@ async def test_a_question_about_others_is_refused_and_remembered_with_what_was_a
     query = HistoryQuery(LEDGER, ALICE.user_id, RequestStatus.FAILED, Period("2020-01-01.."))
     for reader, asked in ((BOB, query), (MALLORY, HistoryQuery(person=BOB.user_id))):
         with pytest.raises(Refused):
-            await world.history.page(reader, HERE, asked)
+            await world.history.page(reader, HERE, Cursor(asked))
 
     why = "You may not read the history of ledger, only that of your own requests."
     since = "2020-01-01T00:00:00+00:00"
@@ -189,8 +189,8 @@ async def test_another_team_reads_nothing_not_even_its_own(world: World) -> None
     await world.happens()
     await world.allow(OUTSIDER, "*", Role.AUDIT)
     for look in (
-        world.history.page(OUTSIDER, HERE, HistoryQuery()),
-        world.history.home(OUTSIDER, HERE, HistoryQuery(person=OUTSIDER.user_id)),
+        world.history.page(OUTSIDER, HERE, Cursor(HistoryQuery())),
+        world.history.home(OUTSIDER, HERE, Cursor(HistoryQuery(person=OUTSIDER.user_id))),
         world.history.story(OUTSIDER, HERE, RotationId("u0alice01payments")),
     ):
         with pytest.raises(Refused, match=OTHER_WORKSPACE):
@@ -202,9 +202,9 @@ async def test_another_team_reads_nothing_not_even_its_own(world: World) -> None
 async def test_one_delivery_leaves_one_denial(world: World) -> None:
     place = SlackContext(HERE.channel_id, "d1")
     with pytest.raises(Refused):
-        await world.history.page(MALLORY, place, HistoryQuery(group=PAYMENTS))
+        await world.history.page(MALLORY, place, Cursor(HistoryQuery(group=PAYMENTS)))
     with pytest.raises(DuplicateDelivery):
-        await world.history.page(MALLORY, place, HistoryQuery(group=PAYMENTS))
+        await world.history.page(MALLORY, place, Cursor(HistoryQuery(group=PAYMENTS)))
 
     assert len(await world.denials()) == 1
 
@@ -236,7 +236,7 @@ async def test_an_auditors_home_shows_all_there_is(world: World) -> None:
     await world.allow(BOB, "pay*")
     await world.allow(MALLORY, "*", until=LONG_AGO)
 
-    home = await world.history.home(ALICE, HERE, HistoryQuery())
+    home = await world.history.home(ALICE, HERE, Cursor(HistoryQuery()))
 
     assert told(home.page) == EVERYTHING
     assert [rotation.group for rotation in home.pending] == ["payments"]
@@ -252,9 +252,9 @@ async def test_a_rotators_home_shows_what_is_theirs(world: World) -> None:
     await world.allow(BOB, "pay*")
     await world.allow(BOB, "pay*")
 
-    home = await world.history.home(BOB, HERE, HistoryQuery(outcome=RequestStatus.REQUESTED))
+    home = await world.history.home(BOB, HERE, Cursor(HistoryQuery(outcome=RequestStatus.REQUESTED)))
     with pytest.raises(Refused):
-        await world.history.home(BOB, HERE, HistoryQuery(group=LEDGER))
+        await world.history.home(BOB, HERE, Cursor(HistoryQuery(group=LEDGER)))
 
     assert told(home.page) == ["ledger requested", "payments requested"]
     assert [rotation.group for rotation in home.pending] == ["ledger"]
@@ -267,7 +267,7 @@ async def test_names_and_reasons_come_through_as_they_are(world: World) -> None:
     await world.asks(BOB, name, reason)
     await world.allow(BOB, "[']*")
 
-    page = await world.history.page(BOB, HERE, HistoryQuery(group=GroupName(name)))
+    page = await world.history.page(BOB, HERE, Cursor(HistoryQuery(group=GroupName(name))))
 
     assert [(asked.group, asked.reason) for asked in page.entries] == [(name, reason)]
 
@@ -279,12 +279,12 @@ async def test_leafing_back_shows_the_same_pages(world: World, limit: int, opene
     for is_opened in opened:
         group = GroupName(f"group{(await world.trail.head()).seq}")
         await (world.asks(BOB, group) if is_opened else world.is_refused(BOB, group))
-    pages = [await world.history.page(ALICE, HERE, HistoryQuery(), limit=limit)]
+    pages = [await world.history.page(ALICE, HERE, Cursor(HistoryQuery()), limit=limit)]
     while (older := pages[-1].older) is not None and len(pages) < MOST_PAGES:
-        pages.append(await world.history.page(ALICE, HERE, HistoryQuery(), before=older, limit=limit))
+        pages.append(await world.history.page(ALICE, HERE, Cursor(HistoryQuery(), before=older), limit=limit))
     again = pages[-1:]
     while (newer := again[0].newer) is not None and len(again) < MOST_PAGES:
-        again.insert(0, await world.history.page(ALICE, HERE, HistoryQuery(), after=newer, limit=limit))
+        again.insert(0, await world.history.page(ALICE, HERE, Cursor(HistoryQuery(), after=newer), limit=limit))
 
     assert again == pages
     assert len({asked.key for page in pages for asked in page.entries}) == sum(len(page.entries) for page in pages)

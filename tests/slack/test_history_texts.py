@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block as SdkBlock
 from bot.domain.errors import DatabaseUnavailable, Refused, UsageError
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.grants import Grant, Role
-from bot.domain.history import EntryKey, HistoryEntry, HistoryQuery, Home, Page, RequestStatus, Story
+from bot.domain.history import Cursor, EntryKey, HistoryEntry, HistoryQuery, Home, Page, RequestStatus, Story
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.periods import ImpossiblePeriod, Period
 from bot.domain.states import State
@@ -22,7 +22,6 @@ from bot.sandbox.block_kit import message_problems, view_problems
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import Ambiguous, UnknownWord, parse
-from bot.slack.history.cursor import Cursor
 from bot.slack.history.wording import ACTIONS, OUTCOMES, duration
 from bot.slack.home import view
 

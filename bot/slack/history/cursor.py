@@ -3,12 +3,11 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from bot.domain.errors import UsageError
-from bot.domain.history import EntryKey, HistoryQuery, RequestStatus
+from bot.domain.history import Cursor, EntryKey, HistoryQuery, RequestStatus
 from bot.domain.models import GroupName, UserId
 from bot.domain.names import GROUP_NAME
 from bot.domain.periods import Period
@@ -18,15 +17,6 @@ from bot.slack.history.command import PERSON
 T = TypeVar("T")
 
 _KEY_ID = re.compile(r"#[0-9]{1,18}|[0-9A-Za-z_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A query, and the key before or after which the page begins; without either it is the newest page."""
-
-    query: HistoryQuery = field(default_factory=HistoryQuery)
-    before: EntryKey | None = None
-    after: EntryKey | None = None
 
 
 def write(cursor: Cursor) -> str:

@@ -1,25 +1,22 @@
 """Listen for `/turso-audit`, the buttons below its pages, and *Details*."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import BotError
+from bot.domain.history import Cursor
 from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
 from bot.slack.blocks import Block, Message
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import parse
-from bot.slack.history.cursor import Cursor
 from bot.slack.intake import Intake
-from bot.slack.payloads import Interaction, Payload, SlashCommand, read_command, read_interaction
-from bot.slack.replies import FAILURES, Reply, ReplyTo
-
-Handler = Callable[[Interaction, Reply], Coroutine[Any, Any, None]]
+from bot.slack.payloads import Interaction, Payload, SlashCommand
+from bot.slack.replies import FAILURES, Reply
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +24,10 @@ log = structlog.get_logger(__name__)
 class HistoryListeners:
     """Listeners that acknowledge at once and leave the work to a supervised task."""
 
-    def __init__(self, history: History, intake: Intake, *, web: AsyncWebClient, reply_to: ReplyTo) -> None:
+    def __init__(self, history: History, intake: Intake, *, web: AsyncWebClient) -> None:
         self._history = history
         self._intake = intake
         self._web = web
-        self._reply_to = reply_to
 
     def register(self, app: AsyncApp) -> None:
         """Register with Bolt."""
@@ -42,24 +38,17 @@ class HistoryListeners:
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-audit`."""
-        command = read_command(body)
-        reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
-        handle = partial(self._command, command, reply)
-        await self._intake.accept_command(ack, handle, partial(_tell, reply), pages.failed)
+        await self._intake.command(ack, body, self._command, _tell, pages.failed)
 
     async def on_turn(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Older* or *Newer* below a page."""
         await ack()
-        self._accept(self._turn, read_interaction(body))
+        self._intake.press(body, self._turn, _tell)
 
     async def on_details(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Details*, on a page or on the Home tab."""
         await ack()
-        self._accept(self._details, read_interaction(body))
-
-    def _accept(self, handler: Handler, press: Interaction) -> None:
-        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
-        self._intake.accept(partial(handler, press, reply), partial(_tell, reply))
+        self._intake.press(body, self._details, _tell)
 
     async def _command(self, command: SlashCommand, reply: Reply) -> None:
         query = parse(command.text, command.actor.user_id)
@@ -72,7 +61,7 @@ class HistoryListeners:
         await reply.replace(await self._page(press.actor, press.context, cursor.read(press.chosen)))
 
     async def _page(self, reader: Actor, context: SlackContext, at: Cursor) -> Message:
-        page = await self._history.page(reader, context, at.query, before=at.before, after=at.after)
+        page = await self._history.page(reader, context, at)
         return pages.show(page, at.query)
 
     async def _details(self, press: Interaction, reply: Reply) -> None:

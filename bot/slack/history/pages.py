@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bot.domain.errors import BotError, Refused, UsageError
-from bot.domain.history import PAGE, HistoryEntry, HistoryQuery, Page, RequestStatus
+from bot.domain.history import PAGE, Cursor, HistoryEntry, HistoryQuery, Page, RequestStatus
 from bot.slack.blocks import (
     Block,
     Message,
@@ -21,7 +21,6 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.history import cursor
-from bot.slack.history.cursor import Cursor
 from bot.slack.history.wording import asked_for, duration, outcome
 
 OLDER = "history:older"

@@ -9,12 +9,12 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import BotError, UsageError
+from bot.domain.history import Cursor
 from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
 from bot.domain.rotations import Rotations
 from bot.slack.blocks import Block
 from bot.slack.history import cursor
-from bot.slack.history.cursor import Cursor
 from bot.slack.home import view
 from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
@@ -76,7 +76,7 @@ class HomeListeners:
         self._intake.accept(partial(self._cancel, press, at), partial(self._tell, press.actor, at))
 
     async def _show(self, reader: Actor, context: SlackContext, at: Cursor, notice: str = "") -> None:
-        home = await self._history.home(reader, context, at.query, before=at.before, after=at.after)
+        home = await self._history.home(reader, context, at)
         await self._publish(reader, view.show(home, at, notice))
 
     async def _cancel(self, press: Interaction, at: Cursor) -> None:

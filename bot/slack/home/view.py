@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from bot.domain.errors import BotError, Refused
 from bot.domain.grants import Grant, Role
-from bot.domain.history import HistoryQuery, Home, RequestStatus
+from bot.domain.history import Cursor, HistoryQuery, Home, RequestStatus
 from bot.domain.models import GroupName, Rotation
 from bot.domain.names import GROUP_NAME
 from bot.slack.blocks import (
@@ -28,7 +28,6 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.history import cursor
-from bot.slack.history.cursor import Cursor
 from bot.slack.history.pages import neighbours, requests, top
 
 GROUP_MENU, PERSON_MENU = "home:group", "home:person"

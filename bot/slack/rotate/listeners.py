@@ -2,24 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.errors import AlreadyDecided, BotError, UsageError
+from bot.domain.models import RotationId
 from bot.domain.rotations import Rotations
 from bot.domain.states import State
 from bot.domain.text import storable
 from bot.slack.blocks import Message
 from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
-from bot.slack.payloads import ButtonPress, Payload, SlashCommand, read_command, read_press
-from bot.slack.replies import Reply, ReplyTo
+from bot.slack.payloads import Interaction, Payload, SlashCommand
+from bot.slack.replies import Reply
 from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import parse
-
-Handler = Callable[[ButtonPress, Reply], Awaitable[None]]
 
 _SHOWING_SECONDS = 3.0
 
@@ -27,11 +24,10 @@ _SHOWING_SECONDS = 3.0
 class RotationListeners:
     """Listeners that acknowledge at once and leave the work to a supervised task."""
 
-    def __init__(self, rotations: Rotations, notifier: Notifier, intake: Intake, reply_to: ReplyTo) -> None:
+    def __init__(self, rotations: Rotations, notifier: Notifier, intake: Intake) -> None:
         self._rotations = rotations
         self._notifier = notifier
         self._intake = intake
-        self._reply_to = reply_to
 
     def register(self, app: AsyncApp) -> None:
         """Register with Bolt, which asks listeners in the order of registration: these are used most."""
@@ -45,32 +41,22 @@ class RotationListeners:
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-rotate`."""
-        command = read_command(body)
-        reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
-        handle = partial(self._command, command, reply)
-        await self._intake.accept_command(ack, handle, partial(self._tell, reply), refusal.explained)
+        await self._intake.command(ack, body, self._command, self._tell, refusal.explained)
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Rotate tokens*."""
         await ack()
-        self._accept(self._confirm, read_press(body))
+        self._intake.press(body, self._confirm, self._tell)
 
     async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Cancel*."""
         await ack()
-        self._accept(self._cancel, read_press(body))
+        self._intake.press(body, self._cancel, self._tell)
 
     async def on_unknown_button(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of a button that this version does not have."""
         await ack()
-        press = read_press(body)
-        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
-        error = UsageError("This version of the bot does not know that button.")
-        self._intake.tasks.start(reply.send(refusal.explained(error)))
-
-    def _accept(self, handler: Handler, press: ButtonPress) -> None:
-        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
-        self._intake.accept(partial(_awaited, handler, press, reply), partial(self._tell, reply))
+        self._intake.press(body, _refuse_unknown, _explain)
 
     async def _command(self, command: SlashCommand, reply: Reply) -> None:
         await reply.send(await self._answer(command))
@@ -86,8 +72,8 @@ class RotationListeners:
             return card.usage(await self._rotations.rotatable(actor))
         return card.ask(await self._rotations.request(actor, context, request))
 
-    async def _confirm(self, press: ButtonPress, reply: Reply) -> None:
-        claimed = await self._rotations.confirm(press.actor, press.context, press.rotation_id)
+    async def _confirm(self, press: Interaction, reply: Reply) -> None:
+        claimed = await self._rotations.confirm(press.actor, press.context, RotationId(press.chosen))
         showing = self._intake.tasks.hold(reply.replace(card.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
         # "Rotating…" must not overtake the outcome, and a Slack that does not answer must not withhold it.
@@ -95,8 +81,8 @@ class RotationListeners:
         showing.cancel()
         await self._notifier.notify(rotation, reply)
 
-    async def _cancel(self, press: ButtonPress, reply: Reply) -> None:
-        rotation = await self._rotations.cancel(press.actor, press.context, press.rotation_id)
+    async def _cancel(self, press: Interaction, reply: Reply) -> None:
+        rotation = await self._rotations.cancel(press.actor, press.context, RotationId(press.chosen))
         await self._notifier.notify(rotation, reply)
 
     async def _tell(self, reply: Reply, error: BotError) -> None:
@@ -106,5 +92,9 @@ class RotationListeners:
             await reply.replace(outcome.ended(error.rotation))
 
 
-async def _awaited(handler: Handler, press: ButtonPress, reply: Reply) -> None:
-    await handler(press, reply)
+async def _explain(reply: Reply, error: BotError) -> None:
+    await reply.send(refusal.explained(error))
+
+
+async def _refuse_unknown(_: Interaction, __: Reply) -> None:
+    raise UsageError("This version of the bot does not know that button.")
