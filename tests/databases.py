@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+from alembic import command
 from sqlalchemy import URL, make_url
 
-from bot.store.migrations import migrate
+from bot.store.migrations import alembic_config, exclusive_transaction, migrate
 from tests.postgres import PostgresServer
 
 
@@ -33,3 +34,9 @@ def postgres_template(server: PostgresServer) -> str:
     url = server.create_database()
     migrate(load_url(url))
     return url.rpartition("/")[2]
+
+
+def downgrade(url: URL) -> None:
+    """Undo every migration, and drop the tables with all data."""
+    with exclusive_transaction(url) as connection:
+        command.downgrade(alembic_config(connection), "base")

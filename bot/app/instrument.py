@@ -50,7 +50,6 @@ class ObservedRotationStore:
         self._telemetry = telemetry
 
     async def open(self, new: NewRotation) -> tuple[Rotation, Rotation | None]:
-        """Insert a requested rotation."""
         rotation, last = await self._store.open(new)
         self._telemetry.bind(rotation.id)
         self._telemetry.metrics.requested()
@@ -58,14 +57,12 @@ class ObservedRotationStore:
         return rotation, last
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
-        """Read one rotation."""
         self._telemetry.bind(rotation_id[:_ID_LENGTH])
         return await self._store.get(rotation_id)
 
     async def claim(
         self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
     ) -> Rotation | None:
-        """Move `requested → rotating`."""
         rotation = await self._store.claim(rotation_id, grant=grant, claim=claim, lease=lease, event=event)
         if rotation is not None:
             log.info("rotation started", rotation=rotation.id, group=rotation.group)
@@ -74,7 +71,6 @@ class ObservedRotationStore:
     async def move(
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
     ) -> Rotation | None:
-        """Move to an end."""
         try:
             rotation = await self._store.move(rotation_id, expected=expected, event=event, claim=claim)
         except DatabaseError as error:
@@ -87,7 +83,6 @@ class ObservedRotationStore:
         return rotation
 
     async def overdue(self) -> Sequence[Rotation]:
-        """Read what is overdue."""
         return await self._store.overdue()
 
 
@@ -100,12 +95,10 @@ class ObservedTurso:
         self.has_token, self.groups = turso.has_token, turso.groups
 
     async def group_info(self, group: GroupName) -> GroupInfo:
-        """Read what the card shows about the group."""
         with self._tracing.span("turso.group_info"):
             return await self._turso.group_info(group)
 
     async def rotate(self, target: Target) -> Outcome:
-        """Rotate the target's key."""
         log.info("calling Turso", group=target.name)
         with self._tracing.span("turso.rotate"):
             outcome = await self._turso.rotate(target)
@@ -123,12 +116,10 @@ class ObservedDatabase:
         self.close = database.close
 
     async def read(self, transaction: Transaction[T]) -> T:
-        """Run a transaction that only reads."""
         with self._observed("database.read"):
             return await self._database.read(transaction)
 
     async def write(self, transaction: Transaction[T]) -> T:
-        """Run a transaction that commits before this returns."""
         with self._observed("database.write"):
             return await self._database.write(transaction)
 

@@ -84,7 +84,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
-        stores = Stores.over(database, settings.seal(), organization)
+        stores = Stores(database, settings.seal(), organization)
         policies = PolicySource(slack.identity.team_id, stores.grants)
         observed = ObservedRotationStore(stores.rotations, telemetry)
         recorder = OutcomeRecorder(observed)

@@ -1,4 +1,4 @@
-"""Notifications: what people must still be told about a rotation."""
+"""Notifications that people must still get about a rotation, and how much else is pending."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,3 +27,17 @@ class Notification:
     attempts: int
     overdue: bool
     """It is a day old by the database's clock: the next failure is the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is pending. Each number is counted up to a limit of the store's."""
+
+    requested: int
+    """Requests waiting for confirmation."""
+    rotating: int
+    unresolved: int
+    """Unknown outcomes that nobody has judged yet."""
+    notifications: int
+    oldest_seconds: float
+    """The age of the oldest notification; 0 if there are none."""

@@ -10,13 +10,7 @@ _AGO = re.compile(r"([0-9]{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DAYS = re.compile(rf"(?:{_DAY})?\.\.(?:{_DAY})?|{_DAY}")
-
-
-class ImpossiblePeriod(UsageError):
-    """The period makes no sense."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no such period: a day does not exist, or the last day is before the first.")
+_IMPOSSIBLE = "There is no such period: a day does not exist, or the last day is before the first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +26,7 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> "Period":
-        """Read a period. Raises `UsageError`, or `ImpossiblePeriod` for days that make no sense."""
+        """Read a period. Raises `UsageError`, also for days that make no sense."""
         if not cls.looks_like(text):
             raise UsageError("A period is written like 7d, 2026-10-01 or 2026-10-01..2026-10-31.")
         period = cls(text)
@@ -40,7 +34,7 @@ class Period:
         return period
 
     def between(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """Return the first instant of the period and the first one after it. Raises `ImpossiblePeriod`."""
+        """Return the first instant of the period and the first one after it. Raises `UsageError`."""
         if ago := _AGO.fullmatch(self.text):
             return _ago(ago, now), None
         first, dots, last = self.text.partition("..")
@@ -48,9 +42,9 @@ class Period:
             since = _midnight(first)
             until = _midnight(last if dots else first, days=1)
         except (ValueError, OverflowError):
-            raise ImpossiblePeriod from None
+            raise UsageError(_IMPOSSIBLE) from None
         if since is not None and until is not None and until <= since:
-            raise ImpossiblePeriod
+            raise UsageError(_IMPOSSIBLE)
         return since, until
 
 
@@ -74,7 +68,7 @@ def _ago(ago: re.Match[str], now: datetime) -> datetime:
     try:
         return now - int(ago[1]) * _UNITS[ago[2]]
     except OverflowError:
-        raise ImpossiblePeriod from None
+        raise UsageError(_IMPOSSIBLE) from None
 
 
 def _midnight(day: str, *, days: int = 0) -> datetime | None:

@@ -1,11 +1,11 @@
 """Statistics of history: what is counted, in which intervals, and the counts lined up over time."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from itertools import groupby, takewhile
+from itertools import groupby
 
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
@@ -80,7 +80,11 @@ class Series:
 
 def intervals(first: date, last: date, interval: Interval) -> list[date]:
     """Return the first days of the intervals from one day to another, both included."""
-    return list(takewhile(lambda start: start <= last, _from(interval.start(first), interval)))
+    starts, start = [], interval.start(first)
+    while start <= last:
+        starts.append(start)
+        start = interval.after(start)
+    return starts
 
 
 def merge_small_groups(tallies: Sequence[Tally], limit: int) -> list[Tally]:
@@ -118,9 +122,3 @@ def _series(key: SeriesKey, tallies: Sequence[Tally], places: Mapping[date, int]
         counts[places[tally.start]] += tally.count
         unresolved[places[tally.start]] += tally.unresolved
     return Series(key, counts, unresolved)
-
-
-def _from(start: date, interval: Interval) -> Iterator[date]:
-    while True:
-        yield start
-        start = interval.after(start)

@@ -16,9 +16,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from bot.domain.backlog import Backlog
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, Refusal, SchemaMismatch
-from bot.domain.notifications import NotificationKind
+from bot.domain.notifications import Backlog, NotificationKind
 from bot.domain.states import State
 
 PREFIX = "turso_rotate"

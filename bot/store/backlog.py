@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select, text
 
-from bot.domain.backlog import Backlog
 from bot.domain.models import Organization
+from bot.domain.notifications import Backlog
 from bot.domain.states import State
 from bot.store.database import Database
 from bot.store.sqltypes import database_now

@@ -30,14 +30,6 @@ def migrate(url: URL) -> tuple[str | None, str]:
         return before, current_revision(connection) or ""
 
 
-def downgrade(url: URL, revision: str) -> None:
-    """Undo migrations: drop their tables with all data; for tests. Raises `DatabaseError`."""
-    from alembic import command  # noqa: PLC0415 - as above
-
-    with exclusive_transaction(url) as connection:
-        command.downgrade(alembic_config(connection), revision)
-
-
 @contextmanager
 def exclusive_transaction(url: URL) -> Iterator[Connection]:
     """Open a transaction, of any length, that waits for a migration by another process. Raises `DatabaseError`."""

@@ -1,7 +1,5 @@
 """The stores of the running bot, over one database."""
 
-from dataclasses import dataclass
-
 from bot.domain.models import Organization
 from bot.store.allowlist import SqlGrants
 from bot.store.backlog import SqlBacklog
@@ -13,25 +11,13 @@ from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
 
 
-@dataclass(frozen=True, slots=True)
 class Stores:
-    """One store for each port."""
+    """One store for each port, for one organization."""
 
-    rotations: SqlRotations
-    grants: SqlGrants
-    trail: SqlTrail
-    outbox: SqlOutbox
-    backlog: SqlBacklog
-    history: SqlHistory
-
-    @classmethod
-    def over(cls, database: Database, seal: Seal, organization: Organization) -> "Stores":
-        """Create the stores of one organization."""
-        return cls(
-            SqlRotations(database, seal, organization),
-            SqlGrants(database, seal),
-            SqlTrail(database, seal),
-            SqlOutbox(database, seal, organization),
-            SqlBacklog(database, organization),
-            SqlHistory(database, organization),
-        )
+    def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
+        self.rotations = SqlRotations(database, seal, organization)
+        self.grants = SqlGrants(database, seal)
+        self.trail = SqlTrail(database, seal)
+        self.outbox = SqlOutbox(database, seal, organization)
+        self.backlog = SqlBacklog(database, organization)
+        self.history = SqlHistory(database, organization)

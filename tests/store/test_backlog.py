@@ -5,8 +5,8 @@ import re
 
 from sqlalchemy import Connection
 
-from bot.domain.backlog import Backlog
 from bot.domain.models import Organization, Rotation
+from bot.domain.notifications import Backlog
 from bot.domain.states import State
 from bot.store.backlog import _BACKLOG, SqlBacklog
 from tests.store import shell

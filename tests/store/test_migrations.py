@@ -13,8 +13,8 @@ from sqlalchemy import URL, create_engine, inspect, text
 from bot.domain.errors import SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
-from bot.store.migrations import alembic_config, downgrade, exclusive_transaction, migrate
-from tests.databases import load_url
+from bot.store.migrations import alembic_config, exclusive_transaction, migrate
+from tests.databases import downgrade, load_url
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations/versions"
 
@@ -51,7 +51,7 @@ def test_up_check_down_up(url: URL) -> None:
     assert migrate(url) == (None, schema.HEAD)
     with exclusive_transaction(url) as connection:
         command.check(alembic_config(connection))
-    downgrade(url, "base")
+    downgrade(url)
     assert tables(url) == {"alembic_version"}
     assert migrate(url) == (None, schema.HEAD)
     assert {"allowlist", "rotations", "audit_events", "outbox"} <= tables(url)

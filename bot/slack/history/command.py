@@ -1,12 +1,4 @@
-"""Parse what somebody typed after `/turso-audit`; pure.
-
-UsageError
-├── UnknownWord       a word that is no group, person, outcome or period
-├── Ambiguous         two groups, two people, two outcomes or two periods
-└── ImpossiblePeriod  a day that does not exist, or a period that ends before it begins
-
-Their texts quote nothing that was typed.
-"""
+"""Parse what somebody typed after `/turso-audit`; pure. Its errors quote nothing that was typed."""
 
 import re
 from dataclasses import replace
@@ -26,24 +18,10 @@ _MENTION = re.compile(rf"<@({PERSON.pattern})>")
 _PLAIN_ID = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{7,30}")
 
 
-class UnknownWord(UsageError):
-    """A word means nothing here. It is named by its position, because it may be anything."""
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"Word {position} is not a group, a person, an outcome or a period.")
-
-
-class Ambiguous(UsageError):
-    """There is more than one of a kind."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"Name only one {what}.")
-
-
 def parse(text: str, reader: UserId) -> HistoryQuery | None:
     """Parse `[group] [@person] [outcome] [period]` in any order; `None` is a request for help.
 
-    Raises `UnknownWord`, `Ambiguous` or `ImpossiblePeriod`.
+    Raises `UsageError`.
     """
     words = _LABEL.sub(r"<@\1>", storable(text)).split()
     if len(words) == 1 and words[0].lower() in HELP:
@@ -52,7 +30,8 @@ def parse(text: str, reader: UserId) -> HistoryQuery | None:
     for position, word in enumerate(words, 1):
         part = _parse_word(word, reader)
         if part is None:
-            raise UnknownWord(position)
+            # By its position: the word may be anything.
+            raise UsageError(f"Word {position} is not a group, a person, an outcome or a period.")
         query = _merge(query, part)
     return query
 
@@ -78,6 +57,6 @@ def _merge(query: HistoryQuery, part: HistoryQuery) -> HistoryQuery:
         if value is None:
             continue
         if getattr(query, field) is not None:
-            raise Ambiguous(field)
+            raise UsageError(f"Name only one {field}.")
         query = replace(query, **{field: value})
     return query
