@@ -32,15 +32,9 @@ LogFormat = Literal["console", "json"]
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
 # SQLite gets the driver without asyncio: in one writer thread it is four times faster than aiosqlite.
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
-    "sqlite+aiosqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "postgresql+psycopg_async": "postgresql+psycopg",
-}
+_DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"), "sqlite") | dict.fromkeys(
+    ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg_async"), "postgresql+psycopg"
+)
 _MIN_KEY_LENGTH = 16
 
 

@@ -1,6 +1,7 @@
 """The command line: `turso-rotate`, or `python -m bot`."""
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -14,61 +15,35 @@ from bot.domain.errors import BotError, SettingsError, UsageError
 app = typer.Typer(
     name="turso-rotate",
     help="Rotate a Turso group's tokens from Slack, with a verifiable audit trail.",
-    epilog=examples("turso-rotate serve --migrate", "turso-rotate allow add U024BE7LH --group payments"),
+    epilog=examples("serve --migrate", "allow add U024BE7LH --group payments"),
     context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("serve", epilog=examples("turso-rotate serve --migrate"))(serving.serve)
-app.command("migrate", epilog=examples("DATABASE_URL=sqlite:///bot.db turso-rotate migrate"))(serving.migrate_database)
-app.command("doctor", epilog=examples("turso-rotate doctor", "turso-rotate doctor --replicas 3 --format json"))(
-    doctor.run_doctor
-)
-app.command("sandbox", epilog=examples("turso-rotate sandbox", "turso-rotate sandbox --script"))(sandbox.run_sandbox)
-
 _allow = typer.Typer(help="Manage who may rotate groups, and who may read everything.", no_args_is_help=True)
-_allow.command(
-    "add",
-    epilog=examples(
-        "turso-rotate allow add U024BE7LH --group 'prod-*' --until 2027-01-31",
-        "turso-rotate allow add U024BE7LH --role audit --note 'external auditor'",
-    ),
-)(allow.add_grant)
-_allow.command(
-    "remove",
-    epilog=examples("turso-rotate allow remove U024BE7LH", "turso-rotate allow remove U024BE7LH --group 'prod-*'"),
-)(allow.remove_grants)
-_allow.command("list", epilog=examples("turso-rotate allow list --all --format csv"))(allow.list_grants)
-_allow.command(
-    "who",
-    epilog=examples("turso-rotate allow who payments", "turso-rotate allow who payments --at 2026-10-01"),
-)(allow.list_holders)
-app.add_typer(_allow, name="allow")
-
 _audit = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
-_audit.command(
-    "list",
-    epilog=examples(
-        "turso-rotate audit list --group payments --period 7d",
-        "turso-rotate audit list --action rotation.denied --format json",
-    ),
-)(audit.list_events)
-_audit.command("show", epilog=examples("turso-rotate audit show --group payments --outcome failed --since 30m"))(
-    audit.show_rotations
+_ADD = "allow add U024BE7LH --group 'prod-*' --until 2027-01-31"
+_ADD_AUDITOR = "allow add U024BE7LH --role audit --note 'external auditor'"
+_COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], ...] = (
+    (app, "serve", serving.serve, ("serve --migrate",)),
+    (app, "migrate", serving.migrate_database, ("migrate",)),
+    (app, "doctor", doctor.run_doctor, ("doctor", "doctor --replicas 3 --format json")),
+    (app, "sandbox", sandbox.run_sandbox, ("sandbox", "sandbox --script")),
+    (_allow, "add", allow.add_grant, (_ADD, _ADD_AUDITOR)),
+    (_allow, "remove", allow.remove_grants, ("allow remove U024BE7LH", "allow remove U024BE7LH --group 'prod-*'")),
+    (_allow, "list", allow.list_grants, ("allow list --all --format csv",)),
+    (_allow, "who", allow.list_holders, ("allow who payments", "allow who payments --at 2026-10-01")),
+    (_audit, "list", audit.list_events, ("audit list --group payments --period 7d", "audit list --action denied")),
+    (_audit, "show", audit.show_rotations, ("audit show 0m8x5kq2f7r1a", "audit show --outcome failed --since 30m")),
+    (_audit, "export", export.export_trail, ("audit export --period 2026-10-01..2026-10-31 --output oct.jsonl",)),
+    (_audit, "verify", verification.verify_trail, ("audit verify", "audit verify --file oct.jsonl --format json")),
+    (_audit, "resolve", resolve.resolve_rotation, ("audit resolve 0m8x5kq2f7r1a --as failed --note 'seen at Turso'",)),
+    (_audit, "stats", stats.show_stats, ("audit stats --period 2026-01-01.. --by month",)),
 )
-_audit.command(
-    "export", epilog=examples("turso-rotate audit export --period 2026-10-01..2026-10-31 --output oct.jsonl")
-)(export.export_trail)
-_audit.command(
-    "verify",
-    epilog=examples("turso-rotate audit verify", "turso-rotate audit verify --file oct.jsonl --format json"),
-)(verification.verify_trail)
-_audit.command(
-    "resolve",
-    epilog=examples("turso-rotate audit resolve 0m8x5kq2f7r1a --as failed --note 'seen at Turso'"),
-)(resolve.resolve_rotation)
-_audit.command("stats", epilog=examples("turso-rotate audit stats --period 2026-01-01.. --by month"))(stats.show_stats)
+for _parent, _name, _command, _lines in _COMMANDS:
+    _parent.command(_name, epilog=examples(*_lines))(_command)
+app.add_typer(_allow, name="allow")
 app.add_typer(_audit, name="audit")
 
 

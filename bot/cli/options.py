@@ -44,7 +44,9 @@ UntilOption = Annotated[
 
 def examples(*commands: str) -> str:
     """Return the end of a help text: example commands, one a line."""
-    return "\n".join(["\b", f"Example{'s' if len(commands) > 1 else ''}:", *(f"  {each}" for each in commands)])
+    return "\n".join(
+        ["\b", f"Example{'s' if len(commands) > 1 else ''}:", *(f"  turso-rotate {each}" for each in commands)]
+    )
 
 
 def parse_range(period: str | None, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:

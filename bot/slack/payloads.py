@@ -29,27 +29,17 @@ class SlashCommand:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Interaction:
-    """The use of a button or menu. It has no `repr`: `trigger_id` is a capability too."""
+    """The use of a button, a menu or a tab. It has no `repr`: `trigger_id` is a capability too."""
 
     actor: Actor
     context: SlackContext
-    action_id: str
-    chosen: str
+    action_id: str = ""
+    chosen: str = ""
     """A button's value, or the choice in a menu; may be empty."""
-    metadata: str
+    metadata: str = ""
     """The private metadata of the Home tab around it; empty in messages."""
-    trigger_id: str
-    response_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HomeOpened:
-    """Somebody opened the Home tab or, if `home` is false, the messages tab beside it."""
-
-    actor: Actor
-    context: SlackContext
-    metadata: str
-    home: bool
+    trigger_id: str = ""
+    response_url: str | None = None
 
 
 def read_command(body: Payload) -> SlashCommand:
@@ -76,14 +66,15 @@ def read_interaction(body: Payload) -> Interaction:
     )
 
 
-def read_home_opened(body: Payload) -> HomeOpened:
-    """Read the event that somebody opened the app; Slack identifies its delivery by `event_id`."""
+def read_home_opened(body: Payload) -> Interaction | None:
+    """Read the event that somebody opened the Home tab; `None` if it is the messages tab beside it."""
     event = _part(body, "event")
-    return HomeOpened(
+    if event.get("tab") != "home":
+        return None
+    return Interaction(
         actor=Actor(TeamId(_id(body.get("team_id"))), UserId(_id(event.get("user")))),
-        context=SlackContext(HOME, _hashed(body.get("event_id"))),
+        context=SlackContext(HOME, _hashed(body.get("event_id"))),  # Slack identifies the delivery of an event by this
         metadata=_text(_part(event, "view").get("private_metadata")),
-        home=event.get("tab") == "home",
     )
 
 

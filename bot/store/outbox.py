@@ -52,24 +52,18 @@ def enqueue(
     connection: Connection,
     rotation_id: RotationId,
     kinds: Iterable[NotificationKind],
+    *,
     head_start: float = HEAD_START_SECONDS,
+    replace: bool = False,
 ) -> None:
-    """Add notifications in this transaction; for `head_start` seconds, only the caller's process delivers them."""
-    for kind in kinds:
-        notification = {"rotation_id": rotation_id, "kind": str(kind), "in_seconds": head_start}
-        connection.execute(_ENQUEUE, notification)
+    """Add notifications in this transaction; for `head_start` seconds, only the caller's process delivers them.
 
-
-def replace_queued(
-    connection: Connection,
-    rotation_id: RotationId,
-    kinds: Iterable[NotificationKind],
-    head_start: float = HEAD_START_SECONDS,
-) -> None:
-    """Add notifications, and discard undelivered ones of the same kinds, which would announce an outdated state."""
+    `replace` discards undelivered ones of the same kinds, which would announce an outdated state.
+    """
     for kind in kinds:
-        connection.execute(_DISCARD, {"of_rotation": rotation_id, "of_kind": str(kind)})
-        enqueue(connection, rotation_id, (kind,), head_start)
+        if replace:
+            connection.execute(_DISCARD, {"of_rotation": rotation_id, "of_kind": str(kind)})
+        connection.execute(_ENQUEUE, {"rotation_id": rotation_id, "kind": str(kind), "in_seconds": head_start})
 
 
 class SqlOutbox:

@@ -9,7 +9,7 @@ from bot.domain.models import Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
 from bot.domain.states import State
 from bot.store.database import Database
-from bot.store.outbox import replace_queued
+from bot.store.outbox import enqueue
 from bot.store.rotations import SqlRotations, rotation_of
 from bot.store.tables import rotations
 from bot.store.trail import record
@@ -49,7 +49,7 @@ class SqlResolutions:
             facts = {**before.detail, "resolved_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_RESOLVE, {**chosen, "detail": facts}).one()
             # No head start: a command on a terminal delivers nothing.
-            replace_queued(connection, rotation_id, (NotificationKind.ANNOUNCEMENT,), 0)
+            enqueue(connection, rotation_id, (NotificationKind.ANNOUNCEMENT,), head_start=0, replace=True)
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
             return rotation_of(row)

@@ -13,7 +13,7 @@ from bot.domain.notifications import NotificationKind
 from bot.domain.ports import NewRotation
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
-from bot.store.outbox import enqueue, replace_queued
+from bot.store.outbox import enqueue
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
@@ -169,7 +169,7 @@ class SqlRotations:
             row = connection.execute(_MOVE if claim is None else _MOVE_CLAIMED, columns).first()
             if row is None:
                 return None
-            (replace_queued if expected is State.UNKNOWN else enqueue)(connection, rotation_id, _notified(to))
+            enqueue(connection, rotation_id, _notified(to), replace=expected is State.UNKNOWN)
             record(connection, self._seal, event)
             return rotation_of(row)
 

@@ -52,7 +52,7 @@ class HomeListeners:
     async def on_opened(self, body: Payload) -> None:
         """Handle the event that somebody opened the app: show the newest page of their last query."""
         opened = read_home_opened(body)
-        if opened.home:
+        if opened is not None:
             at = Cursor(_remembered(opened.metadata).query)
             show = partial(self._show, opened.actor, opened.context, at)
             self._intake.accept(show, partial(self._tell, opened.actor, at), "other")
