@@ -169,6 +169,7 @@ def _end(grant: Grant) -> str:
 
 
 def _grant_row(grant: Grant, now: datetime, output_format: OutputFormat) -> dict[str, Any]:
+    short = {"granted": _at_by(grant.granted_at, grant.granted_by), "revoked": _revoked(grant)}
     state = "in force" if grant.in_force(now) else "revoked" if grant.revoked_at else "ended"
     return {
         "user": grant.actor.user_id,
@@ -178,7 +179,7 @@ def _grant_row(grant: Grant, now: datetime, output_format: OutputFormat) -> dict
         "until": grant.last_day,
         "state": state,
         "note": grant.note,
-        **(_short_history(grant) if output_format is OutputFormat.TABLE else _full_history(grant)),
+        **(_full_history(grant) if output_format is not OutputFormat.TABLE else short),
     }
 
 
@@ -191,17 +192,12 @@ def _holder_row(grant: Grant, output_format: OutputFormat) -> dict[str, Any]:
     return {**who, "from": start, "until": until, "granted by": by, "revoked": _revoked(grant), "note": grant.note}
 
 
-def _short_history(grant: Grant) -> dict[str, Any]:
-    return {
-        "granted": f"{grant.granted_at:%Y-%m-%d %H:%M} by {grant.granted_by.user_id}",
-        "revoked": _revoked(grant),
-    }
-
-
 def _revoked(grant: Grant) -> str | None:
-    if grant.revoked_at is None or grant.revoked_by is None:
-        return None
-    return f"{grant.revoked_at:%Y-%m-%d %H:%M} by {grant.revoked_by.user_id}"
+    return _at_by(grant.revoked_at, grant.revoked_by) if grant.revoked_at and grant.revoked_by else None
+
+
+def _at_by(at: datetime, actor: Actor) -> str:
+    return f"{at:%Y-%m-%d %H:%M} by {actor.user_id}"
 
 
 def _full_history(grant: Grant) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """The boundary between failures and people: each failure becomes words, and each bug a reference number in the log."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 
 from bot.domain.errors import BotError, DuplicateDelivery, Refusal
 
-Tell = Callable[[BotError], Awaitable[object]]
+Tell = Callable[[BotError], Coroutine[Any, Any, object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
 CountRefusal = Callable[[Refusal], None]
 """Counts a command or press that changed nothing."""

@@ -1,6 +1,6 @@
 """Take in what Slack delivers: admit it, run it in a supervised task, and explain every failure."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from bot.slack.payloads import Interaction, Payload, SlashCommand, read_command,
 from bot.slack.replies import Reply, ReplyTo
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-TellOver = Callable[[Reply, BotError], Awaitable[object]]
+TellOver = Callable[[Reply, BotError], Coroutine[Any, Any, object]]
 """Shows a failure over a reply."""
 
 
@@ -44,7 +44,8 @@ class Intake:
         await ack()
         command = read_command(body)
         reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
-        self._start(partial(handle, command, reply), partial(tell, reply), "command")
+        work = self._run(partial(handle, command, reply), partial(tell, reply))
+        self.tasks.start(work, "command")
 
     def press(
         self, body: Payload, handle: Callable[[Interaction, Reply], Coroutine[Any, Any, None]], tell: TellOver
@@ -59,21 +60,14 @@ class Intake:
         try:
             self.tasks.admit()
         except (ShuttingDown, Overloaded) as error:
-            self.tasks.start(_told(tell, error))
+            self.tasks.start(tell(error))
             return
-        self._start(work, tell, kind)
+        self.tasks.start(self._run(work, tell), kind)
 
     def explained(self, tell: Tell) -> AbstractAsyncContextManager[None]:
         """Explain failures elsewhere than the rest of the work does."""
         return explained(tell, self._refused)
 
-    def _start(self, work: Work, tell: Tell, kind: TaskKind) -> None:
-        self.tasks.start(self._run(work, tell), kind)
-
     async def _run(self, work: Work, tell: Tell) -> None:
         async with self.explained(tell):
             await work()
-
-
-async def _told(tell: Tell, error: BotError) -> None:
-    await tell(error)
