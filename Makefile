@@ -6,15 +6,22 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
+# Without this, uv trusts only the certificates it ships, and fails behind a proxy that the system trusts.
+UV_SYSTEM_CERTS ?= $(or $(UV_NATIVE_TLS),true)
+export UV_SYSTEM_CERTS
+# The same for pip, which uses the system's store by itself only since 24.2. A configured file wins.
+CERT = $(RUN)/python -m pip config list | grep -q '\.cert=' || \
+	$(RUN)/python -c 'import ssl; print(ssl.get_default_verify_paths().cafile or "")'
 
-.PHONY: help test coverage faults run lint format types imports check sandbox bench wheel clean
+.PHONY: help test coverage faults run lint format sandbox bench wheel clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "turso-rotate needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	cert=$$($(CERT)); \
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check $${cert:+--cert "$$cert"} 'uv>=0.9'
 
 $(READY): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --quiet --inexact
@@ -23,20 +30,20 @@ $(READY): pyproject.toml uv.lock | $(UV)
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
 	$(RUN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-# Those whose stories happen in processes of their own, killed at the end, would report less than they ran.
+# Without tests whose bot is a process of its own: it is killed at the end, and reports less than it ran.
 coverage: $(READY) ## Show which lines and branches the tests in one process leave out
 	$(RUN)/python -m pytest --numprocesses auto --dist worksteal --cov --ignore tests/e2e --ignore tests/browser $(ARGS)
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
 	$(RUN)/python -m pytest tests/e2e -m "fault or mistake" $(ARGS)
 
-sandbox: $(READY) ## Try the bot in a browser, with no Slack and no Turso
+sandbox: $(READY) ## Try the bot in a browser, without Slack or Turso
 	$(RUN)/turso-rotate sandbox $(ARGS)
 
-run: $(READY) ## Migrate the database and serve Slack, with the settings of the environment or .env
+run: $(READY) ## Migrate the database and serve Slack, with the settings in the environment or .env
 	$(RUN)/turso-rotate serve --migrate
 
-bench: $(READY) ## Measure speed, side by side with a bare Bolt app (ARGS=--quick: four minutes, --long: an hour)
+bench: $(READY) ## Measure speed, side by side with a bare Bolt app (ARGS=--quick: four minutes, --long: an hour and a half)
 	$(RUN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## Check formatting, lint, types and import contracts
@@ -45,12 +52,12 @@ lint: $(READY) ## Check formatting, lint, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: $(READY) ## Format the code, mend what can be mended
+format: $(READY) ## Format the code, and fix what ruff can fix
 	$(RUN)/ruff check --fix
 	$(RUN)/ruff format
 
-# Every file in them gets hatchling's one date, so that a checkout, a sdist and the image all make the same wheel.
-wheel: $(READY) ## Build the sdist and the wheel into dist/, with what they need by its hash
+# Every file in them gets hatchling's fixed date, so that a checkout, an sdist and the image build the same wheel.
+wheel: $(READY) ## Build the sdist and the wheel into dist/, with the hashes of their dependencies
 	env -u SOURCE_DATE_EPOCH $(UV) build --quiet --no-build-isolation --python $(RUN)/python
 	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --output-file dist/requirements.txt
 
