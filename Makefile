@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS
 CERT = $(RUN)/python -m pip config list | grep -q '\.cert=' || \
 	$(RUN)/python -c 'import ssl; print(ssl.get_default_verify_paths().cafile or "")'
 
-.PHONY: help test coverage faults run lint format sandbox bench wheel clean
+.PHONY: help setup test coverage faults run lint format sandbox bench wheel clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -26,6 +26,8 @@ $(UV):
 $(READY): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --quiet --inexact
 	@touch $@
+
+setup: $(READY) ## Prepare .venv; every other target does this by itself
 
 test: $(READY) ## Run every test (SQLite, PostgreSQL, HTTP, Socket Mode, migrations, wheel)
 	$(RUN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
