@@ -179,13 +179,6 @@ def test_the_manifest_is_of_this_version() -> None:
     assert named == [version] * 3
 
 
-@pytest.mark.parametrize("page", ["backup.md", "deploying.md", "releasing.md"])
-def test_what_a_page_points_at_is_there(page: str) -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / page).read_text())
-
-    assert [target for target in targets if not (ROOT / "docs" / target).exists()] == []
-
-
 def image_python() -> tuple[int, int]:
     found = re.search(r"^ARG PYTHON=3\.(\d+)-slim", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert found is not None
