@@ -9,7 +9,7 @@ import typer
 from bot.cli.database import load_settings, with_database
 from bot.cli.operator import operator
 from bot.cli.options import FormatOption
-from bot.cli.output import OutputFormat, show
+from bot.cli.output import OutputFormat, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
 from bot.domain.errors import UsageError
@@ -40,7 +40,7 @@ LastDayOption = Annotated[
     str | None,
     typer.Option("--until", metavar="DAY", help="The last day (UTC) on which the grant holds, like 2027-01-31."),
 ]
-NoteOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason. It is kept with the grant.")]
+GrantNoteOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason. It is kept with the grant.")]
 OnlyPatternOption = Annotated[
     str | None, typer.Option("--group", metavar="GROUP", help="Only the grant for exactly this group or pattern.")
 ]
@@ -61,7 +61,7 @@ def add_grant(  # noqa: PLR0913 - one for each option
     role: RoleOption = Role.ROTATE,
     team: TeamOption = None,
     until: LastDayOption = None,
-    note: NoteOption = "",
+    note: GrantNoteOption = "",
 ) -> None:
     """Allow a user to rotate groups, or to read everything."""
     settings, actor = _prepare(user, team)
@@ -104,7 +104,7 @@ def list_grants(*, revoked: AllOption = False, output_format: FormatOption = Out
     settings = load_settings()
     snapshot = with_database(settings, lambda database: _open_allowlist(database, settings).read(revoked=revoked))
     rows = [_grant_row(grant, snapshot.now, output_format) for grant in snapshot.grants]
-    show(rows, output_format, empty="The allowlist is empty: nobody may rotate.")
+    print_rows(rows, output_format, empty="The allowlist is empty: nobody may rotate.")
 
 
 def list_holders(group: GroupArgument, at: AtOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
@@ -116,7 +116,7 @@ def list_holders(group: GroupArgument, at: AtOption = None, output_format: Forma
     since, until = _parse_at(at)
     grants = with_database(settings, lambda database: _open_allowlist(database, settings).who(group, since, until))
     rows = [_holder_row(grant, output_format) for grant in grants]
-    show(rows, output_format, empty=_nobody(group, since, until))
+    print_rows(rows, output_format, empty=_nobody(group, since, until))
 
 
 def _prepare(user: str, team: str | None) -> tuple[DatabaseSettings, Actor]:

@@ -21,7 +21,7 @@ from bot.cli.options import (
     parse_action,
     parse_range,
 )
-from bot.cli.output import OutputFormat, show
+from bot.cli.output import OutputFormat, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.errors import NoSuchRotation, UsageError
 from bot.domain.events import RecordedEvent
@@ -135,7 +135,7 @@ async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent
 
 def _print_events(events: Sequence[RecordedEvent], output_format: OutputFormat) -> None:
     rows = [as_json(recorded) if output_format is OutputFormat.JSON else _row(recorded) for recorded in events]
-    show(rows, output_format, empty="No event matches.")
+    print_rows(rows, output_format, empty="No event matches.")
 
 
 def _row(recorded: RecordedEvent) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def export_trail(
 
 
 def _select(reading: TrailSnapshot, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
-    """Return the rows of a period, or all whatever they hold, and how many they are if that is known."""
+    """Return the rows of a period, or all of them even if a time is unreadable, and their number if it is known."""
     if since is None and until is None:
         return reading.last(), reading.rows()
     span = reading.span(since, until)

@@ -32,7 +32,7 @@ class ReportFormat(StrEnum):
     JSON = "json"
 
 
-def show(rows: Sequence[Mapping[str, object]], output_format: OutputFormat, *, empty: str) -> None:
+def print_rows(rows: Sequence[Mapping[str, object]], output_format: OutputFormat, *, empty: str) -> None:
     """Print rows that all have the same fields; if there are none, print `empty` on standard error."""
     if not rows:
         typer.echo(empty, err=True)

@@ -12,12 +12,12 @@ from bot.domain.resolution import Resolution, Resolutions
 from bot.store.resolutions import SqlResolutions
 
 ResolutionOption = Annotated[Resolution, typer.Option("--as", help="What the rotation turned out to be.")]
-NoteOption = Annotated[
+JudgementNoteOption = Annotated[
     str, typer.Option(metavar="TEXT", help="How you know. It is recorded and announced with the judgement.")
 ]
 
 
-def resolve_rotation(rotation: RotationArgument, *, resolution: ResolutionOption, note: NoteOption) -> None:
+def resolve_rotation(rotation: RotationArgument, *, resolution: ResolutionOption, note: JudgementNoteOption) -> None:
     """Judge a rotation whose outcome is unknown.
 
     The judgement is one more event: the rotation stays recorded as unknown. Another judgement can correct it.

@@ -30,19 +30,19 @@ def run_sandbox(
     the story on the terminal instead, and exits with 0 only if every step went as expected.
     """
     if script:
-        _plays(keep)
+        _run_script(keep)
     else:
-        asyncio.run(_shows(port, keep, opens=not no_open))
+        asyncio.run(_serve_page(port, keep, opens=not no_open))
 
 
-def _plays(keep: Path | None) -> None:
-    from bot.sandbox.script import run_script  # noqa: PLC0415 - only here: nothing else of the bot knows the sandbox
+def _run_script(keep: Path | None) -> None:
+    from bot.sandbox.script import run_script  # noqa: PLC0415 - only this command imports the sandbox
 
     if not asyncio.run(run_script(typer.echo, keep)):
         raise typer.Exit(1)
 
 
-async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
+async def _serve_page(port: int, keep: Path | None, *, opens: bool) -> None:
     from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
     from bot.sandbox.page import PageServer  # noqa: PLC0415 - as above
     from bot.sandbox.sandbox import Sandbox  # noqa: PLC0415 - as above
@@ -51,12 +51,12 @@ async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with Sandbox(keep) as running, PageServer(running, port) as page:
-            typer.echo(f"Sandbox: {page.url} (Ctrl-C ends it)")
+        async with Sandbox(keep) as sandbox, PageServer(sandbox, port) as page:
+            typer.echo(f"Sandbox: {page.url} (press Ctrl-C to stop)")
             if opens:
                 await asyncio.to_thread(webbrowser.open, page.url)
-            await running.ready()
-            typer.echo("The bot is up. Nothing here is real but the bot.")
+            await sandbox.ready()
+            typer.echo("The bot is running. It is real; Slack and Turso are local stand-ins.")
             await stop.wait()
     except BotFailedError as error:
         typer.echo(f"The bot did not start:\n{error}", err=True)

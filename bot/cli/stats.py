@@ -10,7 +10,7 @@ from rich.console import Console
 from bot.cli.chart import Canvas, chart
 from bot.cli.database import load_settings
 from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
-from bot.cli.output import OutputFormat, show
+from bot.cli.output import OutputFormat, print_rows
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
@@ -48,7 +48,7 @@ def show_stats(  # noqa: PLR0913 - one for each option
     if output_format is OutputFormat.TABLE and tallies:
         _draw(tallies, medians, by, after)
     else:
-        show(_rows(tallies, medians), output_format, empty="No request matches.")
+        print_rows(_rows(tallies, medians), output_format, empty="No request matches.")
 
 
 def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def _draw(tallies: Sequence[Tally], medians: Medians, by: Interval, after: datet
     console = Console()
     canvas = Canvas(console.width, plain=console.options.ascii_only)
     drawn = chart(tallies, medians, by, _chart_end(after), canvas)
-    show(list(drawn.rows()), OutputFormat.TABLE, empty="")
+    print_rows(list(drawn.rows()), OutputFormat.TABLE, empty="")
     typer.echo(f"\n{drawn.legend()}\n{_totals(tallies)}")
 
 

@@ -68,7 +68,7 @@ def verify_trail(
 class _Problems:
     """What is wrong in the database around the trail."""
 
-    unguarded: Sequence[str] = ()
+    broken_triggers: Sequence[str] = ()
     mismatches: Sequence[str] = ()
 
 
@@ -105,7 +105,7 @@ def _json_report(report: Report, options: VerifyOptions, problems: _Problems) ->
         "keyed": options.seal.keyed,
         "unkeyed_until": report.unkeyed_until,
         "anchors": [str(head) for head in options.anchors],
-        "unguarded": problems.unguarded,
+        "unguarded": problems.broken_triggers,
         "mismatches": problems.mismatches,
     }
 
@@ -117,8 +117,8 @@ def _text_report(report: Report, options: VerifyOptions, problems: _Problems) ->
         yield from _sound(report, options)
     else:
         yield "There are no rows to verify."
-    if problems.unguarded:
-        names = ", ".join(problems.unguarded)
+    if problems.broken_triggers:
+        names = ", ".join(problems.broken_triggers)
         yield f"The database no longer protects its history. Triggers that are missing, disabled or changed: {names}."
     if problems.mismatches:
         yield "Rotations or grants in the database do not match the trail:"

@@ -71,35 +71,32 @@ class CheckContext:
             raise CannotCheck("Slack did not say which scopes the bot token has.")
         return granted
 
-    async def standing(self) -> tuple[inspection.DatabaseStatus, float]:
-        """Read the state of the schema, and by how many seconds the database's clock is ahead.
+    async def status_and_clock(self) -> tuple[inspection.DatabaseStatus, float]:
+        """Read the database's status, and by how many seconds its clock is ahead. Raises `DatabaseError`."""
+        return await self.cache.get("status", self._status_and_clock)
 
-        Raises `DatabaseError`.
-        """
-        return await self.cache.get("standing", self._standing)
-
-    async def usable(self) -> inspection.DatabaseStatus:
-        """Read the state of the schema of a database that answers."""
+    async def status(self) -> inspection.DatabaseStatus:
+        """Read the database's status."""
         try:
-            return (await self.standing())[0]
+            return (await self.status_and_clock())[0]
         except DatabaseError:
             raise CannotCheck("The database cannot be read.") from None
 
-    async def migrated(self) -> inspection.DatabaseStatus:
-        """Read the state of a schema that is this version's."""
-        standing = await self.usable()
-        if standing.mismatch:
+    async def migrated_status(self) -> inspection.DatabaseStatus:
+        """Read the status of a database with this version's schema."""
+        status = await self.status()
+        if status.mismatch:
             raise CannotCheck("The database's schema does not match this version.")
-        return standing
+        return status
 
     async def grants(self) -> GrantUsage:
         """Read the grants, and who uses theirs."""
-        await self.migrated()
+        await self.migrated_status()
         return await self.cache.get("grants", self._grants)
 
     async def newest_rows(self) -> Sequence[Row]:
         """Read the newest rows of the audit trail, the newest last."""
-        await self.migrated()
+        await self.migrated_status()
         try:
             return await inspection.newest_rows(self.database, NEWEST_ROWS)
         except DatabaseError as error:
@@ -110,13 +107,13 @@ class CheckContext:
         """Whether the database is a file."""
         return self.settings.database_url.get_backend_name() == "sqlite"
 
-    async def _standing(self) -> tuple[inspection.DatabaseStatus, float]:
+    async def _status_and_clock(self) -> tuple[inspection.DatabaseStatus, float]:
         name = self.settings.database_url.database or ""
         if self.uses_sqlite and not await asyncio.to_thread(Path(name.removeprefix("file:")).exists):
             raise DatabaseUnavailable(f"There is no file {name}.")  # opening it would create it
         began = time.time()
-        standing = await inspection.read_status(self.database)
-        return standing, standing.now.timestamp() - (began + time.time()) / 2
+        status = await inspection.read_status(self.database)
+        return status, status.now.timestamp() - (began + time.time()) / 2
 
     async def _grants(self) -> GrantUsage:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from bot.turso.transport import read_body
 
 _PAGE_BYTES = 4 * 1024 * 1024
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,11 @@ class SocketHello:
 class SlackReader:
     """Calls methods of Slack's Web API that only read, and opens a Socket Mode connection for a moment."""
 
-    def __init__(self, settings: Settings, session: aiohttp.ClientSession, clock: Clock = time.time) -> None:
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
         token = settings.slack_bot_token.get_secret_value()
         self._web = AsyncWebClient(token, base_url=settings.slack_api_url, session=session)
         self._app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
         self._session = session
-        self._clock = clock
         self._limiter = CallLimiter()
         self.cache = CallCache()
 
@@ -61,10 +59,10 @@ class SlackReader:
 
     async def _call(self, method: str, arguments: Mapping[str, str]) -> ServiceAnswer:
         async def call() -> ServiceAnswer:
-            began = self._clock()
+            began = time.time()
             status, data, headers = await _response(self._web.api_call(method, params=dict(arguments)))
             error = "" if data.get("ok") is True else str(data.get("error") or f"HTTP {status}")
-            return ServiceAnswer(status, data, error, headers, seconds_ahead(headers, began, self._clock()))
+            return ServiceAnswer(status, data, error, headers, seconds_ahead(headers, began, time.time()))
 
         try:
             return await self._limiter.run(call)
@@ -111,9 +109,8 @@ def _parse_hello(message: Mapping[str, Any]) -> SocketHello:
 class TursoReader:
     """Reads from Turso's Platform API with GET only, so it cannot rotate anything."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, clock: Clock = time.time) -> None:
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._http = http
-        self._clock = clock
         self._secrets = settings.secrets()
         self._base = settings.turso_api_url
         self._limiter = CallLimiter()
@@ -125,9 +122,9 @@ class TursoReader:
 
     async def _get(self, path: str, token: str) -> ServiceAnswer:
         async def call() -> ServiceAnswer:
-            began = self._clock()
+            began = time.time()
             response, body = await self._read(path, token)
-            ahead = seconds_ahead(response.headers, began, self._clock())
+            ahead = seconds_ahead(response.headers, began, time.time())
             error = "" if response.is_success else self._error(response.status_code, body)
             return ServiceAnswer(response.status_code, _json(body), error, response.headers, ahead)
 

@@ -16,7 +16,7 @@ _HEADER = ",".join(Row._fields)
 _UNREADABLE = Row._make([None] * len(Row._fields))
 """Stands for what is not as the bot writes it: it fits nowhere in a chain."""
 _TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
-# The detail is taken as it stands: no string that follows it can hold what ends it.
+# The detail is matched as raw text: no string after it can contain what ends it.
 _LINE = re.compile(
     rf'\{{"seq":([0-9]{{1,19}}),"at":{_TEXT},"action":{_TEXT},"actor":\{{"team_id":{_TEXT},"user_id":{_TEXT}\}},'
     rf'"organization":{_TEXT},"group":(?:null|{_TEXT}),"rotation_id":(?:null|{_TEXT}),"detail":(.*),'

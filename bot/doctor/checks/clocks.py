@@ -33,7 +33,7 @@ async def check_database_clock(context: CheckContext) -> list[Finding]:
     if context.uses_sqlite:
         return [ok(Check.DATABASE_CLOCK, "SQLite uses this machine's clock.")]
     try:
-        _, ahead = await context.standing()
+        _, ahead = await context.status_and_clock()
     except DatabaseError as error:
         raise CannotCheck(str(error)) from None
     return [_compare(Check.DATABASE_CLOCK, "the database", ahead)]

@@ -15,7 +15,7 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
     url = context.settings.database_url
     name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {url.host or 'this machine'}"
     try:
-        await context.standing()
+        await context.status_and_clock()
     except DatabaseError as error:
         fix = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
         return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.", fix)]
@@ -24,7 +24,7 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
 
 async def check_database_schema(context: CheckContext) -> list[Finding]:
     """Check that the schema is this version's."""
-    mismatch = (await context.usable()).mismatch
+    mismatch = (await context.status()).mismatch
     if not mismatch:
         return [ok(Check.DATABASE_SCHEMA, "The schema matches this version.")]
     fix = "Install the version that migrated it, or a later one." if "newer" in mismatch else "turso-rotate migrate"
@@ -33,10 +33,10 @@ async def check_database_schema(context: CheckContext) -> list[Finding]:
 
 async def check_database_guards(context: CheckContext) -> list[Finding]:
     """Check that the triggers that protect history are in place."""
-    unguarded = (await context.migrated()).broken_triggers
-    if not unguarded:
+    broken = (await context.migrated_status()).broken_triggers
+    if not broken:
         return [ok(Check.DATABASE_GUARDS, "The triggers that protect history are in place.")]
-    found = f"Triggers that protect history are missing, disabled or changed: {', '.join(sorted(unguarded))}."
+    found = f"Triggers that protect history are missing, disabled or changed: {', '.join(sorted(broken))}."
     fix = "Find out who removed them, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
     return [failure(Check.DATABASE_GUARDS, found, fix)]
 
