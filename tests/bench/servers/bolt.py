@@ -1,4 +1,4 @@
-"""What people would use instead: a Bolt app with default settings that acknowledges and, asked to, echoes."""
+"""A Bolt app with default settings that acknowledges every command, and echoes those that begin with `echo`."""
 
 import asyncio
 import sys
