@@ -36,7 +36,7 @@ sandbox: $(READY) ## Try the bot in a browser, with no Slack and no Turso
 run: $(READY) ## Migrate the database and serve Slack, with the settings of the environment or .env
 	$(RUN)/turso-rotate serve --migrate
 
-bench: $(READY) ## Measure speed, side by side with a bare Bolt app (ARGS=--quick: four minutes, --long: an hour)
+bench: $(READY) ## Measure speed, side by side with other programs (ARGS=--quick: four minutes, --long: over an hour)
 	$(RUN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## Check formatting, lint, types and import contracts
