@@ -1,7 +1,6 @@
 """The processes that are measured: the bot and the servers it is compared with, each with its own local Slack."""
 
 import asyncio
-import socket
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
 from tests.databases import load_url
-from tests.process import BotProcess, environment, settings_for
+from tests.process import START_SECONDS, BotProcess, environment, settings_for
 
 PEOPLE = tuple(Person(f"U0BENCH{number:02}", f"person{number}") for number in range(64))
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -77,17 +76,24 @@ async def bot(
 async def server(name: str, mode: str = "http") -> AsyncIterator[Running]:
     """Run a module of `tests.bench.servers`, over HTTP or in Socket Mode."""
     async with LocalSlack(people=PEOPLE) as slack, LocalTurso() as turso:
-        port = _free_port()
         began = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"tests.bench.servers.{name}", mode, slack.api_url, str(port), env=environment({})
-        )
+            sys.executable, "-m", f"tests.bench.servers.{name}", mode, slack.api_url,
+            env=environment({}), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
         try:
-            await _connect(slack, mode, port)
+            await _connect(slack, mode, 0 if mode == "socket" else await _port(process))
             yield Running(slack, psutil.Process(process.pid), time.perf_counter() - began, turso)
         finally:
             process.kill()
             await process.wait()
+
+
+async def _port(process: asyncio.subprocess.Process) -> int:
+    """Read the port, which each server prints when it listens."""
+    assert process.stdout is not None
+    async with asyncio.timeout(START_SECONDS):
+        return int(await process.stdout.readline())
 
 
 async def _prepare(database_url: str) -> None:
@@ -102,20 +108,6 @@ async def _prepare(database_url: str) -> None:
 
 async def _connect(slack: LocalSlack, mode: str, port: int) -> None:
     if mode == "socket":
-        await slack.connected(timeout=10)
-        return
-    slack.request_url = f"http://127.0.0.1:{port}/slack/events"
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)  # these servers do not tell when they are ready
-            else:
-                writer.close()
-                return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+        await slack.connected(timeout=START_SECONDS)
+    else:
+        slack.request_url = f"http://127.0.0.1:{port}/slack/events"

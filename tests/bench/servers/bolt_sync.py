@@ -19,7 +19,7 @@ class _QuietHandler(WSGIRequestHandler):
         """Log nothing."""
 
 
-def main(_mode: str, api_url: str, port: int) -> None:
+def main(_mode: str, api_url: str) -> None:
     """Serve until killed."""
     app = App(client=WebClient("xoxb-local-bot", base_url=api_url), signing_secret="local-signing-secret")
 
@@ -29,10 +29,11 @@ def main(_mode: str, api_url: str, port: int) -> None:
         if command["text"].startswith("echo"):
             respond(command["text"])
 
-    with _Server(("127.0.0.1", port), _QuietHandler) as server:
+    with _Server(("127.0.0.1", 0), _QuietHandler) as server:
+        print(server.server_port, flush=True)
         server.set_app(SlackRequestHandler(app))
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(*sys.argv[1:])

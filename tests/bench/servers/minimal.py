@@ -20,14 +20,16 @@ from bot.app.http import serving
 _VERIFIER = SignatureVerifier("local-signing-secret")
 
 
-async def main(mode: str, api_url: str, port: int) -> None:
+async def main(mode: str, api_url: str) -> None:
     """Serve until killed, on the bot's event loop and with its HTTP server and settings."""
     if mode == "socket":
         client = SocketModeClient("xapp-local-app", web_client=AsyncWebClient("xoxb-local-bot", base_url=api_url))
         client.socket_mode_request_listeners.append(_acknowledge)
         await client.connect()  # type: ignore[no-untyped-call]
         await asyncio.Event().wait()
-    async with serving(Starlette(routes=[Route("/slack/events", _check, methods=["POST"])]), "127.0.0.1", port):
+    site = Starlette(routes=[Route("/slack/events", _check, methods=["POST"])])
+    async with serving(site, "127.0.0.1", 0) as port:
+        print(port, flush=True)
         await asyncio.Event().wait()
 
 
@@ -44,4 +46,4 @@ async def _acknowledge(client: AsyncBaseSocketModeClient, request: SocketModeReq
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+        runner.run(main(*sys.argv[1:]))
