@@ -45,7 +45,7 @@ sandbox: $(READY) ## Try the bot in a browser, without Slack or Turso
 run: $(READY) ## Migrate the database and serve Slack, with the settings in the environment or .env
 	$(RUN)/turso-rotate serve --migrate
 
-bench: $(READY) ## Measure speed, side by side with a bare Bolt app (ARGS=--quick: four minutes, --long: an hour and a half)
+bench: $(READY) ## Measure speed, side by side with other programs (ARGS=--quick: four minutes, --long: over an hour)
 	$(RUN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## Check formatting, lint, types and import contracts

@@ -1,1 +1,1 @@
-"""Measure the bot side by side with what people would use instead; `python -m tests.bench`."""
+"""Measure the bot side by side with other programs that do comparable work: `python -m tests.bench`."""

@@ -1,4 +1,4 @@
-"""The chain of hashes: what appending costs beside the same without a chain."""
+"""What appending to the audit trail costs with the hash chain and without."""
 
 import asyncio
 import time
@@ -18,83 +18,81 @@ from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events
 from bot.store.trail import record
 from bot.trail.chain import UNKEYED
-from tests.bench.report import percentile, row, title
+from tests.bench.report import percentile, ratio, row, title
 from tests.databases import load_url
 
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
+WRITERS = 32
+Append = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
 class Appends:
-    """What writers in parallel saw; nothing is tried again."""
+    """What parallel writers saw; nothing is tried again."""
 
     seconds: Sequence[float]
-    """From the call to the commit, or to being turned away."""
+    """From the call to the commit or the refusal."""
     refused: int
 
 
-async def appending(name: str, database_url: str, each: int) -> None:
-    """Compare appends with the chain, one at a time and by 32 in parallel, with the same without a chain."""
-    async with _appendable(load_url(database_url)) as (database, chained, bare):
-        title(f"Appending to the audit trail on {name}, with the chain and without")
-        await _alternately(database, chained, bare, each)
-        ours = await _parallel(database, chained, 32, each // 10)
-        theirs = await _parallel(database, bare, 32, each // 10)
-    p99, bare_p99 = (percentile(load.seconds, 99) for load in (ours, theirs))
-    row(
-        "32 writers, 99th percentile",
-        f"{p99 * 1e3:.1f} ms (without: {bare_p99 * 1e3:.1f} ms)",
-        "below 50 ms",
-        met=p99 < 0.05,
-    )
-    row("32 writers, turned away", f"{ours.refused} (without: {theirs.refused})", "none", met=not ours.refused)
+async def appends(name: str, database_url: str, each: int) -> None:
+    """Append one at a time and from 32 writers, with the chain and without."""
+    async with _appendable(load_url(database_url)) as (database, chained, unchained):
+        title(f"Appending to the audit trail on {name}, with the chain / without")
+        one, unchained_one = await _alternately(database, chained, unchained, each)
+        many = await _parallel(database, chained, each // 10)
+        unchained_many = await _parallel(database, unchained, each // 10)
+    share = unchained_one / one
+    value = f"{1 / one:.0f}/s / {1 / unchained_one:.0f}/s = {share:.2f}"
+    row("one writer, appends a second", value, "at least 0.6", met=share >= 0.6)
+    p99 = percentile(many.seconds, 99)
+    ratio(f"{WRITERS} writers, p99", p99, percentile(unchained_many.seconds, 99))
+    # The chain puts appends in a queue: nobody should wait for much more than one turn of everybody.
+    ratio(f"{WRITERS} writers, p99 / {WRITERS} appends of one writer", p99, WRITERS * one, 3)
+    value = f"{many.refused} (without: {unchained_many.refused})"
+    row(f"{WRITERS} writers, refused", value, "none", met=not many.refused)
 
 
-async def _alternately(database: Database, chained: "Append", bare: "Append", each: int) -> None:
-    """Take turns, so that both see the same machine."""
-    taken: dict[Append, list[float]] = {chained: [], bare: []}
+async def _alternately(database: Database, chained: Append, unchained: Append, each: int) -> tuple[float, float]:
+    """Append in turn, so that both run under the same load; return the median seconds."""
+    taken: dict[Append, list[float]] = {chained: [], unchained: []}
     for _ in range(each):
-        for work in (chained, bare):
+        for append, seconds in taken.items():
             began = time.perf_counter()
-            await database.write(work)
-            taken[work].append(time.perf_counter() - began)
-    ours, theirs = 1 / median(taken[chained]), 1 / median(taken[bare])
-    value = f"{ours:.0f}/s / {theirs:.0f}/s = {ours / theirs:.2f}"
-    row("one writer, rate with the chain / without", value, "at least 0.6", met=ours / theirs >= 0.6)
+            await database.write(append)
+            seconds.append(time.perf_counter() - began)
+    return median(taken[chained]), median(taken[unchained])
 
 
-async def _parallel(database: Database, work: "Append", writers: int, each: int) -> Appends:
+async def _parallel(database: Database, append: Append, each: int) -> Appends:
     taken: list[float] = []
     refused = 0
 
-    async def writes() -> None:
+    async def write() -> None:
         nonlocal refused
         for _ in range(each):
             began = time.perf_counter()
             try:
-                await database.write(work)
+                await database.write(append)
             except DatabaseUnavailable:
                 refused += 1
             taken.append(time.perf_counter() - began)
 
-    await asyncio.gather(*(writes() for _ in range(writers)))
+    await asyncio.gather(*(write() for _ in range(WRITERS)))
     return Appends(taken, refused)
-
-
-Append = Callable[[Connection], None]
 
 
 @asynccontextmanager
 async def _appendable(url: URL) -> AsyncIterator[tuple[Database, Append, Append]]:
-    """Open a database with the trail, and the same table without seal, lock and head."""
+    """Open a database with the trail, and with the same table without hashes, lock and head."""
     await asyncio.to_thread(migrate, url)
-    bare = _without_chain()
+    unchained = _without_chain()
     with exclusive_transaction(url) as connection:
-        bare.create(connection)
+        unchained.create(connection)
     event = Event(
         Action.REQUESTED, ALICE, Organization("acme"), GroupName("payments"), RotationId("r1"), {"reason": "why"}
     )
-    plain = insert(bare).values(at=database_now())
+    plain = insert(unchained).values(at=database_now())
     columns = {
         "action": str(event.action), "team_id": ALICE.team_id, "user_id": ALICE.user_id, "organization": "acme",
         "group": event.group, "rotation_id": event.rotation_id, "detail": dict(event.detail), "delivery": None,
@@ -111,7 +109,7 @@ async def _appendable(url: URL) -> AsyncIterator[tuple[Database, Append, Append]
 
 
 def _without_chain() -> Table:
-    """Describe the table as it would be without a chain, with all its indexes; the database numbers its rows."""
+    """Describe the table without its hashes but with all its indexes; the database numbers its rows."""
     key = Column("seq", BigInteger().with_variant(Integer(), "sqlite"), Identity(), primary_key=True)
     kept = [column for column in audit_events.c if column.name not in {"seq", "prev_hash", "hash"}]
     table = Table(

@@ -1,7 +1,6 @@
-"""The processes that are measured: the real bot and a bare Bolt app, each with its own local Slack."""
+"""The processes that are measured: the bot and the servers it is compared with, each with its own local Slack."""
 
 import asyncio
-import socket
 import sys
 import tempfile
 import time
@@ -23,44 +22,44 @@ from bot.store.database import open_database
 from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
 from tests.databases import load_url
-from tests.process import BotProcess, environment, settings_for
+from tests.process import START_SECONDS, BotProcess, environment, settings_for
 
 PEOPLE = tuple(Person(f"U0BENCH{number:02}", f"person{number}") for number in range(64))
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process under measurement, and what is around it."""
+    """A process under measurement, and the local Slack and Turso it talks to."""
 
     slack: LocalSlack
     process: psutil.Process
-    started: float
-    """Seconds from its start until it served."""
+    start_seconds: float
+    """From the start of the process until it served."""
     turso: LocalTurso
 
     @property
     def megabytes(self) -> float:
-        """Its resident memory."""
+        """Return its resident memory."""
         return float(self.process.memory_info().rss) / 1e6
 
     @property
-    def cpu(self) -> float:
-        """Seconds of processor time it has used."""
-        return spent(self.process)
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has used."""
+        return cpu_seconds(self.process)
 
 
-def spent(process: psutil.Process) -> float:
-    """Read the seconds of processor time a process has used."""
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the processor time that a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 @asynccontextmanager
 async def bot(
-    mode: str, database_url: str, *, groups: Sequence[str] = (), changes: Mapping[str, str] = NOTHING
+    mode: str, database_url: str, *, groups: Sequence[str] = (), changes: Mapping[str, str] = NO_SETTINGS
 ) -> AsyncIterator[Running]:
-    """Run the real bot, with all people allowed everything; `groups` are there beside the usual ones."""
+    """Run the real bot; everyone may rotate everything, and `groups` are added to the usual ones."""
     await _prepare(database_url)
     known = {**DEFAULT_GROUPS, **dict.fromkeys(groups, ())}
     with tempfile.TemporaryDirectory() as folder:
@@ -68,27 +67,33 @@ async def bot(
             began = time.perf_counter()
             settings = {**settings_for(slack, turso, database_url, mode=mode), **changes}
             async with BotProcess(Path(folder), settings) as process:
-                started = time.perf_counter() - began
+                start_seconds = time.perf_counter() - began
                 await _connect(slack, mode, process.port)
-                yield Running(slack, psutil.Process(process.pid), started, turso)
+                yield Running(slack, psutil.Process(process.pid), start_seconds, turso)
 
 
 @asynccontextmanager
-async def bare(mode: str) -> AsyncIterator[Running]:
-    """Run the bare Bolt app, in Socket Mode, over HTTP, or over HTTP without asyncio ("sync")."""
+async def server(name: str, mode: str = "http") -> AsyncIterator[Running]:
+    """Run a module of `tests.bench.servers`, over HTTP or in Socket Mode."""
     async with LocalSlack(people=PEOPLE) as slack, LocalTurso() as turso:
-        port = _free_port()
         began = time.perf_counter()
-        script = ["tests.bench.bare_sync"] if mode == "sync" else ["tests.bench.bare", mode]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *script, slack.api_url, str(port), env=environment({})
-        )
+            sys.executable, "-m", f"tests.bench.servers.{name}", mode, slack.api_url,
+            env=environment({}), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
         try:
-            await _connect(slack, mode, port)
+            await _connect(slack, mode, 0 if mode == "socket" else await _port(process))
             yield Running(slack, psutil.Process(process.pid), time.perf_counter() - began, turso)
         finally:
             process.kill()
             await process.wait()
+
+
+async def _port(process: asyncio.subprocess.Process) -> int:
+    """Read the port, which each server prints when it listens."""
+    assert process.stdout is not None
+    async with asyncio.timeout(START_SECONDS):
+        return int(await process.stdout.readline())
 
 
 async def _prepare(database_url: str) -> None:
@@ -103,20 +108,6 @@ async def _prepare(database_url: str) -> None:
 
 async def _connect(slack: LocalSlack, mode: str, port: int) -> None:
     if mode == "socket":
-        await slack.connected(timeout=10)
-        return
-    slack.request_url = f"http://127.0.0.1:{port}/slack/events"
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)  # a bare app has no word for "ready"
-            else:
-                writer.close()
-                return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+        await slack.connected(timeout=START_SECONDS)
+    else:
+        slack.request_url = f"http://127.0.0.1:{port}/slack/events"

@@ -1,4 +1,4 @@
-"""The report: ratios, which travel, beside figures, which do not."""
+"""The report: a table for each measurement, and what missed its limit."""
 
 import json
 import os
@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
-_BEGAN = time.monotonic()
+SLACK_SECONDS = 3.0
+"""Slack shows an error to the person when a command is not acknowledged in this time."""
 MISSED: list[str] = []
+_BEGAN = time.monotonic()
 _lines: list[dict[str, str | bool]] = []
 _titles = [""]
 
 
 def percentile(seconds: Sequence[float], percent: int) -> float:
-    """Read one percentile."""
+    """Return one percentile."""
     return quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
@@ -26,40 +28,39 @@ def title(text: str) -> None:
     print(f"\n{text}  [{time.monotonic() - _BEGAN:.0f} s]", flush=True)
 
 
-def row(name: str, value: str, wanted: str = "", *, met: bool = True) -> None:
-    """Print a line, and remember what was missed."""
-    verdict = "" if not wanted else "ok" if met else "MISSED"
-    print(f"  {name:<40} {value:>44}   {wanted:<24} {verdict}".rstrip(), flush=True)
-    _lines.append({"table": _titles[-1], "name": name, "value": value, "wanted": wanted, "met": met})
+def row(name: str, value: str, limit: str = "", *, met: bool = True) -> None:
+    """Print a line, and keep it for the list of missed limits."""
+    verdict = "" if not limit else "ok" if met else "MISSED"
+    print(f"  {name:<42} {value:>44}   {limit:<24} {verdict}".rstrip(), flush=True)
+    _lines.append({"table": _titles[-1], "name": name, "value": value, "limit": limit, "met": met})
     if not met:
         MISSED.append(f"{name} ({_titles[-1]})")
 
 
-def ratio(name: str, ours: float, theirs: float, limit: float | None = None) -> None:
-    """Compare two times in seconds."""
-    value = f"{ours * 1e3:.2f} ms / {theirs * 1e3:.2f} ms = {ours / theirs:.3f}"
+def ratio(name: str, measured: float, reference: float, limit: float | None = None) -> None:
+    """Print two times in seconds and their ratio."""
+    value = f"{measured * 1e3:.2f} ms / {reference * 1e3:.2f} ms = {measured / reference:.3f}"
     if limit is None:
         row(name, value)
     else:
-        row(name, value, f"at most {limit:g}", met=ours / theirs <= limit)
+        row(name, value, f"at most {limit:g}", met=measured / reference <= limit)
 
 
 def times(name: str, seconds: Sequence[float], limit: float | None = None) -> None:
-    """Show median, 99th percentile and worst of some times in seconds; the limit is the percentile's."""
-    p99 = percentile(seconds, 99)
-    value = ", ".join(f"{each * 1e3:.1f}" for each in (median(seconds), p99, max(seconds)))
-    wanted = "" if limit is None else f"at most {limit * 1e3:g} ms"
-    row(f"{name}: median, p99, worst", f"{value} ms", wanted, met=limit is None or p99 <= limit)
+    """Print the median, the 99th percentile and the worst of some times in seconds; the limit holds for the worst."""
+    worst = max(seconds)
+    value = ", ".join(f"{each * 1e3:.1f}" for each in (median(seconds), percentile(seconds, 99), worst))
+    wanted = "" if limit is None else f"at most {limit:g} s"
+    row(f"{name}: median, p99, worst", f"{value} ms", wanted, met=limit is None or worst <= limit)
 
 
 def machine() -> None:
-    """Say where this ran, and how busy that was with something else."""
+    """Print what this runs on, and the load before the run."""
     system = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}"
-    print(
-        f"{os.cpu_count()} processors, load before the run {os.getloadavg()[0]:.1f}; {system}, PostgreSQL with fsync on"
-    )
+    load = f"load before the run {os.getloadavg()[0]:.1f}"
+    print(f"{os.cpu_count()} processors, {load}; {system}, PostgreSQL with fsync on")
 
 
-def keep(path: Path) -> None:
-    """Write every line that was printed, as JSON lines."""
+def save(path: Path) -> None:
+    """Write every printed line as a line of JSON."""
     path.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in _lines))

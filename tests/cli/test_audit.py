@@ -25,12 +25,12 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal, line
 from bot.trail.diagnose import ChainFault
-from tests.bench.fill import events, fill, sealed
 from tests.databases import load_url
 from tests.process import environment, run
 from tests.store import shell
 from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, Store
+from tests.synthetic.events import events, insert_events, sealed
 
 KEY = "correct horse battery staple"
 DOCS = Path(__file__).parents[2] / "docs" / "audit-trail.md"
@@ -141,7 +141,7 @@ async def test_a_period_is_exported_without_a_gap_and_says_what_it_lacks(
 
 def filled(settings: dict[str, str], rows: int) -> None:
     with exclusive_transaction(load_url(settings["DATABASE_URL"])) as connection:
-        fill(connection, sealed(events(1, rows), Seal(KEY.encode())))
+        insert_events(connection, sealed(events(1, rows), Seal(KEY.encode())))
 
 
 async def test_a_spreadsheet_executes_nothing_and_every_cell_can_be_told(trail: dict[str, str], tmp_path: Path) -> None:

@@ -21,18 +21,18 @@ from bot.store.migrations import exclusive_transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
-from tests.bench.fill import START
-from tests.bench.requests import Past, requests
 from tests.databases import load_url
+from tests.synthetic.events import START
+from tests.synthetic.rotations import Dataset, insert_requests
 
 T = TypeVar("T")
 
 MANY = 20_000
 LIMIT = 5
-PASTS = {
-    "mixed": Past(MANY, analyzed=True),
-    "not analyzed": Past(MANY),
-    "alike": Past(MANY, alike=True, analyzed=True),
+DATASETS = {
+    "mixed": Dataset(MANY, analyzed=True),
+    "not analyzed": Dataset(MANY),
+    "uniform": Dataset(MANY, uniform=True, analyzed=True),
 }
 READER = Actor(TeamId("T0"), UserId("U0"))
 AUDITOR = Visibility(everything=True, patterns=(), actor=READER)
@@ -164,12 +164,12 @@ def _choice(search: HistorySearch, path: AccessPath, what: str) -> list[str]:
 
 
 @pytest.fixture
-async def explained(database_url: str, past: Past) -> AsyncIterator[Explained]:
+async def explained(database_url: str, dataset: Dataset) -> AsyncIterator[Explained]:
     url = load_url(database_url)
 
     def prepare() -> None:
         with exclusive_transaction(url) as connection:
-            requests(connection, past)
+            insert_requests(connection, dataset)
 
     await asyncio.to_thread(prepare)
     database = open_database(url)
@@ -182,7 +182,7 @@ def few(database_url: str) -> int:
     return FEW[load_url(database_url).get_backend_name()]
 
 
-@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 @pytest.mark.parametrize("sight", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
 async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Visibility, few: int) -> None:
     history = SqlHistory(explained, Organization("acme"))
@@ -196,7 +196,7 @@ async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained
     assert problems == []
 
 
-@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Explained, few: int) -> None:
     history = SqlHistory(explained, Organization("acme"))
     problems: list[object] = []
@@ -213,7 +213,7 @@ async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Exp
     assert problems == []
 
 
-@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 async def test_audit_list_reads_along_an_index(explained: Explained, few: int) -> None:
     trail = SqlTrail(explained, UNKEYED)
     last = (await trail.page(EventFilter(until=MIDDLE), limit=1))[0]

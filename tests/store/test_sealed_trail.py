@@ -16,13 +16,13 @@ from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
 from bot.trail.verify import Report, VerifyOptions, verify
-from tests.bench.fill import START, events, fill, sealed
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell
 from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, Store
 from tests.store.writer import append
+from tests.synthetic.events import START, events, insert_events, sealed
 
 KEY = "correct horse battery staple"
 KEYED = Seal(KEY.encode())
@@ -75,7 +75,7 @@ class TestReading:
     @pytest.fixture
     def url(self, store: Store) -> URL:
         with exclusive_transaction(store.url) as connection:
-            fill(connection, sealed(events(1, 2500), KEYED))
+            insert_events(connection, sealed(events(1, 2500), KEYED))
         return store.url
 
     def test_all_rows_come_as_they_were_sealed_in_their_order(self, url: URL) -> None:

@@ -14,11 +14,11 @@ from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal
 from bot.trail.diagnose import ChainFault
 from bot.trail.verify import VerifyOptions, verify
-from tests.bench.fill import sealed
 from tests.process import run
 from tests.store import shell
 from tests.store.attack import attack, rewrite
 from tests.store.conftest import ACME, ALICE, Store
+from tests.synthetic.events import sealed
 
 KEY = "correct horse battery staple"
 KEYED, UNKEYED, OTHER = Seal(KEY.encode()), Seal(), Seal(b"wrong pony capacitor nail")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.trail.chain import GENESIS, Row, line
 from bot.trail.export import ExportFormat, guarded, read, write
-from tests.bench.fill import events, sealed
+from tests.synthetic.events import events, sealed
 from tests.trail.test_chain import TEXT
 
 BYTES = st.binary(max_size=8).map(lambda data: data.decode("utf-8", "surrogateescape"))

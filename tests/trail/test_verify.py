@@ -12,7 +12,7 @@ from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import ChainFault
 from bot.trail.verify import Report, VerifyOptions, anchor, verify
-from tests.bench.fill import events, sealed
+from tests.synthetic.events import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")
 OTHER = Seal(b"wrong pony capacitor nail")

@@ -1,4 +1,4 @@
-"""The chat-bot frameworks somebody would otherwise use, at an echo, next to the bot at its whole work."""
+"""Chat-bot frameworks at an echo, each installed in an environment of its own."""
 
 import asyncio
 import itertools
@@ -23,51 +23,57 @@ FRAMEWORKS = {
     "errbot_echo": ("errbot==6.2.1", "errbot-backend-slackv3==0.3.2"),
     "slack_machine_echo": ("slack-machine==0.40.1",),
 }
-ERRBOT_ASKS = ("users:read", "users:read.email", "channels:read", "team:read")
-"""Scopes of what it asks Slack about people and channels around every message."""
-Says = Callable[[Person, str], Awaitable[Delivery]]
+ERRBOT_SCOPES = ("users:read", "users:read.email", "channels:read", "team:read")
+"""Errbot looks up people and channels around every message."""
+Send = Callable[[Person, str], Awaitable[Delivery]]
 
 
 @dataclass(frozen=True)
-class Echoed:
-    """What a framework did with echoes; times in seconds."""
+class Echo:
+    """How a framework did at echoes."""
 
     ack: float
-    """Median, one at a time."""
+    """Median in seconds, one at a time."""
     rate: float
-    """Answered a second, 16 people in parallel."""
+    """Answers a second, 16 people in parallel."""
     megabytes: float
 
 
 def install() -> None:
-    """Install each apart from everything else. Raises `CalledProcessError` where there is no registry."""
+    """Install the frameworks.
+
+    Raises:
+        CalledProcessError: there is no package registry.
+        OSError: there is no uv.
+
+    """
     uv = ROOT / ".venv" / "bin" / "uv"
     for name, packages in FRAMEWORKS.items():
         subprocess.run([uv, "venv", "--quiet", "--allow-existing", _venv(name)], check=True)
         subprocess.run([uv, "pip", "install", "--quiet", "--python", _python(name), *packages], check=True)
 
 
-async def slack_machine() -> Echoed:
+async def slack_machine() -> Echo:
     """Measure Slack Machine at a slash command."""
     async with LocalSlack(people=PEOPLE) as slack, _running("slack_machine_echo", slack) as process:
         return await _measured(slack, process, lambda person, text: slack.types(person, f"/turso-rotate {text}"))
 
 
-async def errbot() -> Echoed:
-    """Measure errbot at a message, as it knows no slash commands."""
+async def errbot() -> Echo:
+    """Measure errbot at a message, as it has no slash commands."""
     numbers = itertools.count()
 
-    async def says(person: Person, text: str) -> Delivery:
+    async def send(person: Person, text: str) -> Delivery:
         stamp = f"{next(numbers)}.1"
         event = {"type": "message", "channel": "C0INCIDENT", "channel_type": "channel", "user": person.user_id}
         event |= {"text": f"!echo {text}", "ts": stamp, "event_ts": stamp}
         payload = {"type": "event_callback", "event": event, "team_id": person.team_id, "event_id": f"Ev{stamp}"}
         return await slack.delivers("events_api", payload)
 
-    async with LocalSlack(people=(*PEOPLE, Person(BOT_USER, "echo"))) as slack:  # it asks about itself, too
-        slack.workspace.scopes += ERRBOT_ASKS
+    async with LocalSlack(people=(*PEOPLE, Person(BOT_USER, "echo"))) as slack:  # it looks itself up, too
+        slack.workspace.scopes += ERRBOT_SCOPES
         async with _running("errbot_echo", slack) as process:
-            return await _measured(slack, process, says)
+            return await _measured(slack, process, send)
 
 
 def _venv(name: str) -> Path:
@@ -80,7 +86,7 @@ def _python(name: str) -> Path:
 
 @asynccontextmanager
 async def _running(name: str, slack: LocalSlack) -> AsyncIterator[psutil.Process]:
-    script = Path(__file__).parent / "frameworks" / f"{name}.py"
+    script = Path(__file__).parent / "servers" / f"{name}.py"
     nothing = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         _python(name), script, slack.api_url, env=environment({}), stdout=nothing, stderr=nothing
@@ -94,22 +100,22 @@ async def _running(name: str, slack: LocalSlack) -> AsyncIterator[psutil.Process
         await process.wait()
 
 
-async def _measured(slack: LocalSlack, process: psutil.Process, says: Says, each: int = 50) -> Echoed:
-    answers: dict[str, asyncio.Event] = {}
-    watching = asyncio.ensure_future(_watch(slack, answers))
+async def _measured(slack: LocalSlack, process: psutil.Process, send: Send, each: int = 50) -> Echo:
+    echoed: dict[str, asyncio.Event] = {}
+    watching = asyncio.ensure_future(_watch(slack, echoed))
 
     async def talk(person: Person, times: int) -> list[float]:
         taken = []
         for number in range(times):
-            token = f"{person.name}-{number}-{times}"
-            answers[token] = asyncio.Event()
-            taken.append((await says(person, token)).seconds)
+            text = f"{person.name}-{number}-{times}"
+            echoed[text] = asyncio.Event()
+            taken.append((await send(person, text)).seconds)
             async with asyncio.timeout(20):
-                await answers[token].wait()
+                await echoed[text].wait()
         return taken
 
     async with asyncio.timeout(30):
-        while not await _echoes(says, answers):  # its plugins load after it is connected
+        while not await _echoes(send, echoed):  # its plugins load after it has connected
             continue
     alone = await talk(PEOPLE[0], 2 * each)
     began = time.perf_counter()
@@ -117,21 +123,21 @@ async def _measured(slack: LocalSlack, process: psutil.Process, says: Says, each
     rate = 16 * each / (time.perf_counter() - began)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    return Echoed(percentile(alone, 50), rate, process.memory_info().rss / 1e6)
+    return Echo(percentile(alone, 50), rate, process.memory_info().rss / 1e6)
 
 
-async def _echoes(says: Says, answers: dict[str, asyncio.Event]) -> bool:
-    token = f"ready-{time.monotonic_ns()}"
-    answers[token] = asyncio.Event()
-    await says(PEOPLE[0], token)
+async def _echoes(send: Send, echoed: dict[str, asyncio.Event]) -> bool:
+    text = f"ready-{time.monotonic_ns()}"
+    echoed[text] = asyncio.Event()
+    await send(PEOPLE[0], text)
     with suppress(TimeoutError):
         async with asyncio.timeout(0.5):
-            await answers[token].wait()
-    return answers[token].is_set()
+            await echoed[text].wait()
+    return echoed[text].is_set()
 
 
-async def _watch(slack: LocalSlack, answers: dict[str, asyncio.Event]) -> None:
+async def _watch(slack: LocalSlack, echoed: dict[str, asyncio.Event]) -> None:
     async for change in slack.changes.subscribe():
-        said = getattr(change.subject, "plain", "").strip()
-        if said in answers:
-            answers[said].set()
+        text = getattr(change.subject, "plain", "").strip()
+        if text in echoed:
+            echoed[text].set()

@@ -1,4 +1,4 @@
-"""Fill the audit trail with sealed rows, past the bot and fast."""
+"""Synthetic audit events, sealed and inserted without the bot, hundreds of thousands in a few seconds."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _INDEXES = {
 
 
 def events(first: int, last: int) -> Iterator[Row]:
-    """Make up the events `first..last`, one a second from `START` on; not sealed."""
+    """Generate the events `first..last`, one a second from `START` on, not sealed."""
     for seq in range(first, last + 1):
         yield Row(
             seq=seq,
@@ -38,26 +38,26 @@ def events(first: int, last: int) -> Iterator[Row]:
 
 
 def sealed(rows: Iterable[Row], seal: Seal = UNKEYED, last: str = GENESIS) -> Iterator[Row]:
-    """Seal rows in their order, the first to the hash of the row before it."""
+    """Seal rows in order, each with the hash of the row before it; `last` comes before the first."""
     for row in rows:
         linked = row._replace(prev_hash=last)
         last = seal.hash(linked)
         yield linked._replace(hash=last)
 
 
-def fill(connection: Connection, rows: Iterable[Row]) -> None:
+def insert_events(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert sealed rows."""
-    insert(connection, "audit_events", Row._fields, rows)
+    insert_rows(connection, "audit_events", Row._fields, rows)
 
 
-def insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows; the indexes are made when all are in, which takes a fifth of the time."""
+def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows, and build the indexes afterwards, which takes a fifth of the time."""
     names = ", ".join(f'"{name}"' for name in columns)
     driver: Any = connection.connection.dbapi_connection
     with _without_indexes(connection, table):
         if connection.dialect.name == "sqlite":
             marks = ", ".join("?" * len(columns))
-            driver.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of ours
+            driver.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - constants
             return
         with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
             for row in rows:

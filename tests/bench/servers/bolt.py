@@ -1,6 +1,7 @@
-"""What people would use instead: a Bolt app with default settings that acknowledges and, asked to, echoes."""
+"""A Bolt app with default settings that acknowledges every command, and echoes those that begin with `echo`."""
 
 import asyncio
+import socket
 import sys
 
 import uvicorn
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 
-async def main(mode: str, api_url: str, port: int) -> None:
+async def main(mode: str, api_url: str) -> None:
     """Serve until killed."""
     client = AsyncWebClient("xoxb-local-bot", base_url=api_url)
     app = AsyncApp(client=client, signing_secret="local-signing-secret")
@@ -34,8 +35,10 @@ async def main(mode: str, api_url: str, port: int) -> None:
         return await handler.handle(request)
 
     site = Starlette(routes=[Route("/slack/events", events, methods=["POST"])])
-    await uvicorn.Server(uvicorn.Config(site, port=port, log_config=None, http="httptools")).serve()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        await uvicorn.Server(uvicorn.Config(site, log_config=None, http="httptools")).serve([listener])
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(*sys.argv[1:]))

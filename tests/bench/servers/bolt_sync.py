@@ -1,4 +1,4 @@
-"""The bare Bolt app once more, without asyncio: a thread for each request, behind the standard library's server."""
+"""The same Bolt app without asyncio: the standard library's WSGI server starts a thread for each request."""
 
 import sys
 from socketserver import ThreadingMixIn
@@ -9,19 +9,17 @@ from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk.web import WebClient
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    """Bolt's own server for development handles one request at a time."""
-
+class _Server(ThreadingMixIn, WSGIServer):  # Bolt's own development server handles one request at a time
     daemon_threads = True
     request_queue_size = 128
 
 
-class Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Say nothing of each request."""
+        """Log nothing."""
 
 
-def main(api_url: str, port: int) -> None:
+def main(_mode: str, api_url: str) -> None:
     """Serve until killed."""
     app = App(client=WebClient("xoxb-local-bot", base_url=api_url), signing_secret="local-signing-secret")
 
@@ -31,10 +29,11 @@ def main(api_url: str, port: int) -> None:
         if command["text"].startswith("echo"):
             respond(command["text"])
 
-    with Server(("127.0.0.1", port), Quiet) as server:
+    with _Server(("127.0.0.1", 0), _QuietHandler) as server:
+        print(server.server_port, flush=True)
         server.set_app(SlackRequestHandler(app))
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])
