@@ -18,7 +18,7 @@ NoOpenOption = Annotated[bool, typer.Option("--no-open", help="Do not open a bro
 KeepOption = Annotated[
     Path | None, typer.Option(file_okay=False, metavar="FOLDER", help="Keep the database in this folder.")
 ]
-ScriptOption = Annotated[bool, typer.Option("--script", help="Play the story on the terminal and exit.")]
+ScriptOption = Annotated[bool, typer.Option("--script", help="Run a scripted tour in the terminal and exit.")]
 
 
 def run_sandbox(
@@ -26,23 +26,23 @@ def run_sandbox(
 ) -> None:
     """Try the bot without Slack and Turso.
 
-    Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script, plays
-    the story on the terminal instead, and exits with 0 only if every step went as expected.
+    Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script, runs
+    a scripted tour in the terminal instead, and exits with 0 only if all its checks pass.
     """
     if script:
-        _plays(keep)
+        _run_script(keep)
     else:
-        asyncio.run(_shows(port, keep, opens=not no_open))
+        asyncio.run(_serve(port, keep, open_browser=not no_open))
 
 
-def _plays(keep: Path | None) -> None:
-    from bot.sandbox.script import run_script  # noqa: PLC0415 - only here: nothing else of the bot knows the sandbox
+def _run_script(keep: Path | None) -> None:
+    from bot.sandbox.script import run_script  # noqa: PLC0415 - nothing else in the bot needs the sandbox
 
     if not asyncio.run(run_script(typer.echo, keep)):
         raise typer.Exit(1)
 
 
-async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
+async def _serve(port: int, keep: Path | None, *, open_browser: bool) -> None:
     from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
     from bot.sandbox.page import PageServer  # noqa: PLC0415 - as above
     from bot.sandbox.sandbox import Sandbox  # noqa: PLC0415 - as above
@@ -52,11 +52,11 @@ async def _shows(port: int, keep: Path | None, *, opens: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with Sandbox(keep) as running, PageServer(running, port) as page:
-            typer.echo(f"Sandbox: {page.url} (Ctrl-C ends it)")
-            if opens:
+            typer.echo(f"Sandbox: {page.url} (press Ctrl-C to stop)")
+            if open_browser:
                 await asyncio.to_thread(webbrowser.open, page.url)
             await running.ready()
-            typer.echo("The bot is up. Nothing here is real but the bot.")
+            typer.echo("The bot is up. It is real; Slack and Turso are local stand-ins.")
             await stop.wait()
     except BotFailedError as error:
         typer.echo(f"The bot did not start:\n{error}", err=True)
