@@ -32,7 +32,7 @@ def run_sandbox(
     if script:
         _run_script(keep)
     else:
-        asyncio.run(_serve_page(port, keep, opens=not no_open))
+        asyncio.run(_serve_page(port, keep, open_browser=not no_open))
 
 
 def _run_script(keep: Path | None) -> None:
@@ -42,7 +42,7 @@ def _run_script(keep: Path | None) -> None:
         raise typer.Exit(1)
 
 
-async def _serve_page(port: int, keep: Path | None, *, opens: bool) -> None:
+async def _serve_page(port: int, keep: Path | None, *, open_browser: bool) -> None:
     from bot.sandbox.bot_process import BotFailedError  # noqa: PLC0415 - as above
     from bot.sandbox.page import PageServer  # noqa: PLC0415 - as above
     from bot.sandbox.sandbox import Sandbox  # noqa: PLC0415 - as above
@@ -53,7 +53,7 @@ async def _serve_page(port: int, keep: Path | None, *, opens: bool) -> None:
     try:
         async with Sandbox(keep) as sandbox, PageServer(sandbox, port) as page:
             typer.echo(f"Sandbox: {page.url} (press Ctrl-C to stop)")
-            if opens:
+            if open_browser:
                 await asyncio.to_thread(webbrowser.open, page.url)
             await sandbox.ready()
             typer.echo("The bot is running. It is real; Slack and Turso are local stand-ins.")

@@ -34,10 +34,10 @@ BOB = Person("U0B0B0002", "bob")
 MALLORY = Person("U0MALL003", "mallory")
 GUS = Person("U0GUEST04", "gus", team_id="T0OTHER99", is_guest=True)
 USERS = (
-    ScenarioUser(ALICE, "*", "may rotate and audit every group", may_audit=True),
+    ScenarioUser(ALICE, "*", "may rotate and read all", may_audit=True),
     ScenarioUser(BOB, "default", "may rotate “default” only"),
-    ScenarioUser(MALLORY, None, "is not on the allowlist"),
-    ScenarioUser(GUS, None, "is a guest from another team"),
+    ScenarioUser(MALLORY, None, "not on the allowlist"),
+    ScenarioUser(GUS, None, "guest from another team"),
 )
 
 

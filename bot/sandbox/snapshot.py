@@ -54,10 +54,7 @@ class PageSession:
 
 def sandbox_info() -> JsonObject:
     """Describe what never changes: people, channels, commands, groups and failure modes."""
-    people = [
-        {"id": user.person.user_id, "name": user.person.name, "about": user.about, "guest": user.person.is_guest}
-        for user in scenario.USERS
-    ]
+    people = [{"id": user.person.user_id, "name": user.person.name, "about": user.about} for user in scenario.USERS]
     return {
         "people": people,
         "bot": {"id": BOT_USER, "name": "turso-rotate"},

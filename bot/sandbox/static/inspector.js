@@ -61,7 +61,7 @@ const DOTS = { succeeded: "good", granted: "good", failed: "bad", denied: "bad",
 
 function event(each, sandbox) {
   const by = each.team_id === "cli" ? `${each.user_id} in a terminal` : sandbox.nameOf(each.user_id) ?? (each.user_id || "system");
-  const right = each.detail.role === "audit" ? "may audit every group" : `may rotate ${each.detail.pattern}`;
+  const right = each.detail.role === "audit" ? "may read everything" : `may rotate ${each.detail.pattern}`;
   const grant = each.detail.pattern ? `${sandbox.nameOf(each.detail.user) ?? each.detail.user} ${right}` : null;
   const last = each.action.split(".").at(-1);
   const facts = Object.entries({ rotation: each.rotation_id, by: `${each.user_id} ${each.team_id}`.trim(), ...each.detail }).filter(([, value]) => value !== null && value !== "");
