@@ -80,11 +80,7 @@ def add_grant(  # noqa: PLR0913 - one for each option
 
 
 def remove_grants(
-    user: UserArgument,
-    *,
-    group: OnlyPatternOption = None,
-    role: OnlyRoleOption = None,
-    team: TeamOption = None,
+    user: UserArgument, *, group: OnlyPatternOption = None, role: OnlyRoleOption = None, team: TeamOption = None
 ) -> None:
     """Revoke a user's grants.
 

@@ -45,7 +45,7 @@ class Layout:
 class Chart:
     """Statistics, laid out for a canvas."""
 
-    line_up: Sequence[Series]
+    series: Sequence[Series]
     medians: Medians
     starts: Sequence[date]
     interval: Interval
@@ -58,7 +58,7 @@ class Chart:
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Return a row for each series, and one more for its unresolved requests."""
-        for group, several in groupby(self.line_up, lambda series: series.key.group):
+        for group, several in groupby(self.series, lambda each: each.key.group):
             name = self._name(group)
             for series in several:
                 yield self._row(name, series.key.outcome, series.counts, self.medians.get((None, series.key)))

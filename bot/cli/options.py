@@ -11,7 +11,6 @@ from bot.domain.events import RECORDED_AS, Action
 from bot.domain.history import REFUSED_AS, RequestStatus
 from bot.domain.periods import Period, moment
 from bot.domain.states import State
-from bot.trail.records import action
 
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
 ReportFormatOption = Annotated[ReportFormat, typer.Option("--format", help="The output format.")]
@@ -26,8 +25,7 @@ ActionOption = Annotated[
     str | None, typer.Option(metavar="ACTION", help="Only this action, like succeeded or rotation.denied.")
 ]
 OutcomeOption = Annotated[
-    RequestStatus | None,
-    typer.Option(metavar="OUTCOME", help=f"Only this outcome: {', '.join(RequestStatus)}."),
+    RequestStatus | None, typer.Option(metavar="OUTCOME", help=f"Only this outcome: {', '.join(RequestStatus)}.")
 ]
 PeriodOption = Annotated[
     str | None,
@@ -64,8 +62,13 @@ def parse_range(period: str | None, since: str | None, until: str | None) -> tup
 
 def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | None:
     """Return the action with this name, or the one that leads to this outcome. Raises `UsageError`."""
-    if outcome is None:
-        return action(name) if name else None
-    if name:
-        raise UsageError("Give either --outcome or --action: an outcome stands for one action.")
-    return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]
+    if outcome is None and name is None:
+        return None
+    if outcome is not None:
+        if name:
+            raise UsageError("Give either --outcome or --action: an outcome stands for one action.")
+        return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]
+    for action in Action:
+        if name in {action, action.partition(".")[2]}:
+            return action
+    raise UsageError("The actions are " + ", ".join(Action) + ".")

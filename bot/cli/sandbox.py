@@ -29,16 +29,11 @@ def run_sandbox(
     Starts the real bot against a local Slack and a local Turso, and opens a page on 127.0.0.1. With --script, plays
     the story on the terminal instead, and exits with 0 only if every step went as expected.
     """
-    if script:
-        _run_script(keep)
-    else:
-        asyncio.run(_serve_page(port, keep, open_browser=not no_open))
-
-
-def _run_script(keep: Path | None) -> None:
     from bot.sandbox.script import run_script  # noqa: PLC0415 - only this command imports the sandbox
 
-    if not asyncio.run(run_script(typer.echo, keep)):
+    if not script:
+        asyncio.run(_serve_page(port, keep, open_browser=not no_open))
+    elif not asyncio.run(run_script(typer.echo, keep)):
         raise typer.Exit(1)
 
 

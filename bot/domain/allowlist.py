@@ -60,7 +60,8 @@ class Allowlist:
         new = NewGrant(actor, _pattern(pattern, role), _end(last_day), storable(note).strip()[:_NOTE_LIMIT], role)
         check(actor, new.pattern)
         held = await self._store.all()
-        if any(_same(grant, new) for grant in held.in_force):
+        wanted = (new.actor, new.role, new.pattern)
+        if any((grant.actor, grant.role, grant.pattern) == wanted for grant in held.in_force):
             raise UsageError(f"{actor.user_id} already {allowance(role, new.pattern)}; remove that grant first.")
         if new.until is not None and new.until <= held.now:
             raise UsageError(f"{last_day} is in the past: the grant would never hold.")
@@ -144,10 +145,6 @@ def _end(last_day: date | None) -> datetime | None:
     if last_day == date.max:
         raise UsageError(f"The calendar ends on {last_day}: leave out --until for a grant without an end.")
     return datetime.combine(last_day + timedelta(days=1), time(), UTC)
-
-
-def _same(grant: Grant, new: NewGrant) -> bool:
-    return (grant.actor, grant.role, grant.pattern) == (new.actor, new.role, new.pattern)
 
 
 def _facts(new: NewGrant) -> dict[str, object]:

@@ -149,19 +149,9 @@ class _Histograms:
 
         ack = histogram("ack", "Seconds from a delivery's arrival to its acknowledgement.", ["transport"], _ACK_SECONDS)
         self.ack = {transport: ack.labels(transport) for transport in TRANSPORTS}
-        click = histogram(
-            "click_to_outcome",
-            "Seconds from a press of Rotate tokens to its recorded outcome.",
-            ["state"],
-            _CALL_SECONDS,
-        )
+        click = histogram("click_to_outcome", "Seconds from a press to its recorded outcome.", ["state"], _CALL_SECONDS)
         self.click = {state: click.labels(str(state)) for state in CALLED}
-        turso = histogram(
-            "turso_request",
-            "Seconds from a request to Turso to the end of its answer.",
-            ["call", "status"],
-            _CALL_SECONDS,
-        )
+        turso = histogram("turso_request", "Seconds until Turso's answer ends.", ["call", "status"], _CALL_SECONDS)
         self.turso = {(call, status): turso.labels(call, status) for call in CALLS for status in STATUSES}
 
 
@@ -177,9 +167,7 @@ class _Gauges:
         self.pending = {state: pending.labels(state) for state in ("requested", "rotating")}
         self.unresolved = gauge("unknown_unresolved", "Unknown outcomes that nobody has judged yet.")
         self.outbox = gauge("outbox_depth", "Notifications that are not delivered yet.")
-        self.oldest = gauge(
-            "outbox_oldest_seconds", "Age in seconds of the oldest notification that is not delivered yet."
-        )
+        self.oldest = gauge("outbox_oldest_seconds", "Age in seconds of the oldest undelivered notification.")
         lag = gauge("sweeper_lag_seconds", "Seconds since nothing was overdue in this process.")
         lag.set_function(lambda: time.monotonic() - self.tidied)
         self.ready = gauge("ready", "1 while the database answers and, in Socket Mode, Slack is connected.")

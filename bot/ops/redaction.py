@@ -27,10 +27,7 @@ _PATTERNS = tuple(
         (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
         (r"\bv0=[0-9a-f]{32,}", REDACTED),
         (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
-        (
-            rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+",
-            rf"\1\2{REDACTED}",
-        ),
+        (rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+", rf"\1\2{REDACTED}"),
     )
 )
 

@@ -139,11 +139,6 @@ def _envelope(request: SlackRequest) -> JsonObject:
     envelope = {"type": request.kind, "envelope_id": str(uuid.uuid4()), "payload": request.payload}
     if request.kind == "events_api":
         reason = "timeout" if request.attempt else ""
-        return {
-            **envelope,
-            "accepts_response_payload": False,
-            "retry_attempt": request.attempt,
-            "retry_reason": reason,
-        }
+        return {**envelope, "accepts_response_payload": False, "retry_attempt": request.attempt, "retry_reason": reason}
     accepts = request.kind == "slash_commands" or request.payload.get("type") == "view_submission"
     return {**envelope, "accepts_response_payload": accepts}

@@ -128,10 +128,5 @@ def _this(notification: Notification) -> dict[str, Any]:
 
 def _notification(row: Row[Any]) -> Notification:
     return Notification(
-        row.id,
-        RotationId(row.rotation_id),
-        NotificationKind(row.kind),
-        row.created_at,
-        row.attempts,
-        bool(row.overdue),
+        row.id, RotationId(row.rotation_id), NotificationKind(row.kind), row.created_at, row.attempts, bool(row.overdue)
     )

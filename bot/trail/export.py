@@ -20,7 +20,7 @@ _TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 _LINE = re.compile(
     rf'\{{"seq":([0-9]{{1,19}}),"at":{_TEXT},"action":{_TEXT},"actor":\{{"team_id":{_TEXT},"user_id":{_TEXT}\}},'
     rf'"organization":{_TEXT},"group":(?:null|{_TEXT}),"rotation_id":(?:null|{_TEXT}),"detail":(.*),'
-    rf'"delivery":(?:null|{_TEXT}),"prev_hash":{_TEXT},"hash":{_TEXT}\}}',
+    rf'"delivery":(?:null|{_TEXT}),"prev_hash":{_TEXT},"hash":{_TEXT}\}}'
 )
 
 

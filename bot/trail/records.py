@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain.errors import UsageError
 from bot.domain.events import Action, RecordedEvent
 from bot.domain.models import GroupName, UserId
 from bot.domain.periods import rfc3339
@@ -19,14 +18,6 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     """The first instant after the period."""
-
-
-def action(text: str) -> Action:
-    """Parse the name of an action, with or without its prefix. Raises `UsageError`."""
-    for known in Action:
-        if text in {known, known.partition(".")[2]}:
-            return known
-    raise UsageError("The actions are " + ", ".join(Action) + ".")
 
 
 def as_json(recorded: RecordedEvent) -> dict[str, object]:

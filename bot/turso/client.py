@@ -210,10 +210,7 @@ class TursoClient:
     async def _fetch(self, path: str, token: str) -> _Page:
         request = self._request("GET", path, token)
         try:
-            async with (
-                asyncio.timeout_at(self._soon()),
-                exchange(self._reader, request, self._observe) as response,
-            ):
+            async with asyncio.timeout_at(self._soon()), exchange(self._reader, request, self._observe) as response:
                 body = await read_body(response, _PAGE_BYTES)
             data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
         except Exception:  # noqa: BLE001 - what cannot be read is only missing on the card

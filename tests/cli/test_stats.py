@@ -151,7 +151,7 @@ def test_a_chart_fits_whatever_it_shows(columns: int, days: int, group: str, cou
 
     assert sum(widths) + 2 * (len(widths) - 1) <= columns
     assert len(rows[0]["by day"]) == -(-days // drawn.together) <= 60
-    assert sum(drawn.line_up[0].counts) == count + 1
+    assert sum(drawn.series[0].counts) == count + 1
 
 
 def test_more_groups_than_there_is_room_for_are_counted_together() -> None:

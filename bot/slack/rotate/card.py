@@ -68,10 +68,7 @@ def ask(prompt: ConfirmationPrompt) -> Message:
     if rotation.reason:
         blocks.append(quoted("Reason", rotation.reason))
     blocks += [
-        actions(
-            button(CONFIRM, "Rotate tokens", rotation.id, "danger"),
-            button(CANCEL, "Cancel", rotation.id),
-        ),
+        actions(button(CONFIRM, "Rotate tokens", rotation.id, "danger"), button(CANCEL, "Cancel", rotation.id)),
         context(f"Waiting for you until {when(rotation.expires_at)}", rotation_id(rotation)),
     ]
     return Message(f"Rotate the tokens of {escape(rotation.group)}? Confirm or cancel.", tuple(blocks))
