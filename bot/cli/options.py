@@ -11,7 +11,7 @@ from bot.domain.events import RECORDED_AS, Action
 from bot.domain.history import REFUSED_AS, RequestStatus
 from bot.domain.periods import Period, moment
 from bot.domain.states import State
-from bot.trail.records import action
+from bot.trail.records import action_named
 
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
 ReportFormatOption = Annotated[ReportFormat, typer.Option("--format", help="The output format.")]
@@ -63,7 +63,7 @@ def parse_range(period: str | None, since: str | None, until: str | None) -> tup
 def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | None:
     """Return the action with this name, or the one that leads to this outcome. Raises `UsageError`."""
     if outcome is None:
-        return action(name) if name else None
+        return action_named(name) if name else None
     if name:
         raise UsageError("Give either --outcome or --action: an outcome stands for one action.")
     return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]

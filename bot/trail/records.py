@@ -21,8 +21,8 @@ class EventFilter:
     """The first instant after the period."""
 
 
-def action(text: str) -> Action:
-    """Parse the name of an action, with or without its prefix. Raises `UsageError`."""
+def action_named(text: str) -> Action:
+    """Return the action with this name, given with or without its prefix. Raises `UsageError`."""
     for known in Action:
         if text in {known, known.partition(".")[2]}:
             return known
