@@ -18,7 +18,7 @@ from bot.cli.output import progress
 from bot.domain.errors import BotError
 from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import Row
-from bot.trail.export import ExportFormat, write
+from bot.trail.export import ExportFormat, write_export
 from bot.trail.verify import STEP
 
 ExportFormatOption = Annotated[
@@ -89,7 +89,7 @@ class _CountedRows:
 
 def _write(rows: Iterable[Row], export_format: ExportFormat, out: TextIO) -> None:
     try:
-        out.writelines(write(rows, export_format))
+        out.writelines(write_export(rows, export_format))
     except (TypeError, ValueError) as error:
         words = "A row holds data that the bot never writes. To find it: turso-rotate audit verify"
         raise BotError(words) from error

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.domain.text import escaped
-from bot.trail.export import guarded
+from bot.trail.export import escape_formula
 
 
 class OutputFormat(StrEnum):
@@ -64,7 +64,7 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer = csv.writer(out)
     if rows:
         writer.writerow(rows[0])
-    writer.writerows([guarded(_flat(value)) for value in row.values()] for row in rows)
+    writer.writerows([escape_formula(_flat(value)) for value in row.values()] for row in rows)
     return out.getvalue()
 
 

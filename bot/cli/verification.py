@@ -16,8 +16,8 @@ from bot.config import DatabaseSettings
 from bot.domain.errors import UsageError
 from bot.store.trail_reader import open_trail
 from bot.trail.diagnose import ChainFault, Diagnosis
-from bot.trail.export import read
-from bot.trail.verify import Report, VerifyOptions, anchor, verify
+from bot.trail.export import read_export
+from bot.trail.verify import VerifyOptions, VerifyReport, parse_anchor, verify
 
 _SHOWN = 10
 
@@ -49,7 +49,7 @@ def verify_trail(
     database do not match the rows.
     """
     settings = load_settings()
-    heads = tuple(anchor(text) for text in anchors or ())
+    heads = tuple(parse_anchor(text) for text in anchors or ())
     options = VerifyOptions(settings.seal(), heads, unkeyed_until or 0, partial=file is not None)
     if options.unkeyed_until and not options.seal.keyed:
         raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
@@ -72,16 +72,16 @@ class _Problems:
     mismatches: Sequence[str] = ()
 
 
-def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tuple[Report, _Problems]:
+def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
     with open_trail(settings.database_url) as reading, progress(reading.last()) as show_progress:
         report = verify(reading.rows(), options, show_progress)
         mismatches = [] if report.diagnosis else reading.mismatches()  # a changed trail proves nothing
         return report, _Problems(tuple(sorted(reading.broken_triggers())), tuple(mismatches))
 
 
-def _verify_file(file: Path, options: VerifyOptions) -> Report:
+def _verify_file(file: Path, options: VerifyOptions) -> VerifyReport:
     with _open_export(file) as lines, progress(None) as show_progress:
-        return verify(read(lines), options, show_progress)
+        return verify(read_export(lines), options, show_progress)
 
 
 def _open_export(file: Path) -> TextIO:
@@ -93,7 +93,7 @@ def _open_export(file: Path) -> TextIO:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _json_report(report: Report, options: VerifyOptions, problems: _Problems) -> dict[str, object]:
+def _json_report(report: VerifyReport, options: VerifyOptions, problems: _Problems) -> dict[str, object]:
     found = report.diagnosis
     return {
         "sound": found is None,
@@ -110,7 +110,7 @@ def _json_report(report: Report, options: VerifyOptions, problems: _Problems) ->
     }
 
 
-def _text_report(report: Report, options: VerifyOptions, problems: _Problems) -> Iterator[str]:
+def _text_report(report: VerifyReport, options: VerifyOptions, problems: _Problems) -> Iterator[str]:
     if report.diagnosis is not None:
         yield from _explain(report.diagnosis, report)
     elif report.rows:
@@ -127,7 +127,7 @@ def _text_report(report: Report, options: VerifyOptions, problems: _Problems) ->
         yield f"… and {len(problems.mismatches) - _SHOWN} more. List up to a hundred with: --format json"
 
 
-def _explain(diagnosis: Diagnosis, report: Report) -> Iterator[str]:
+def _explain(diagnosis: Diagnosis, report: VerifyReport) -> Iterator[str]:
     yield f"Row {diagnosis.seq}: {diagnosis.fault}. {diagnosis.words}"
     if diagnosis.fault is ChainFault.UNSEALED:
         yield "If the key was introduced later, give the last row before it: --unkeyed-until SEQ."
@@ -135,7 +135,7 @@ def _explain(diagnosis: Diagnosis, report: Report) -> Iterator[str]:
         yield f"Sound before that: {_row_range(report)}. The last sound row is {report.head}."
 
 
-def _sound(report: Report, options: VerifyOptions) -> Iterator[str]:
+def _sound(report: VerifyReport, options: VerifyOptions) -> Iterator[str]:
     yield f"Sound: {_row_range(report)}, sealed {'with the key' if options.seal.keyed else 'without a key'}."
     if report.unkeyed_until:
         yield f"Rows up to {report.unkeyed_until} were written without a key."
@@ -156,6 +156,6 @@ def _limits(options: VerifyOptions) -> Iterator[str]:
     yield "Note the head, and keep it where nobody who can write to the database can change it."
 
 
-def _row_range(report: Report) -> str:
+def _row_range(report: VerifyReport) -> str:
     rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
     return f"{rows}, {report.start.seq + 1} to {report.head.seq}"

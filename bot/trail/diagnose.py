@@ -38,7 +38,7 @@ class Diagnosis:
 
 
 @dataclass
-class Case:
+class Evidence:
     """The first row that does not fit, and its surroundings."""
 
     last: TrailHead
@@ -97,91 +97,93 @@ class Case:
         return count, found
 
 
-def diagnose(case: Case) -> Diagnosis:
+def diagnose(evidence: Evidence) -> Diagnosis:
     """Return the likeliest explanation of what the rows show."""
     for explain in (_misnumbered, _inserted, _unsealed, _unlinked, _under_another_key, _moved):
-        if diagnosis := explain(case):
+        if diagnosis := explain(evidence):
             return diagnosis
-    return _changed(case)
+    return _changed(evidence)
 
 
-def _misnumbered(case: Case) -> Diagnosis | None:
-    seq = _number(case.row)
-    if seq == case.place:
+def _misnumbered(evidence: Evidence) -> Diagnosis | None:
+    seq = _number(evidence.row)
+    if seq == evidence.place:
         return None
-    if case.links and case.fits(case.row, case.place):
-        return Diagnosis(ChainFault.CHANGED, case.place, "Its number was changed.")
+    if evidence.links and evidence.fits(evidence.row, evidence.place):
+        return Diagnosis(ChainFault.CHANGED, evidence.place, "Its number was changed.")
     if seq is None:
         return None
-    if seq < case.place:
-        return Diagnosis(ChainFault.INSERTED, seq, f"It comes after row {case.last.seq}.")
-    if case.comes_later:
-        return Diagnosis(ChainFault.REORDERED, case.place, f"It comes after row {seq}.")
-    before = f"Row {case.last.seq} is followed by" if case.last.seq else "What is here begins with"
-    return Diagnosis(ChainFault.MISSING, case.place, f"{before} row {seq}.")
+    if seq < evidence.place:
+        return Diagnosis(ChainFault.INSERTED, seq, f"It comes after row {evidence.last.seq}.")
+    if evidence.comes_later:
+        return Diagnosis(ChainFault.REORDERED, evidence.place, f"It comes after row {seq}.")
+    before = f"Row {evidence.last.seq} is followed by" if evidence.last.seq else "What is here begins with"
+    return Diagnosis(ChainFault.MISSING, evidence.place, f"{before} row {seq}.")
 
 
-def _inserted(case: Case) -> Diagnosis | None:
+def _inserted(evidence: Evidence) -> Diagnosis | None:
     """Check whether a later row belongs here, and all rows after it were moved by the same distance."""
-    for count, later in enumerate(case.near, 1):
-        seq, after = _number(later), case.near[count - 1 :]
-        if seq is None or later.prev_hash != case.last.hash or not case.shifted(after, case.place - seq):
+    for count, later in enumerate(evidence.near, 1):
+        seq, after = _number(later), evidence.near[count - 1 :]
+        if seq is None or later.prev_hash != evidence.last.hash or not evidence.shifted(after, evidence.place - seq):
             continue
-        if len(after) == 1 and case.fits(case.row, seq):
-            continue  # the last row and this one have changed places
-        so_far = "" if count == 1 else f", as are those up to row {case.place + count - 1}"
-        return Diagnosis(ChainFault.INSERTED, case.place, f"What follows was written as row {case.place}{so_far}.")
+        if len(after) == 1 and evidence.fits(evidence.row, seq):
+            continue  # the last row and this one were swapped
+        so_far = "" if count == 1 else f", as are those up to row {evidence.place + count - 1}"
+        return Diagnosis(
+            ChainFault.INSERTED, evidence.place, f"What follows was written as row {evidence.place}{so_far}."
+        )
     return None
 
 
-def _unsealed(case: Case) -> Diagnosis | None:
-    if not all(seal.keyed for seal in case.seals) or not _carries(UNKEYED, case.row, case.place):
+def _unsealed(evidence: Evidence) -> Diagnosis | None:
+    if not all(seal.keyed for seal in evidence.seals) or not _carries(UNKEYED, evidence.row, evidence.place):
         return None
     words = "It was written before there was a key, or forged by someone without it."
-    return Diagnosis(ChainFault.UNSEALED, case.place, words)
+    return Diagnosis(ChainFault.UNSEALED, evidence.place, words)
 
 
-def _unlinked(case: Case) -> Diagnosis | None:
-    if not case.fits(case.row, case.place):
+def _unlinked(evidence: Evidence) -> Diagnosis | None:
+    if not evidence.fits(evidence.row, evidence.place):
         return None
-    if case.last.seq == 0:
-        return Diagnosis(ChainFault.MISSING, case.place, "The first row names a row before it.")
+    if evidence.last.seq == 0:
+        return Diagnosis(ChainFault.MISSING, evidence.place, "The first row names a row before it.")
     words = (
-        f"Row {case.place} names another predecessor: one of the two was changed and resealed, "
+        f"Row {evidence.place} names another predecessor: one of the two was changed and resealed, "
         "or rows between them were removed and the rest renumbered and resealed."
     )
-    return Diagnosis(ChainFault.CHANGED, case.last.seq, words)
+    return Diagnosis(ChainFault.CHANGED, evidence.last.seq, words)
 
 
-def _under_another_key(case: Case) -> Diagnosis | None:
-    following = [case.row, *case.near]
-    linked = case.links and all(after.prev_hash == before.hash for before, after in pairwise(following))
-    if not case.near or not linked or any(case.fits(row, row.seq) for row in following):
+def _under_another_key(evidence: Evidence) -> Diagnosis | None:
+    following = [evidence.row, *evidence.near]
+    linked = evidence.links and all(after.prev_hash == before.hash for before, after in pairwise(following))
+    if not evidence.near or not linked or any(evidence.fits(row, row.seq) for row in following):
         return None
-    key = "another key" if case.seals[-1].keyed else "a key (AUDIT_KEY is not set)"
+    key = "another key" if evidence.seals[-1].keyed else "a key (AUDIT_KEY is not set)"
     words = f"It and the next rows are linked, but none verifies: they are sealed with {key}, or all were changed."
-    return Diagnosis(ChainFault.WRONG_KEY, case.place, words)
+    return Diagnosis(ChainFault.WRONG_KEY, evidence.place, words)
 
 
-def _moved(case: Case) -> Diagnosis | None:
+def _moved(evidence: Evidence) -> Diagnosis | None:
     """Check whether the row was written under another number; a row that names its predecessor was not."""
-    if case.links or case.written_as is None:
+    if evidence.links or evidence.written_as is None:
         return None
-    place, seq = case.place, case.written_as
+    place, seq = evidence.place, evidence.written_as
     as_what = f"The content of row {place} was written as row {seq}"
-    all_moved = case.shifted(case.near, seq - place)
+    all_moved = evidence.shifted(evidence.near, seq - place)
     if seq > place and all_moved:
         return Diagnosis(ChainFault.MISSING, place, f"{as_what}, and the rest was renumbered.")
     if seq < place and all_moved:
-        return Diagnosis(ChainFault.INSERTED, seq if case.near else place, f"{as_what}.")
+        return Diagnosis(ChainFault.INSERTED, seq if evidence.near else place, f"{as_what}.")
     return Diagnosis(ChainFault.REORDERED, place, f"{as_what}.")
 
 
-def _changed(case: Case) -> Diagnosis:
-    if _is_strange(case.row):
-        return Diagnosis(ChainFault.CHANGED, case.place, "It is not written as the bot writes rows.")
-    alone = ", or it is sealed with another key" if case.last.seq == 0 and not case.near else ""
-    return Diagnosis(ChainFault.CHANGED, case.place, f"Its content does not match its hash{alone}.")
+def _changed(evidence: Evidence) -> Diagnosis:
+    if _is_strange(evidence.row):
+        return Diagnosis(ChainFault.CHANGED, evidence.place, "It is not written as the bot writes rows.")
+    alone = ", or it is sealed with another key" if evidence.last.seq == 0 and not evidence.near else ""
+    return Diagnosis(ChainFault.CHANGED, evidence.place, f"Its content does not match its hash{alone}.")
 
 
 def _carries(seal: Seal, row: Row, seq: int) -> bool:

@@ -1,4 +1,4 @@
-"""The two forms of an export, JSON lines and CSV, written and read back to the byte."""
+"""The two formats of an export, JSON lines and CSV, written and read back byte for byte."""
 
 import csv
 import json
@@ -10,13 +10,13 @@ from itertools import chain
 from bot.trail.chain import Row, line
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the beginning of a formula; the last four are the first four in full width."""
-_GUARD = "'"
+"""What spreadsheets treat as the start of a formula; the last four are the first four in full width."""
+_QUOTE = "'"
 _HEADER = ",".join(Row._fields)
 _UNREADABLE = Row._make([None] * len(Row._fields))
-"""Stands for what is not as the bot writes it: it fits nowhere in a chain."""
+"""Stands for a line that the bot would not write: it fits nowhere in a chain."""
 _TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
-# The detail is matched as raw text: no string after it can contain what ends it.
+# The detail is matched greedily: no string after it can contain the text that ends it.
 _LINE = re.compile(
     rf'\{{"seq":([0-9]{{1,19}}),"at":{_TEXT},"action":{_TEXT},"actor":\{{"team_id":{_TEXT},"user_id":{_TEXT}\}},'
     rf'"organization":{_TEXT},"group":(?:null|{_TEXT}),"rotation_id":(?:null|{_TEXT}),"detail":(.*),'
@@ -31,16 +31,16 @@ class ExportFormat(StrEnum):
     CSV = "csv"
 
 
-def write(rows: Iterable[Row], export_format: ExportFormat) -> Iterator[str]:
-    """Write rows, each with its line break; CSV begins with the names of the columns.
+def write_export(rows: Iterable[Row], export_format: ExportFormat) -> Iterator[str]:
+    """Yield the lines of an export, with line breaks; CSV starts with the column names.
 
     Raises `TypeError` or `ValueError` at a row that holds what the bot never writes.
     """
     return map(_line, rows) if export_format is ExportFormat.JSONL else _csv(rows)
 
 
-def read(lines: Iterable[str]) -> Iterator[Row]:
-    """Read what `write` wrote, cut at line feeds alone; what is not exactly that comes as a row that fits nowhere."""
+def read_export(lines: Iterable[str]) -> Iterator[Row]:
+    """Parse an export, split at line feeds alone; a line that the bot would not write becomes a row that never fits."""
     lines = iter(lines)
     first = next(lines, "")
     if first.rstrip("\r\n") == _HEADER:
@@ -48,9 +48,9 @@ def read(lines: Iterable[str]) -> Iterator[Row]:
     return map(_read_line, chain([first] if first else [], lines))
 
 
-def guarded(text: str) -> str:
-    """Mark a cell so that no spreadsheet executes it, and so that the mark can be told from the text."""
-    return f"{_GUARD}{text}" if text.startswith((*_FORMULA, _GUARD)) else text
+def escape_formula(text: str) -> str:
+    """Return a cell that no spreadsheet executes; the mark in front can be told from the text, so it can be undone."""
+    return f"{_QUOTE}{text}" if text.startswith((*_FORMULA, _QUOTE)) else text
 
 
 def _line(row: Row) -> str:
@@ -83,7 +83,7 @@ def _members(texts: Iterable[str | None]) -> Iterator[object]:
 
 
 class _Echo:
-    """Gives back what a CSV writer writes."""
+    """Returns what a CSV writer writes."""
 
     @staticmethod
     def write(text: str) -> str:
@@ -111,16 +111,16 @@ def _read_csv(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _cells(row: Row) -> list[str]:
-    """Write the cells: nothing for NULL, and the mark alone for a text that is empty."""
-    line(row)  # raises where a column holds what the bot never writes
+    """Return the cells: empty for NULL, and the mark alone for an empty text."""
+    line(row)  # raises if a column holds what the bot never writes
     seq, *texts = row
-    return [str(seq), *("" if text is None else guarded(text) or _GUARD for text in texts)]
+    return [str(seq), *("" if text is None else escape_formula(text) or _QUOTE for text in texts)]
 
 
 def _read_cells(cells: list[str]) -> Row:
     try:
         seq, *texts = cells
-        row = Row._make([int(seq), *(text.removeprefix(_GUARD) if text else None for text in texts)])
+        row = Row._make([int(seq), *(text.removeprefix(_QUOTE) if text else None for text in texts)])
         return row if _cells(row) == cells else _UNREADABLE
     except (TypeError, ValueError):
         return _UNREADABLE

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
-from bot.trail.diagnose import Case, ChainFault, Diagnosis, diagnose
+from bot.trail.diagnose import ChainFault, Diagnosis, Evidence, diagnose
 
 STEP = 10_000
 """After how many rows progress is reported."""
@@ -29,7 +29,7 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """How far the rows are sound, and what is wrong with the first that is not."""
 
     start: TrailHead
@@ -42,46 +42,48 @@ class Report:
 
     @property
     def rows(self) -> int:
-        """Count the sound rows up to the first that is not."""
+        """The number of sound rows before the first that is not."""
         return self.head.seq - self.start.seq
 
 
-def anchor(text: str) -> TrailHead:
-    """Read `SEQ:HASH`, as the bot logs its head. Raises `UsageError`."""
+def parse_anchor(text: str) -> TrailHead:
+    """Parse `SEQ:HASH`, as the bot logs its head. Raises `UsageError`."""
     found = _ANCHOR.fullmatch(text.strip().lower())
     if found is None:
         raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
     return TrailHead(int(found[1]), found[2])
 
 
-def verify(rows: Iterable[Row], terms: VerifyOptions, progress: Callable[[int], None] = lambda _: None) -> Report:
+def verify(
+    rows: Iterable[Row], options: VerifyOptions, progress: Callable[[int], None] = lambda _: None
+) -> VerifyReport:
     """Check each row's number, link and seal, and the anchors, in constant memory.
 
     `progress` is called from time to time with the number of rows done. Columns may hold anything; what the bot
     never writes is a fault.
     """
-    return _Walk(iter(rows), terms, progress).report()
+    return _Walk(iter(rows), options, progress).report()
 
 
 class _Walk:
-    def __init__(self, rows: Iterator[Row], terms: VerifyOptions, progress: Callable[[int], None]) -> None:
+    def __init__(self, rows: Iterator[Row], options: VerifyOptions, progress: Callable[[int], None]) -> None:
         self._rows = rows
-        self._terms = terms
+        self._options = options
         self._progress = progress
-        self._anchors = sorted(terms.anchors, key=lambda head: head.seq)
+        self._anchors = sorted(options.anchors, key=lambda head: head.seq)
         self._start = self._last = self._before_first()
         self._keyless = self._start
         self._diagnosis = self._unmet()
 
-    def report(self) -> Report:
-        bad = self._follow(UNKEYED, self._terms.unkeyed_until)
+    def report(self) -> VerifyReport:
+        bad = self._follow(UNKEYED, self._options.unkeyed_until)
         self._keyless = self._last
         if bad is not None:
             self._rows = chain([bad], self._rows)  # the key came earlier than the options say, or the row really is bad
-        bad = self._follow(self._terms.seal)
+        bad = self._follow(self._options.seal)
         diagnosis = self._diagnosis or (self._beyond() if bad is None else self._diagnose(bad))
         unkeyed_until = 0 if self._keyless == self._start else self._keyless.seq
-        return Report(self._start, self._last, unkeyed_until, diagnosis)
+        return VerifyReport(self._start, self._last, unkeyed_until, diagnosis)
 
     def _before_first(self) -> TrailHead:
         """Return the row before the first, which a part of the trail knows only from its first row."""
@@ -90,7 +92,7 @@ class _Walk:
             return TrailHead(0, GENESIS)
         self._rows = chain([first], self._rows)
         seq: object = first.seq
-        begins_later = self._terms.partial and isinstance(seq, int) and seq > 1
+        begins_later = self._options.partial and isinstance(seq, int) and seq > 1
         return TrailHead(first.seq - 1, first.prev_hash) if begins_later else TrailHead(0, GENESIS)
 
     def _follow(self, seal: Seal, until: int | None = None) -> Row | None:
@@ -109,12 +111,12 @@ class _Walk:
     def _unmet(self) -> Diagnosis | None:
         """Compare the anchors reached so far with the rows there."""
         while self._anchors and self._anchors[0].seq <= self._last.seq:
-            wanted = self._anchors.pop(0)
-            if wanted.seq < self._last.seq:
+            anchor = self._anchors.pop(0)
+            if anchor.seq < self._last.seq:
                 words = f"An anchor names it, but what is here begins with row {self._start.seq + 1}."
-                return Diagnosis(ChainFault.MISSING, wanted.seq, words)
-            if wanted.hash != self._last.hash:
-                return Diagnosis(ChainFault.REWRITTEN, wanted.seq, _REWRITTEN)
+                return Diagnosis(ChainFault.MISSING, anchor.seq, words)
+            if anchor.hash != self._last.hash:
+                return Diagnosis(ChainFault.REWRITTEN, anchor.seq, _REWRITTEN)
         return None
 
     def _beyond(self) -> Diagnosis | None:
@@ -125,9 +127,9 @@ class _Walk:
         return Diagnosis(ChainFault.CUT, self._last.seq + 1, words)
 
     def _diagnose(self, bad: Row) -> Diagnosis:
-        either = self._last == self._keyless and self._last.seq < self._terms.unkeyed_until
-        seals = (UNKEYED, self._terms.seal) if either else (self._terms.seal,)
-        return diagnose(Case(self._last, bad, self._rows, seals))
+        either = self._last == self._keyless and self._last.seq < self._options.unkeyed_until
+        seals = (UNKEYED, self._options.seal) if either else (self._options.seal,)
+        return diagnose(Evidence(self._last, bad, self._rows, seals))
 
 
 _REWRITTEN = (

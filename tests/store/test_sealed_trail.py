@@ -15,7 +15,7 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
-from bot.trail.verify import Report, VerifyOptions, verify
+from bot.trail.verify import VerifyOptions, VerifyReport, verify
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell
@@ -28,7 +28,7 @@ KEY = "correct horse battery staple"
 KEYED = Seal(KEY.encode())
 
 
-def verified(url: URL, seal: Seal) -> Report:
+def verified(url: URL, seal: Seal) -> VerifyReport:
     with open_trail(url) as reading:
         return verify(reading.rows(), VerifyOptions(seal))
 

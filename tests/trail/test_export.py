@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.trail.chain import GENESIS, Row, line
-from bot.trail.export import ExportFormat, guarded, read, write
+from bot.trail.export import ExportFormat, escape_formula, read_export, write_export
 from tests.synthetic.events import events, sealed
 from tests.trail.test_chain import TEXT
 
@@ -46,14 +46,14 @@ def lines_of(text: str) -> list[str]:
 @pytest.mark.parametrize("form", ExportFormat)
 @given(rows=ROWS)
 def test_what_is_written_reads_back(form: ExportFormat, rows: list[Row]) -> None:
-    text = "".join(write(rows, form))
+    text = "".join(write_export(rows, form))
 
-    assert list(read(lines_of(text))) == rows
+    assert list(read_export(lines_of(text))) == rows
 
 
 @given(ROWS)
 def test_no_cell_starts_a_formula(rows: list[Row]) -> None:
-    _, *records = csv.reader(lines_of("".join(write(rows, ExportFormat.CSV))))
+    _, *records = csv.reader(lines_of("".join(write_export(rows, ExportFormat.CSV))))
 
     assert len(records) == len(rows)
     assert not [
@@ -63,20 +63,20 @@ def test_no_cell_starts_a_formula(rows: list[Row]) -> None:
 
 @given(TEXT, TEXT)
 def test_a_guard_can_be_told_from_the_text(one: str, other: str) -> None:
-    assert (guarded(one) == guarded(other)) == (one == other)
+    assert (escape_formula(one) == escape_formula(other)) == (one == other)
 
 
 def test_json_lines_are_the_canonical_form_with_the_hash() -> None:
-    assert list(write(SEALED, ExportFormat.JSONL)) == [f"{line(row)}\n" for row in SEALED]
+    assert list(write_export(SEALED, ExportFormat.JSONL)) == [f"{line(row)}\n" for row in SEALED]
 
 
 @given(st.data())
 def test_no_letter_of_json_lines_can_be_changed(data: st.DataObject) -> None:
-    text = "".join(write(SEALED, ExportFormat.JSONL)).rstrip("\n")
+    text = "".join(write_export(SEALED, ExportFormat.JSONL)).rstrip("\n")
     place = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.characters(codec="utf-8").filter(lambda drawn: drawn != text[place]))
 
-    assert list(read(lines_of(f"{text[:place]}{letter}{text[place + 1 :]}\n"))) != SEALED
+    assert list(read_export(lines_of(f"{text[:place]}{letter}{text[place + 1 :]}\n"))) != SEALED
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_no_letter_of_json_lines_can_be_changed(data: st.DataObject) -> None:
     ],
 )
 def test_json_lines_of_another_hand_are_not_taken(text: str) -> None:
-    assert list(read([f"{text}\n"])) != SEALED[:1]
+    assert list(read_export([f"{text}\n"])) != SEALED[:1]
 
 
 @pytest.mark.parametrize(
@@ -109,24 +109,24 @@ def test_json_lines_of_another_hand_are_not_taken(text: str) -> None:
 def test_cells_of_another_hand_are_not_taken(record: str) -> None:
     header = f"{','.join(Row._fields)}\r\n"
 
-    assert list(read([header, f"{record}\r\n"])) == [Row._make([None] * 12)]
+    assert list(read_export([header, f"{record}\r\n"])) == [Row._make([None] * 12)]
 
 
 @pytest.mark.parametrize("form", ExportFormat)
 def test_lines_may_end_as_on_windows_and_the_last_not_at_all(form: ExportFormat) -> None:
-    text = "".join(write(SEALED, form)).replace("\r\n", "\n")
+    text = "".join(write_export(SEALED, form)).replace("\r\n", "\n")
 
-    assert list(read(lines_of(text.replace("\n", "\r\n")))) == SEALED
-    assert list(read([*lines_of(text)[:-1], lines_of(text)[-1].rstrip("\n")])) == SEALED
+    assert list(read_export(lines_of(text.replace("\n", "\r\n")))) == SEALED
+    assert list(read_export([*lines_of(text)[:-1], lines_of(text)[-1].rstrip("\n")])) == SEALED
 
 
 @pytest.mark.parametrize("form", ExportFormat)
 @pytest.mark.parametrize("strange", [{"user_id": b"U1"}, {"at": None}, {"seq": "1"}], ids=str)
 def test_what_the_bot_never_writes_is_not_written(form: ExportFormat, strange: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
-        list(write([SEALED[0]._replace(**strange)], form))
+        list(write_export([SEALED[0]._replace(**strange)], form))
 
 
 def test_a_detail_that_breaks_the_line_is_not_written() -> None:
     with pytest.raises(ValueError, match="breaks the line"):
-        list(write([SEALED[0]._replace(detail="{}\n")], ExportFormat.JSONL))
+        list(write_export([SEALED[0]._replace(detail="{}\n")], ExportFormat.JSONL))

@@ -11,7 +11,7 @@ from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import ChainFault
-from bot.trail.verify import Report, VerifyOptions, anchor, verify
+from bot.trail.verify import VerifyOptions, VerifyReport, parse_anchor, verify
 from tests.synthetic.events import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")
@@ -67,7 +67,7 @@ def test_a_chain_as_it_was_written_is_sound(seal: Seal) -> None:
         iter(rows), VerifyOptions(seal, anchors=[TrailHead(7, rows[6].hash), TrailHead(30, rows[29].hash)]), told.append
     )
 
-    assert report == Report(TrailHead(0, GENESIS), TrailHead(30, rows[29].hash), 0, None)
+    assert report == VerifyReport(TrailHead(0, GENESIS), TrailHead(30, rows[29].hash), 0, None)
     assert (report.rows, told[-1]) == (30, 30)
 
 
@@ -79,7 +79,7 @@ def test_progress_is_told_now_and_then() -> None:
 
 
 def test_no_rows_are_sound_unless_an_anchor_says_otherwise() -> None:
-    assert verify([], VerifyOptions(UNKEYED, anchors=[TrailHead(0, GENESIS)])) == Report(
+    assert verify([], VerifyOptions(UNKEYED, anchors=[TrailHead(0, GENESIS)])) == VerifyReport(
         TrailHead(0, GENESIS), TrailHead(0, GENESIS), 0, None
     )
     assert found([], UNKEYED, anchors=[TrailHead(3, "a" * 64)])[:2] == (ChainFault.CUT, 1)
@@ -269,12 +269,12 @@ class TestAnchors:
     )
     def test_what_is_none_is_refused(self, text: str) -> None:
         with pytest.raises(UsageError, match="SEQ:HASH"):
-            anchor(text)
+            parse_anchor(text)
 
     def test_it_is_read_as_the_bot_tells_it(self) -> None:
         head = TrailHead(12, "ab" * 32)
 
-        assert anchor(f" {str(head).upper()}\n") == head
+        assert parse_anchor(f" {str(head).upper()}\n") == head
 
 
 class TestAPart:
@@ -287,7 +287,7 @@ class TestAPart:
             VerifyOptions(KEYED, partial=True, anchors=[TrailHead(4, rows[3].hash), TrailHead(9, rows[8].hash)]),
         )
 
-        assert report == Report(TrailHead(4, rows[3].hash), TrailHead(15, rows[14].hash), 0, None)
+        assert report == VerifyReport(TrailHead(4, rows[3].hash), TrailHead(15, rows[14].hash), 0, None)
         assert report.rows == 11
 
     def test_an_anchor_outside_is_not_met(self) -> None:
