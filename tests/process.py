@@ -19,7 +19,8 @@ START_SECONDS = 20.0
 class BotProcess:
     """One `turso-rotate serve` with its settings; an async context manager that kills it at the end."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], *, fork: bool = True) -> None:
+        self._fork = fork
         self._folder = folder
         self._settings = settings
         self._process: asyncio.subprocess.Process | Fork | None = None
@@ -45,7 +46,7 @@ class BotProcess:
 
     async def launch(self, *arguments: str) -> None:
         """Start without waiting."""
-        self._process = await _start(self._settings, self._folder, "serve", *arguments)
+        self._process = await _start(self._settings, self._folder, "serve", *arguments, fork=self._fork)
         self.lines = []
         self._reading = asyncio.ensure_future(self._read(self._process))
 
@@ -141,10 +142,12 @@ async def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> tup
     return process.returncode, out.decode(), err.decode()
 
 
-async def _start(settings: Mapping[str, str], folder: Path, *arguments: str) -> asyncio.subprocess.Process | Fork:
-    """Start a command, by a fork unless its settings change how Python itself starts."""
+async def _start(
+    settings: Mapping[str, str], folder: Path, *arguments: str, fork: bool = True
+) -> asyncio.subprocess.Process | Fork:
+    """Start a command, not by a fork where its settings change how Python itself starts."""
     variables, limit = environment(settings), 2**22
-    if not any(name.startswith("PYTHON") for name in settings):
+    if fork and not any(name.startswith("PYTHON") for name in settings):
         return await Fork.start(folder, variables, *arguments, limit=limit)
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=folder, env=variables, limit=limit,
