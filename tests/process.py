@@ -11,17 +11,19 @@ from typing import Any, Self
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from tests.forks import Fork
 
 START_SECONDS = 20.0
 
 
 class BotProcess:
-    """One `python -m bot serve` with its settings; an async context manager that kills it at the end."""
+    """One `turso-rotate serve` with its settings; an async context manager that kills it at the end."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], *, fork: bool = True) -> None:
+        self._fork = fork
         self._folder = folder
         self._settings = settings
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Fork | None = None
         self._reading: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
         self.lines: list[str] = []
@@ -44,14 +46,11 @@ class BotProcess:
 
     async def launch(self, *arguments: str) -> None:
         """Start without waiting."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "serve", *arguments,
-            cwd=self._folder, env=environment(self._settings), stderr=asyncio.subprocess.PIPE, limit=2**22,
-        )  # fmt: skip
+        self._process = await _start(self._settings, self._folder, "serve", *arguments, fork=self._fork)
         self.lines = []
         self._reading = asyncio.ensure_future(self._read(self._process))
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process | Fork) -> None:
         assert process.stderr is not None
         async for line in process.stderr:
             self.lines.append(line.decode())
@@ -136,14 +135,24 @@ def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mod
 
 async def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Run a command of the bot to its end; returns exit code, standard output and standard error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", *arguments, cwd=folder, env=environment(settings),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await _start(settings, folder, *arguments)
     async with asyncio.timeout(START_SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def _start(
+    settings: Mapping[str, str], folder: Path, *arguments: str, fork: bool = True
+) -> asyncio.subprocess.Process | Fork:
+    """Start a command, not by a fork where its settings change how Python itself starts."""
+    variables, limit = environment(settings), 2**22
+    if fork and not any(name.startswith("PYTHON") for name in settings):
+        return await Fork.start(folder, variables, *arguments, limit=limit)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *arguments, cwd=folder, env=variables, limit=limit,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ async def bot(
         async with LocalSlack(people=PEOPLE) as slack, LocalTurso(groups=known) as turso:
             began = time.perf_counter()
             settings = {**settings_for(slack, turso, database_url, mode=mode), **changes}
-            async with BotProcess(Path(folder), settings) as process:
+            async with BotProcess(Path(folder), settings, fork=False) as process:
                 start_seconds = time.perf_counter() - began
                 await _connect(slack, mode, process.port)
                 yield Running(slack, psutil.Process(process.pid), start_seconds, turso)

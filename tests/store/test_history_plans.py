@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event
 
 from bot.domain.events import Action
 from bot.domain.history import AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
@@ -21,7 +21,8 @@ from bot.store.migrations import exclusive_transaction
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
-from tests.databases import load_url
+from tests.databases import load_url, sqlite_copy
+from tests.postgres import PostgresServer
 from tests.synthetic.events import START
 from tests.synthetic.rotations import Dataset, insert_requests
 
@@ -130,9 +131,7 @@ def _postgresql(connection: Connection, statement: str, values: Any) -> Went:
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
     nodes = list(_nodes(connection.exec_driver_sql(explain, values).scalar_one()[0]["Plan"]))
     tables = [node for node in nodes if "Relation Name" in node]
-    each = (
-        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by EventFilter", 0)) for node in tables
-    )
+    each = (node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in tables)
     faults = [node["Node Type"] for node in tables if not node["Node Type"].endswith(("Index Scan", "Index Only Scan"))]
     indexes = frozenset(node["Index Name"] for node in tables if "Index Name" in node)
     return Went("RECURSIVE" in statement, indexes, tuple(faults), round(sum(each)))
@@ -163,23 +162,42 @@ def _choice(search: HistorySearch, path: AccessPath, what: str) -> list[str]:
     return [name for name, here in chosen.items() if here] or ["all"]
 
 
+@pytest.fixture(scope="module")
+def filled() -> dict[tuple[str, Dataset], URL]:
+    """Keep the databases that were filled, which takes longer than to read them; nothing else is written to them."""
+    return {}
+
+
 @pytest.fixture
-async def explained(database_url: str, dataset: Dataset) -> AsyncIterator[Explained]:
-    url = load_url(database_url)
-
-    def prepare() -> None:
-        with exclusive_transaction(url) as connection:
-            insert_requests(connection, dataset)
-
-    await asyncio.to_thread(prepare)
-    database = open_database(url)
+async def explained(
+    request: pytest.FixtureRequest, filled: dict[tuple[str, Dataset], URL], database_kind: str, dataset: Dataset
+) -> AsyncIterator[Explained]:
+    if (database_kind, dataset) not in filled:
+        url = filled[database_kind, dataset] = load_url(_kept_database(request, database_kind))
+        await asyncio.to_thread(_fill, url, dataset)
+    database = open_database(filled[database_kind, dataset])
     yield Explained(database)
     await database.close()
 
 
+def _kept_database(request: pytest.FixtureRequest, kind: str) -> str:
+    """Create a database that outlives the test."""
+    if kind == "sqlite":
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("dataset")
+        return sqlite_copy(request.getfixturevalue("sqlite_template"), folder / "test.db")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    server.start()
+    return server.create_database(request.getfixturevalue("postgres_template"))
+
+
+def _fill(url: URL, dataset: Dataset) -> None:
+    with exclusive_transaction(url) as connection:
+        insert_requests(connection, dataset)
+
+
 @pytest.fixture
-def few(database_url: str) -> int:
-    return FEW[load_url(database_url).get_backend_name()]
+def few(database_kind: str) -> int:
+    return FEW[database_kind]
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
