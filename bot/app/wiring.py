@@ -89,7 +89,9 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         observed = ObservedRotationStore(stores.rotations, telemetry)
         recorder = OutcomeRecorder(observed)
         rotations = Rotations(
-            _rotation_config(settings),
+            RotationConfig(
+                organization, settings.confirm_ttl, settings.turso_timeout, database_host=settings.database_url.host
+            ),
             policies,
             store=observed,
             trail=stores.trail,
@@ -170,15 +172,6 @@ def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
         timeout=settings.turso_timeout,
         version=__version__,
         observe=metrics.exchanged,
-    )
-
-
-def _rotation_config(settings: Settings) -> RotationConfig:
-    return RotationConfig(
-        organization=Organization(settings.turso_organization),
-        confirm_seconds=settings.confirm_ttl,
-        call_seconds=settings.turso_timeout,
-        database_host=settings.database_url.host,
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from bot.config import Settings
-from bot.doctor.checks import allowlist, channel, clocks, database, lockout, settings, slack, turso
+from bot.doctor.checks import allowlist, channel, clocks, database, lockout, slack, turso
 from bot.doctor.context import CheckContext, open_context
-from bot.doctor.findings import CannotCheck, Check, Finding, failure, skipped
+from bot.doctor.findings import CannotCheck, Check, Finding, failure, ok, skipped
 
 CheckFunction = Callable[[CheckContext], Awaitable[list[Finding]]]
 Progress = Callable[[int, int], None]
@@ -19,8 +19,20 @@ _LIMIT_SECONDS = 20.0
 
 log = structlog.get_logger(__name__)
 
+
+async def check_settings(context: CheckContext) -> list[Finding]:
+    """Describe how the bot is configured; wrong settings never come this far."""
+    settings = context.settings
+    mode = "Socket Mode" if settings.slack_app_token is not None else f"HTTP on {settings.host}:{settings.port}"
+    count = len(settings.turso_group_tokens)
+    tokens = [f"{count} group token{'' if count == 1 else 's'}"] if count else []
+    tokens += ["an organization token"] if settings.turso_api_token is not None else []
+    organization = settings.turso_organization
+    return [ok(Check.SETTINGS, f"Complete: {mode}, Turso organization {organization}, {' and '.join(tokens)}.")]
+
+
 CHECKS: Mapping[Check, CheckFunction] = {
-    Check.SETTINGS: settings.check_settings,
+    Check.SETTINGS: check_settings,
     Check.DATABASE_REACHABLE: database.check_database_reachable,
     Check.DATABASE_SCHEMA: database.check_database_schema,
     Check.DATABASE_GUARDS: database.check_database_guards,

@@ -93,7 +93,10 @@ class Notifier:
             return
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                await (self._settle(rotation, reply) if is_card else self._announce(notification, rotation, reply))
+                if is_card:
+                    await reply.deliver(self._ended(rotation), replace_original=True)
+                else:
+                    await self._announce(notification, rotation, reply)
         except FAILURES as error:
             await self._failed(notification, rotation, error)
         except Exception as error:
@@ -122,9 +125,6 @@ class Notifier:
         if await self._outbox.give_up(notification, event):
             self._metrics.given_up(notification.kind)
             log.error("notification given up", rotation=rotation.id, **facts)
-
-    async def _settle(self, rotation: Rotation, reply: Reply) -> None:
-        await reply.deliver(self._ended(rotation), replace_original=True)
 
     async def _announce(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
