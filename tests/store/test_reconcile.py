@@ -126,5 +126,5 @@ async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
     assert before[0] == 0
     assert after[0] == 1
     assert "Sound:" in after[1]
-    assert "What the bot acts on and shows is not what the trail has:\n- Rotation" in after[1]
+    assert "Rotations or grants in the database do not match the trail:\n- Rotation" in after[1]
     assert after[1].count("is cancelled here") == 2
