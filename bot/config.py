@@ -53,7 +53,7 @@ def _token(prefix: str = "") -> AfterValidator:
 
 
 def _key(secret: SecretStr) -> SecretStr:
-    """Refuse a key that can be guessed: whoever has the key can forge the audit trail."""
+    """Refuse a short key: anyone who guesses it can forge the audit trail."""
     if len(secret.get_secret_value()) < _MIN_KEY_LENGTH:
         raise ValueError(f"must have at least {_MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
     return secret

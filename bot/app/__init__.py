@@ -1,1 +1,1 @@
-"""The running bot: put together, kept tidy, and asked whether it is healthy."""
+"""The running bot: assemble it, run its background work, report its health."""

@@ -14,7 +14,7 @@ from bot.store.schema import check_schema
 
 
 class Bot:
-    """The parts that can be asked how the bot is, and that must finish before it stops."""
+    """Reports whether the bot is ready, and finishes its work before it stops."""
 
     def __init__(self, recorder: OutcomeRecorder, sweeper: Sweeper, database: Database, telemetry: Telemetry) -> None:
         metrics = telemetry.metrics
@@ -49,5 +49,5 @@ class Bot:
         return found
 
     def _is_ready(self) -> bool:
-        """Return the same from the latest observations, without asking anybody."""
-        return self.sweeper.well and (self.connection is None or self.connection.well)
+        """Return whether the sweeper and the connection were healthy when last observed."""
+        return self.sweeper.healthy and (self.connection is None or self.connection.healthy)

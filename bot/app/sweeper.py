@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Two loops, so that a Slack that does not answer never keeps rotations from being ended."""
+    """Runs two loops, so that a slow Slack cannot delay ending rotations."""
 
     def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, metrics: Metrics) -> None:
-        self.well = True
+        self.healthy = True
         self._recorder = recorder
         self._notifier = notifier
         self._backlog = backlog
@@ -46,7 +46,7 @@ class Sweeper:
         """Notify people of what the sweep has ended, and deliver what is due. Raises `DatabaseError`."""
         while self._ended:
             await self._notifier.notify(self._ended.popleft())
-        await self._notifier.deliver_due()
+        await self._notifier.send_due()
 
     async def try_sweep(self) -> None:
         """Sweep, and remember whether the database was available."""
@@ -65,11 +65,11 @@ class Sweeper:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
-        if failure is not None and self.well:
+        if failure is not None and self.healthy:
             log.error("database unavailable", why=str(failure))
-        if failure is None and not self.well:
+        if failure is None and not self.healthy:
             log.info("database available again")
-        self.well = failure is None
+        self.healthy = failure is None
 
 
 async def _tried(step: Callable[[], Awaitable[None]]) -> DatabaseError | None:

@@ -122,7 +122,7 @@ def _prepare(user: str, team: str | None) -> tuple[DatabaseSettings, Actor]:
 
 async def _ask_team(settings: DatabaseSettings) -> str:
     if settings.slack_bot_token is None:
-        raise UsageError("Give the team with --team, or set SLACK_BOT_TOKEN so that the bot can ask Slack.")
+        raise UsageError("Pass --team, or set SLACK_BOT_TOKEN so that the bot can ask Slack.")
     from slack_sdk.web.async_client import AsyncWebClient  # noqa: PLC0415 - rarely needed
 
     from bot.slack.bolt import identify  # noqa: PLC0415 - the same

@@ -1,7 +1,6 @@
 """`audit list` and `audit show`: read the audit trail on a terminal."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -34,16 +33,14 @@ from bot.store.trail import SqlTrail
 from bot.trail.records import EventFilter, as_json
 
 EventLimitOption = Annotated[
-    int, typer.Option("--limit", min=1, max=10_000, metavar="NUMBER", help="The most events to list.")
+    int, typer.Option("--limit", min=1, max=10_000, metavar="NUMBER", help="List at most this many events.")
 ]
 RequestLimitOption = Annotated[
-    int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="The most requests to show.")
+    int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="Show at most this many requests.")
 ]
 BeforeOption = Annotated[
     int | None, typer.Option(min=1, metavar="SEQ", help="Only events older than this one: the next page.")
 ]
-
-_MOST_AT_ONCE = 1000  # how many events may have been recorded at one moment
 
 
 def list_events(  # noqa: PLR0913 - one for each option
@@ -102,7 +99,7 @@ def show_rotations(  # noqa: PLR0913 - one for each option
     first, after = parse_range(period, since, until)
     query = HistoryQuery(GroupName(group) if group else None, UserId(user) if user else None, outcome)
     if rotation is not None and (query != HistoryQuery() or first or after):
-        raise UsageError("Give a rotation's ID, or options that select requests, but not both.")
+        raise UsageError("Pass either a rotation ID or options that select requests, not both.")
     settings = load_settings()
     if rotation is None:
         search = HistorySearch(
@@ -128,9 +125,8 @@ async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent
     """Read the events of a request; a refused command has one event, and no rotation to find it by."""
     if entry.rotation_id is not None:
         return await trail.story(entry.rotation_id)
-    at, seq = entry.key.at, entry.key.rank[-1]
-    then = await trail.page(EventFilter(since=at, until=at + timedelta(microseconds=1)), limit=_MOST_AT_ONCE)
-    return [recorded for recorded in then if recorded.seq == seq]
+    found = await trail.row(entry.key.rank[-1])
+    return [] if found is None else [found]
 
 
 def _print_events(events: Sequence[RecordedEvent], output_format: OutputFormat) -> None:

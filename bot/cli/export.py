@@ -26,7 +26,7 @@ ExportFormatOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(dir_okay=False, metavar="FILE", help="Write to this file, which appears when it is complete."),
+    typer.Option(dir_okay=False, metavar="FILE", help="Write to this file, created once the export is complete."),
 ]
 
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}

@@ -56,17 +56,17 @@ def parse_range(period: str | None, since: str | None, until: str | None) -> tup
     if period is None:
         return moment(since, now) if since else None, moment(until, now) if until else None
     if since or until:
-        raise UsageError("Give either --period, or --since and --until.")
+        raise UsageError("Use either --period, or --since and --until, not both.")
     return Period.parse(period).between(now)
 
 
 def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | None:
     """Return the action with this name, or the one that leads to this outcome. Raises `UsageError`."""
-    if outcome is None and name is None:
+    if outcome is None and not name:
         return None
     if outcome is not None:
         if name:
-            raise UsageError("Give either --outcome or --action: an outcome stands for one action.")
+            raise UsageError("Use either --outcome or --action, not both.")
         return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]
     for action in Action:
         if name in {action, action.partition(".")[2]}:

@@ -53,7 +53,7 @@ class ServiceAnswer:
 class CallLimiter:
     """Limits the calls to one service: a few at a time, each for `CALL_SECONDS`, and no more after a timeout.
 
-    So a service that hangs is waited for once, however many calls there are.
+    A hanging service costs one timeout, however many calls there are.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of checks that are done, and of all checks."""
 
 _LIMIT_SECONDS = 20.0
-"""More than all calls take that one check waits for, each up to five seconds."""
+"""Longer than the calls of any one check can take, at five seconds each."""
 
 log = structlog.get_logger(__name__)
 

@@ -64,7 +64,7 @@ class Allowlist:
         if any((grant.actor, grant.role, grant.pattern) == wanted for grant in held.in_force):
             raise UsageError(f"{actor.user_id} already {allowance(role, new.pattern)}; remove that grant first.")
         if new.until is not None and new.until <= held.now:
-            raise UsageError(f"{last_day} is in the past: the grant would never hold.")
+            raise UsageError(f"{last_day} is in the past: the grant would never be in force.")
         return await self._store.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
 
     async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Sequence[Grant]:
@@ -120,11 +120,11 @@ def allowance(role: Role, pattern: str) -> str:
 def check(actor: Actor, pattern: str) -> None:
     """Check that a user, a team and a pattern make sense. Raises `UsageError`."""
     if not _USER.fullmatch(actor.user_id):
-        raise UsageError("A user is given by their Slack id, like U024BE7LH (in Slack: profile → ⋮ → Copy member ID).")
+        raise UsageError("USER must be a Slack ID, such as U024BE7LH (in Slack: profile → ⋮ → Copy member ID).")
     if not _TEAM.fullmatch(actor.team_id):
-        raise UsageError("A team is given by its Slack id, like T012AB3CD.")
+        raise UsageError("TEAM must be a Slack ID, such as T012AB3CD.")
     if not _PATTERN.fullmatch(pattern):
-        raise UsageError("A group is given by its name, or by a pattern with *, ? and [...], like 'prod-*'.")
+        raise UsageError("GROUP must be a name, or a pattern with *, ? and [...], such as 'prod-*'.")
 
 
 def _pattern(pattern: str | None, role: Role) -> str:
@@ -143,7 +143,7 @@ def _end(last_day: date | None) -> datetime | None:
     if last_day is None:
         return None
     if last_day == date.max:
-        raise UsageError(f"The calendar ends on {last_day}: leave out --until for a grant without an end.")
+        raise UsageError(f"{last_day} is the last day of the calendar: leave out --until for a grant without an end.")
     return datetime.combine(last_day + timedelta(days=1), time(), UTC)
 
 

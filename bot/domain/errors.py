@@ -8,7 +8,7 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     ├── UsageError               the input cannot be understood (exit 2)
     ├── Refused                  the rules forbid it; recorded
     ├── NoSuchGroup              Turso does not know the group; recorded
-    ├── NoSuchRotation           this database has no rotation with that id
+    ├── NoSuchRotation           the organization has no rotation with that id
     ├── AlreadyDecided           the request was confirmed, cancelled or has expired
     ├── GroupBusy                another rotation of the group is running
     ├── NotUnknown               only an unknown outcome can be judged
@@ -90,12 +90,12 @@ class NoSuchGroup(BotError):
 
 
 class NoSuchRotation(BotError):
-    """This database has no rotation with that id."""
+    """The organization has no rotation with that id."""
 
     refusal = Refusal.NO_SUCH_ROTATION
 
     def __init__(self) -> None:
-        super().__init__("This rotation is not in my database. Is another deployment using the same Slack app?")
+        super().__init__("There is no rotation with this ID.")
 
 
 class AlreadyDecided(BotError):

@@ -69,7 +69,7 @@ class NewGrant:
 
 @dataclass(frozen=True, slots=True)
 class GrantSnapshot:
-    """Grants, without revoked ones, and the database's time at which they were read."""
+    """Grants, and the database's time at which they were read."""
 
     grants: tuple[Grant, ...]
     now: datetime

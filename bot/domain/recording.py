@@ -1,4 +1,4 @@
-"""Record how rotations ended: at once, later when the database is back, or for a process that no longer can."""
+"""Record how rotations ended, even if the database was down or the process that made the call is gone."""
 
 from asyncio import Event as Signal
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ _ABANDONED = Outcome(
     "No outcome was recorded in time, for example because the bot was interrupted during the call: "
     "the rotation may have happened.",
 )
-_UNRECORDED = "The outcome could not be saved yet; it will be reported once the database is back."
+_UNRECORDED = "The outcome could not be saved yet. I keep it and try again; until then it counts as unknown."
 _MAX_FAILURES = 3
 """After this many failures the database is the cause, and waiting for it once more for each rotation is pointless."""
 

@@ -48,7 +48,7 @@ class Resolutions:
         """
         note = storable(note).strip()[:NOTE_LIMIT]
         if not note:
-            raise UsageError("Say in the note how you know: a later reader has nothing else to go by.")
+            raise UsageError("Explain in the note how you know; it is the only evidence on record.")
         resolved_as = State(resolution)
         for _ in range(_TRIES):
             rotation = await self._unresolved(rotation_id, resolved_as)

@@ -37,7 +37,7 @@ LEASE_MARGIN_SECONDS = 5.0
 """How much longer than the call's deadline a claim holds: time to record the outcome."""
 
 _BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
-_CHANGED = "This request was just changed by someone else. Please try again."
+_CHANGED = "This request, or your right to it, was just changed. Please try again."
 _TRIES = 3
 
 
@@ -167,7 +167,7 @@ class Rotations:
         """Check that the rotation exists, that the actor may decide it, and that it is still undecided."""
         rotation = await self._store.get(rotation_id)
         if rotation is None:
-            why = "This database has no rotation with this id."
+            why = "This bot's organization has no rotation with this id."
             await self._trail.append(self._event(Action.DENIED, actor, context, value=rotation_id[:64], why=why))
             raise NoSuchRotation
         policy = await self._policies.policy_for(actor)

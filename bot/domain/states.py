@@ -19,8 +19,7 @@ class State(StrEnum):
 MOVES: Mapping[State, frozenset[State]] = {
     State.REQUESTED: frozenset({State.ROTATING, State.CANCELLED, State.EXPIRED}),
     State.ROTATING: frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN}),
-    # The late truth: a process still holds Turso's answer when it learns that its lease expired while the database
-    # was unavailable.
+    # A late answer: the lease expired before the process could record what Turso had answered.
     State.UNKNOWN: frozenset({State.SUCCEEDED, State.FAILED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

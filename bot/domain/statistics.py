@@ -10,8 +10,6 @@ from itertools import groupby
 from bot.domain.history import RequestStatus
 from bot.domain.models import GroupName, Organization
 
-OUTCOMES = tuple(RequestStatus)
-
 
 class Interval(StrEnum):
     """How much time is counted together, in UTC."""
@@ -113,7 +111,7 @@ def line_up(tallies: Iterable[Tally], starts: Sequence[date], together: int) -> 
 
 def rank(key: SeriesKey) -> tuple[bool, str, int]:
     """Return a sort key: by group, no group last, then by outcome in the order of `RequestStatus`."""
-    return key.group is None, key.group or "", OUTCOMES.index(key.outcome)
+    return key.group is None, key.group or "", list(RequestStatus).index(key.outcome)
 
 
 def _series(key: SeriesKey, tallies: Sequence[Tally], places: Mapping[date, int], size: int) -> Series:

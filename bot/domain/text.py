@@ -1,4 +1,4 @@
-"""Foreign text made safe to store, to show in Slack, and to print; each function names the characters it minds."""
+"""Foreign text made safe to store, to show in Slack, and to print; each function names the characters it treats."""
 
 import re
 import unicodedata

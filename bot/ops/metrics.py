@@ -79,7 +79,7 @@ class Metrics:
         self._counters.outcomes[state].inc()
         arrived = _arrived.get(None)
         if arrived is not None and state in CALLED:
-            self._histograms.click[state].observe(time.perf_counter() - arrived)
+            self._histograms.press[state].observe(time.perf_counter() - arrived)
 
     def exchanged(self, call: TursoCall, status: int | None, seconds: float) -> None:
         """Count and time one request to Turso; `status` is `None` if there was no complete answer."""
@@ -149,8 +149,8 @@ class _Histograms:
 
         ack = histogram("ack", "Seconds from a delivery's arrival to its acknowledgement.", ["transport"], _ACK_SECONDS)
         self.ack = {transport: ack.labels(transport) for transport in TRANSPORTS}
-        click = histogram("click_to_outcome", "Seconds from a press to its recorded outcome.", ["state"], _CALL_SECONDS)
-        self.click = {state: click.labels(str(state)) for state in CALLED}
+        press = histogram("press_to_outcome", "Seconds from a press to its recorded outcome.", ["state"], _CALL_SECONDS)
+        self.press = {state: press.labels(str(state)) for state in CALLED}
         turso = histogram("turso_request", "Seconds until Turso's answer ends.", ["call", "status"], _CALL_SECONDS)
         self.turso = {(call, status): turso.labels(call, status) for call in CALLS for status in STATUSES}
 

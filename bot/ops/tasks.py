@@ -12,7 +12,7 @@ T = TypeVar("T")
 LIMIT = 1000
 """How many tasks may run; far above the load of any workspace, it bounds memory under a flood."""
 
-TaskKind = Literal["command", "click", "other"]
+TaskKind = Literal["command", "press", "other"]
 
 
 class SupervisedTasks:

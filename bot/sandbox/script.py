@@ -131,7 +131,7 @@ async def turso_hangs(run: ScriptRun) -> None:
     await run.types(scenario.ALICE, "/turso-rotate analytics")
     card = await run.sees(scenario.ALICE, "Rotate the tokens of analytics?")
     await run.presses(scenario.ALICE, card, _CONFIRM)
-    await run.sees(scenario.ALICE, "Unknown: the tokens of analytics may be rotated")
+    await run.sees(scenario.ALICE, "Unknown: the tokens of analytics may have been rotated")
     await run.announces("analytics", "unknown")
     run.sandbox.set_failure_mode("none")
     run.checks_calls("analytics", 1)

@@ -1,4 +1,4 @@
-"""Block Kit elements in which nothing that people or Turso wrote can act."""
+"""Block Kit elements in which foreign text is inert."""
 
 import re
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class UnexpectedError(BotError):
-    """A bug, with the reference number that stands beside it in the log."""
+    """A bug; its reference number leads to the traceback in the log."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"Something went wrong unexpectedly. The bot's log has details under {reference}.")

@@ -20,7 +20,7 @@ TellOver = Callable[[Reply, BotError], Coroutine[Any, Any, object]]
 
 
 class Intake:
-    """The one way from a listener to the work behind it."""
+    """Runs the work behind a command or a press in a supervised task."""
 
     def __init__(self, tasks: SupervisedTasks, refused: CountRefusal, reply_to: ReplyTo) -> None:
         self.tasks = tasks
@@ -51,11 +51,11 @@ class Intake:
         self, body: Payload, handle: Callable[[Interaction, Reply], Coroutine[Any, Any, None]], tell: TellOver
     ) -> None:
         """Start the work behind a press in a message, which is acknowledged already."""
-        press = read_interaction(body)
-        reply = self._reply_to(press.actor, press.context.channel_id, press.response_url)
-        self.accept(partial(handle, press, reply), partial(tell, reply))
+        interaction = read_interaction(body)
+        reply = self._reply_to(interaction.actor, interaction.context.channel_id, interaction.response_url)
+        self.accept(partial(handle, interaction, reply), partial(tell, reply))
 
-    def accept(self, work: Work, tell: Tell, kind: TaskKind = "click") -> None:
+    def accept(self, work: Work, tell: Tell, kind: TaskKind = "press") -> None:
         """Start work behind something that is acknowledged already, or explain why not."""
         try:
             self.tasks.admit()

@@ -65,7 +65,7 @@ class Notifier:
         try:
             notifications = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
             if notifications and rotation.state is State.UNKNOWN:
-                # The one end that may change: the truth may have been recorded since, with these notifications.
+                # Only `unknown` can change: a late answer may have replaced it, and these notifications with it.
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
                 await self._deliver(notification, rotation, reply)
@@ -75,7 +75,7 @@ class Notifier:
             return True
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
-    async def deliver_due(self) -> None:
+    async def send_due(self) -> None:
         """Deliver every notification that is due because an earlier attempt, here or on another replica, failed."""
         while self._pause() <= 0 and await self._outbox.any_due():
             notification = await self._outbox.take(TAKEN_SECONDS)

@@ -50,7 +50,7 @@ def read_command(body: Payload) -> SlashCommand:
 
 
 def read_interaction(body: Payload) -> Interaction:
-    """Read the use of a button or menu; everything in it is only a claim."""
+    """Read the use of a button or menu; nothing in it is trusted."""
     actions = body.get("actions")
     action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
     choice = _text(_part(action, "selected_option").get("value")) or _text(action.get("selected_user"))
@@ -67,7 +67,7 @@ def read_interaction(body: Payload) -> Interaction:
 
 
 def read_home_opened(body: Payload) -> Interaction | None:
-    """Read the event that somebody opened the Home tab; `None` if it is the messages tab beside it."""
+    """Read the event that somebody opened the Home tab; `None` for the Messages tab."""
     event = _part(body, "event")
     if event.get("tab") != "home":
         return None
@@ -81,7 +81,7 @@ def read_home_opened(body: Payload) -> Interaction | None:
 def _presser(body: Payload) -> Actor:
     """Return who pressed. In a shared channel their own team may differ from the one that the press came from.
 
-    A press without a team is nobody's, whatever it says about its user.
+    A press without a team matches nobody, even if it names a user.
     """
     user = _part(body, "user")
     team = _id(_part(body, "team").get("id"))

@@ -59,7 +59,7 @@ class SocketConnection:
     """The Socket Mode connection to Slack, kept open."""
 
     def __init__(self, client: SocketModeClient, metrics: Metrics) -> None:
-        self.well = True
+        self.healthy = True
         self._client = client
         self._metrics = metrics
         self._log_once = _LogOnce()
@@ -79,9 +79,9 @@ class SocketConnection:
                 if await self._client.is_connected():
                     self._note_connected()
                     continue
-                if self.well:
+                if self.healthy:
                     log.warning("connection to Slack lost")
-                    self.well = False
+                    self.healthy = False
                 # Never awaited here, because its own retries have no end; without the used ticket they get a new one.
                 self._client.wss_uri = None
                 if connecting.done() and not self._client.connect_operation_lock.locked():
@@ -92,11 +92,11 @@ class SocketConnection:
 
     def _note_connected(self) -> None:
         refreshed = self._session is not None and self._session is not self._client.current_session
-        if refreshed or not self.well:
+        if refreshed or not self.healthy:
             self._metrics.reconnected()
-        if not self.well:
+        if not self.healthy:
             log.info("connection to Slack is back")
-        self.well, self._session = True, self._client.current_session
+        self.healthy, self._session = True, self._client.current_session
         self._log_once.seen.clear()
 
     async def _reconnect(self) -> None:

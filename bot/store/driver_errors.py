@@ -15,7 +15,7 @@ _SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
         "The database refuses to write.",
         ("readonly", "read-only", "permission denied", "disk is full", "no space left", "disk full"),
     ),
-    (DatabaseUnavailable, "The database is locked by somebody else.", ("locked", "lock timeout")),
+    (DatabaseUnavailable, "The database is locked by another process.", ("locked", "lock timeout")),
     (DatabaseUnavailable, "The database file cannot be opened.", ("unable to open", "not a database")),
     (
         DatabaseUnavailable,
@@ -37,7 +37,9 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise _translated(error) or error from error
+        if (translated := _translated(error)) is None:
+            raise
+        raise translated from error
 
 
 def _translated(error: Exception) -> DatabaseError | None:

@@ -64,8 +64,10 @@ _OLDER = "The database was made by an older version of turso-rotate: run `turso-
 _NEWER = "The database was made by a newer version of turso-rotate: upgrade the bot."
 _UNRELEASED = (
     "The database was made by an unreleased version of turso-rotate, from which there is no upgrade: "
-    "make a new one with `turso-rotate migrate`."
+    "move it away, or set another DATABASE_URL, and run `turso-rotate migrate`."
 )
+_UNRELEASED_REVISIONS = frozenset({"0001", "0002"})
+"""Revisions before the first release, when they had no digits of a hash."""
 
 
 async def check_schema(database: Database) -> None:
@@ -88,7 +90,7 @@ def refuse_other_versions(connection: Connection) -> None:
 def mismatch(revision: str) -> str:
     """Explain in words how another revision differs from this version's."""
     found, needed = revision[:_NUMBER_DIGITS], HEAD[:_NUMBER_DIGITS]
-    if found == needed:
+    if found == needed or revision in _UNRELEASED_REVISIONS:
         return _UNRELEASED
     return _NEWER if found > needed else _OLDER
 

@@ -12,7 +12,7 @@ from bot.trail.chain import Seal
 
 
 class Stores:
-    """One store for each port, for one organization."""
+    """The stores of one organization."""
 
     def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
         self.rotations = SqlRotations(database, seal, organization)

@@ -62,7 +62,7 @@ async def unknown(browsers: Browsers) -> None:
     await alice.chooses_failure("Turso hangs")
     await alice.types(TYPED)
     await alice.presses("Rotate tokens", await alice.sees(CARD))
-    await alice.sees("Unknown: the tokens of payments may be rotated")
+    await alice.sees("Unknown: the tokens of payments may have been rotated")
     await alice.has_trail("rotation.unknown")
     await picture(alice, "sandbox-unknown-dark")
 
@@ -92,7 +92,7 @@ async def history(browsers: Browsers) -> None:
     await alice.chooses_failure("Turso answers 500")
     await alice.types("/turso-rotate analytics a contractor leaves")
     await alice.presses("Rotate tokens", await alice.sees("Rotate the tokens of analytics?"))
-    await alice.sees("Unknown: the tokens of analytics may be rotated")
+    await alice.sees("Unknown: the tokens of analytics may have been rotated")
     await alice.chooses_failure("No failure")
     await alice.types("/turso-audit 7d")
     page = await alice.sees("Showing: the last 7 days")

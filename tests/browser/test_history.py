@@ -57,7 +57,7 @@ async def test_the_story_of_a_rotation_opens_in_a_dialog(browsers: Browsers) -> 
     page = await alice.sees("Showing: succeeded · the last 7 days")
     await alice.presses("Details", page)
     dialog = alice.tab.get_by_role("dialog", name=STORY)
-    await expect(dialog).to_contain_text("Turso confirmed: the tokens are rotated")
+    await expect(dialog).to_contain_text("Turso confirmed that the tokens were rotated")
     await expect(dialog).to_contain_text("Reason: key leaked in CI log")
     await expect(dialog.locator("b", has_text="Requested the rotation")).to_have_count(1)
     await alice.tab.keyboard.press("Escape")

@@ -116,8 +116,8 @@ async def test_the_bot_is_killed_between_card_and_click(browsers: Browsers, sand
 @pytest.mark.parametrize(
     ("failure", "outcome", "action", "state"),
     [
-        ("Turso hangs", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "rejected"),
-        ("Turso answers 500", "Unknown: the tokens of payments may be rotated", "rotation.unknown", "rejected"),
+        ("Turso hangs", "Unknown: the tokens of payments may have been rotated", "rotation.unknown", "rejected"),
+        ("Turso answers 500", "Unknown: the tokens of payments may have been rotated", "rotation.unknown", "rejected"),
         ("Turso answers 401", "Failed: the tokens of payments were not rotated", "rotation.failed", "works"),
         ("Turso answers 404", "Failed: the tokens of payments were not rotated", "rotation.failed", "works"),
     ],

@@ -61,7 +61,7 @@ async def test_an_unknown_is_closed_by_a_persons_judgement(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["nonsense", "--as", "failed", *NOTE], 1, "not in my database"),
+        (["nonsense", "--as", "failed", *NOTE], 1, "There is no rotation with this ID"),
         (["UNKNOWN", "--as", "failed", "--note", "  "], 2, "how you know"),
         (["UNKNOWN", "--as", "failed"], 2, "--note"),
         (["UNKNOWN", "--as", "cancelled", *NOTE], 2, "succeeded"),
@@ -94,6 +94,6 @@ async def test_another_organizations_rotation_is_not_known(
     other = await run(settings | {"TURSO_ORGANIZATION": "globex"}, tmp_path, *command)
     none = await run({"DATABASE_URL": settings["DATABASE_URL"]}, tmp_path, *command)
 
-    assert (other[0], "not in my database" in other[2]) == (1, True)
+    assert (other[0], "There is no rotation with this ID" in other[2]) == (1, True)
     assert none == (2, "", "turso-rotate: TURSO_ORGANIZATION is required.\n")
     assert "rotation.resolved" not in await store.actions(unknown)

@@ -222,7 +222,7 @@ async def test_a_story_is_told_to_whom_it_may_be(world: World) -> None:
 
     assert own == seen
     assert [row.event.action for row in own.events] == [Action.REQUESTED]
-    why = "This database has no rotation with this id."
+    why = "This bot's organization has no rotation with this id."
     assert await world.denials() == [
         (MALLORY, PAYMENTS, {"channel": "C0INCIDENT", "why": NO_STORY, "rotation": rotation}),
         (BOB, None, {"channel": "C0INCIDENT", "why": why, "rotation": "x" * 64}),

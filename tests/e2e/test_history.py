@@ -283,7 +283,7 @@ async def test_a_judgement_is_announced_and_shown_as_one(
     turso.inject(FixedResponse(500), times=1)
     card = await asks(slack, ALICE, "payments key leaked")
     await slack.presses(ALICE, card, CONFIRM)
-    await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated")
+    await slack.sees(ALICE, "Unknown: the tokens of payments may have been rotated")
     note = "the old tokens are refused"
     code, _, _ = await run(settings, tmp_path, "audit", "resolve", id_on(card), "--as", "succeeded", "--note", note)
     announced = await slack.sees(None, "judged that the rotation of `payments`", channel="C0AUDIT", timeout=8)

@@ -65,7 +65,7 @@ async def test_a_click_on_a_card_that_expired_on_the_way(
     click = asyncio.ensure_future(slack.presses(ALICE, card, CONFIRM))
     await asyncio.sleep(1.1)  # the time that the card had
     os.kill(bot.pid, signal.SIGCONT)
-    await slack.sees(ALICE, "The request to rotate `payments` expired", "Turso was not called")
+    await slack.sees(ALICE, "The request to rotate `payments` expired", "Nothing was rotated")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.presses(ALICE, card, CANCEL)
     await slack.called("response_url", 4)
@@ -144,7 +144,7 @@ class TestOnPostgresOverHttp:
         for value in values:
             since = len(slack.messages)
             pressed = await slack.presses(ALICE, mine, CONFIRM, value=value)
-            await slack.sees(ALICE, "This rotation is not in my database", "Turso was not called", since=since)
+            await slack.sees(ALICE, "There is no rotation with this ID", "Nothing was rotated", since=since)
             assert pressed.status == 200
         since = len(slack.messages)
         await slack.presses(ALICE, mine, CONFIRM, value=id_on(others))

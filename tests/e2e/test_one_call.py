@@ -82,7 +82,7 @@ async def test_a_bot_killed_before_the_call_left_is_unknown(
         await way.resumes()
         await bot.start()
         await connect(slack, bot, settings)
-        await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
+        await slack.sees(ALICE, "Unknown: the tokens of payments may have been rotated", timeout=15)
         await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)
 
     assert turso.calls_to_rotate() == 0
@@ -101,7 +101,7 @@ async def test_a_bot_killed_between_call_and_row_is_unknown(
     turso.clear_faults()
     await bot.start()
     await connect(slack, bot, settings)
-    await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
+    await slack.sees(ALICE, "Unknown: the tokens of payments may have been rotated", timeout=15)
     await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)
 
     assert not any(service.works for service in turso.services if service.name == "payments-service")
@@ -169,7 +169,7 @@ async def test_a_click_on_another_deployments_card_is_recognized(
 ) -> None:
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM, value="0123456789abc")
-    await slack.sees(ALICE, "not in my database. Is another deployment using", "Turso was not called")
+    await slack.sees(ALICE, "There is no rotation with this ID. Is another deployment using", "Nothing was rotated")
 
     assert id_on(card) != "0123456789abc"
     assert turso.calls_to_rotate() == 0

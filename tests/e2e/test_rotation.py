@@ -145,7 +145,9 @@ async def test_slack_is_answered_at_once_while_turso_hangs(
 ) -> None:
     turso.inject(Hang(), on=RequestKind.READS)
     typed = await slack.types(ALICE, "/turso-rotate payments")
-    card = await slack.sees(ALICE, "could not be looked up", "Could not ask Turso whether this group exists")
+    card = await slack.sees(
+        ALICE, "Could not list the group's databases.", "Could not ask Turso whether this group exists"
+    )
     turso.clear_faults()
 
     assert (typed.status, typed.seconds < 1) == (200, True)
@@ -178,7 +180,7 @@ async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     await bot.start()
     await connect(slack, bot, settings)
 
-    await slack.sees(ALICE, "Unknown: the tokens of payments may be rotated", timeout=15)
+    await slack.sees(ALICE, "Unknown: the tokens of payments may have been rotated", timeout=15)
     await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)
     assert turso.calls_to_rotate() == 1
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]

@@ -64,8 +64,8 @@ class TestAStory:
         }
         assert seen[f'ack_seconds_count{{transport="{mode}"}}'] == 12
         assert seen[f'ack_seconds_bucket{{transport="{mode}",le="1.0"}}'] == 12
-        assert seen['click_to_outcome_seconds_count{state="succeeded"}'] == 1
-        assert 0 < seen['click_to_outcome_seconds_sum{state="succeeded"}'] < 5
+        assert seen['press_to_outcome_seconds_count{state="succeeded"}'] == 1
+        assert 0 < seen['press_to_outcome_seconds_sum{state="succeeded"}'] < 5
         assert seen['turso_request_seconds_count{call="rotate",status="2xx"}'] == 1
         assert seen['turso_request_seconds_count{call="rotate",status="5xx"}'] == 1
         assert seen['turso_request_seconds_count{call="look",status="2xx"}'] >= 2

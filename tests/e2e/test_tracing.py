@@ -94,7 +94,7 @@ def changes(collector: Collector) -> dict[str, str]:
     }
 
 
-async def test_a_command_and_a_click_are_traced_without_what_is_private(
+async def test_a_command_and_a_press_are_traced_without_what_is_private(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, collector: Collector
 ) -> None:
     card = await asks(slack, ALICE, "payments because it leaked")
@@ -103,14 +103,14 @@ async def test_a_command_and_a_click_are_traced_without_what_is_private(
     await slack.sees(ALICE, "Unknown: the tokens of payments")
     await slack.types(ALICE, "/turso-rotate nowhere because it leaked")
     await slack.sees(ALICE, "no group called")
-    await collector.received("command", "click", "turso.rotate", "turso.group_info")
+    await collector.received("command", "press", "turso.rotate", "turso.group_info")
     sent = b"".join(collector.bodies)
-    click = collector.trace("click")
+    press = collector.trace("press")
 
-    assert click[:2] == ["click", "database.read"]
-    assert click.count("turso.rotate") == 1
-    assert click.index("database.write") < click.index("turso.rotate") < len(click) - 1  # claimed, called, recorded
-    assert collector.facts("click")["rotation"] == id_on(card)
+    assert press[:2] == ["press", "database.read"]
+    assert press.count("turso.rotate") == 1
+    assert press.index("database.write") < press.index("turso.rotate") < len(press) - 1  # claimed, called, recorded
+    assert collector.facts("press")["rotation"] == id_on(card)
     assert collector.facts("turso.rotate") == {"state": "unknown", "status": 500}
     assert b"rotations" in sent
     assert {headers["x-api-key"] for headers in collector.headers} == {"c0llector key"}
@@ -126,8 +126,8 @@ async def test_a_failure_is_one_word_in_its_span(
     with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "Turso was not called")
-        await collector.received("click")
+        await slack.sees(ALICE, "Nothing was rotated")
+        await collector.received("press")
     failed = [span for span in collector.spans if span.status.code == Status.STATUS_CODE_ERROR]
 
     assert {(span.name, span.status.message) for span in failed} == {("database.write", "DatabaseUnavailable")}

@@ -92,7 +92,7 @@ async def test_a_failure_begins_and_ends() -> None:
         sandbox.set_failure_mode("500")
         await sandbox.slack.types(ALICE, "/turso-rotate payments")
         await sandbox.slack.presses(ALICE, await sandbox.slack.sees(ALICE, "Rotate the tokens"), "rotation:confirm")
-        await sandbox.slack.sees(ALICE, "Unknown: the tokens of payments may be rotated")
+        await sandbox.slack.sees(ALICE, "Unknown: the tokens of payments may have been rotated")
         sandbox.set_failure_mode("none")
         sandbox.redeploy("checkout-api")
         await sandbox.slack.types(ALICE, "/turso-rotate analytics")

@@ -15,7 +15,7 @@ async def test_all_checks_of_the_script_pass() -> None:
     assert "[Rotate tokens] [Cancel]" in output
     assert "turso-rotate → #audit-log" in output
     assert "✓ the token of checkout-api is rejected" in output
-    assert "Unknown: the tokens of analytics may be rotated" in output
+    assert "Unknown: the tokens of analytics may have been rotated" in output
     assert "✓ All checks passed." in output
     assert output.count("── ") == len(STEPS)
 

@@ -22,7 +22,7 @@ from bot.sandbox.block_kit import message_problems, view_problems
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import parse
-from bot.slack.history.wording import ACTIONS, OUTCOMES, duration
+from bot.slack.history.wording import ACTIONS, STATUS_LABELS, duration
 from bot.slack.home import view
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -345,7 +345,7 @@ def test_the_most_of_everything_fits(text: str) -> None:
 
 def test_every_action_and_every_outcome_has_words() -> None:
     assert set(ACTIONS) == set(Action)
-    assert set(OUTCOMES) == set(RequestStatus)
+    assert set(STATUS_LABELS) == set(RequestStatus)
 
 
 @pytest.mark.parametrize(

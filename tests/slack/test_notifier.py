@@ -110,7 +110,7 @@ async def test_what_happened_while_slack_was_away_is_told_once(world: World) -> 
     await world.turns_out(unknown, State.SUCCEEDED)
     world.slack.clear_faults()
     await world.waits(1)
-    await world.notifier.deliver_due()
+    await world.notifier.send_due()
 
     assert world.said("Done: the tokens of payments are rotated") == 1
     assert world.said("rotated the tokens of `payments`") == 1
@@ -122,11 +122,11 @@ async def test_a_channel_that_the_bot_is_not_in_is_told_once_it_was_invited(worl
     world.slack.workspace.joined.discard("C0AUDIT")
     await world.notifier.notify(await world.ends(State.SUCCEEDED))
     await world.waits(1)
-    await world.notifier.deliver_due()
+    await world.notifier.send_due()
     before = world.said("rotated the tokens of `payments`")
     world.slack.workspace.joined.add("C0AUDIT")
     await world.waits(1)
-    await world.notifier.deliver_due()
+    await world.notifier.send_due()
 
     assert before == 0
     assert world.said("I could not announce this") == 1
@@ -139,7 +139,7 @@ async def test_a_channel_that_lets_nobody_in_for_a_day_is_given_up_on_record(wor
     ended = await world.ends(State.SUCCEEDED)
     await world.notifier.notify(ended)
     await world.waits(25)
-    await world.notifier.deliver_due()
+    await world.notifier.send_due()
     (row,) = await world.store.trail.page(EventFilter(action=Action.GIVEN_UP), limit=10)
 
     assert row.event.rotation_id == ended.id

@@ -38,6 +38,7 @@ from bot.domain.states import State
 from bot.domain.text import storable
 from bot.sandbox.block_kit import message_problems
 from bot.slack.blocks import Message, escape
+from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import REASON_LIMIT, parse
 
@@ -206,10 +207,10 @@ def test_cards_hold_slacks_limits_and_stay_inert(
         *(refusal.refused(Refused("No.", each, GroupName("g" * 64)), ALICE) for each in Refusal),
         refusal.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
         card.in_progress(rotation(State.ROTATING), ALICE),
-        refusal.explained(DatabaseUnavailable("The database does not answer.")),
-        refusal.explained(NoSuchRotation()),
+        refusal.other_failure(DatabaseUnavailable("The database does not answer.")),
+        refusal.other_failure(NoSuchRotation()),
         refusal.misunderstood(UsageError("That is not a group name.")),
-        refusal.bug("0badc0de"),
+        refusal.bug(UnexpectedError("0badc0de")),
     ],
 )
 def test_every_answer_holds_slacks_limits(message: Message) -> None:

@@ -52,7 +52,7 @@ async def check_allowlist_unused(context: CheckContext) -> list[Finding]:
     findings = _warn_each(
         Check.ALLOWLIST_UNUSED,
         unused,
-        lambda grant: f"The grant for {grant.pattern}, added on {grant.granted_at:%Y-%m-%d}, was never used.",
+        lambda grant: f"The grant for {grant.pattern}, added on {grant.granted_at:%Y-%m-%d}, led to no request.",
     )
     return findings or [ok(Check.ALLOWLIST_UNUSED, f"No grant has been unused for {UNUSED_DAYS} days.")]
 

@@ -9,6 +9,12 @@ from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.domain.errors import DatabaseError
 from bot.trail.chain import UNKEYED, Row, Seal
 
+_SCHEMA_FIXES = {
+    "newer": "Install the version that migrated it, or a later one.",
+    "unreleased": "Move it away, or set another DATABASE_URL; then: turso-rotate migrate",
+}
+"""What to do about a schema, by a word of how it differs; otherwise migrate it."""
+
 
 async def check_database_reachable(context: CheckContext) -> list[Finding]:
     """Check that the database answers."""
@@ -27,7 +33,7 @@ async def check_database_schema(context: CheckContext) -> list[Finding]:
     mismatch = (await context.status()).mismatch
     if not mismatch:
         return [ok(Check.DATABASE_SCHEMA, "The schema matches this version.")]
-    fix = "Install the version that migrated it, or a later one." if "newer" in mismatch else "turso-rotate migrate"
+    fix = next((fix for word, fix in _SCHEMA_FIXES.items() if word in mismatch), "turso-rotate migrate")
     return [failure(Check.DATABASE_SCHEMA, mismatch.partition(":")[0].rstrip(".") + ".", fix)]
 
 

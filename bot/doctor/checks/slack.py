@@ -79,7 +79,7 @@ async def check_slack_socket(context: CheckContext) -> list[Finding]:
     if hello.refusal == "link_disabled":
         fix = f"Turn it on: {_APPS} → your app → Socket Mode."
         return [failure(Check.SLACK_SOCKET, "Socket Mode is turned off for the app.", fix)]
-    return [ok(Check.SLACK_SOCKET, "Slack accepts SLACK_APP_TOKEN and opens a connection.")]
+    return [ok(Check.SLACK_SOCKET, "Slack accepts SLACK_APP_TOKEN and answers on a connection.")]
 
 
 async def check_slack_app(context: CheckContext) -> list[Finding]:
@@ -102,7 +102,7 @@ async def check_slack_app(context: CheckContext) -> list[Finding]:
 
 
 async def check_slack_deployments(context: CheckContext) -> list[Finding]:
-    """Count the app's connections: another deployment on it would receive some of this one's clicks."""
+    """Count the app's connections: another deployment on it would receive some of this one's presses."""
     if context.settings.slack_app_token is None:
         raise CannotCheck(f"{_HTTP_MODE} Slack knows one URL, and so one deployment.")
     hello, expected = await context.slack.socket_hello(), context.replicas
@@ -116,7 +116,7 @@ async def check_slack_deployments(context: CheckContext) -> list[Finding]:
     found = f"Other connections of this Slack app: {others}, of {expected} expected."
     if others <= expected:
         return [ok(Check.SLACK_DEPLOYMENTS, found)]
-    found += " They are replicas, or another deployment, which would receive some of this one's clicks."
+    found += " They are replicas, or another deployment, which would receive some of this one's presses."
     fix = f"Create a Slack app for each deployment. If {others} replicas run: turso-rotate doctor --replicas {others}"
     return [warning(Check.SLACK_DEPLOYMENTS, found, fix)]
 

@@ -133,11 +133,13 @@ async def _read_group(context: CheckContext, token: ConfiguredToken, name: str) 
 async def check_turso_rights(context: CheckContext) -> list[Finding]:
     """Check the scopes in the organization's list of tokens; a token cannot be asked for its own."""
     names = [token.group for token in configured_tokens(context.settings) if token.group is not None]
+    if not names:
+        raise CannotCheck("There are no tokens for single groups.")
     for token in configured_tokens(context.settings):
         listed = await context.turso.get(organization_path(context, "api-tokens"), token.secret)
-        if listed.succeeded and names:
+        if listed.succeeded:
             return [_rights_finding(context.settings, name, listed) for name in names]
-    raise CannotCheck("Without an organization token, Turso does not show the scopes of tokens.")
+    raise CannotCheck("No token may list the organization's API tokens, which would show the scopes.")
 
 
 def _rights_finding(settings: Settings, name: str, listed: ServiceAnswer) -> Finding:

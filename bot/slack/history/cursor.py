@@ -25,7 +25,7 @@ def write(cursor: Cursor) -> str:
 
 
 def read(text: str) -> Cursor:
-    """Read a cursor back. It proves nothing: whoever sends it is authorized as for a command.
+    """Read a cursor back. It grants nothing: the sender is authorized as for a command.
 
     Raises `UsageError` for anything that this version would not have written.
     """

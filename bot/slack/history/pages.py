@@ -21,7 +21,7 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.history import cursor
-from bot.slack.history.wording import asked_for, duration, outcome
+from bot.slack.history.wording import asked_for, duration, status_label
 
 OLDER = "history:older"
 NEWER = "history:newer"
@@ -72,7 +72,7 @@ def usage() -> Message:
             "Every part is optional, in any order."
         ),
         section(
-            "• a group, by its name; if it is named like an outcome, as `group:failed`\n"
+            "• a group; write `group:failed` if its name is also an outcome\n"
             "• a person from Slack's list, or `me`\n"
             f"• an outcome: {', '.join(map(code, RequestStatus))}\n"
             "• a period: `30m`, `24h`, `7d`, `4w`, `2026-10-01`, `2026-10-01..2026-10-31`, `2026-10-01..`; days are "
@@ -101,7 +101,7 @@ def not_opened() -> Message:
 def _request(entry: HistoryEntry) -> Iterator[Block]:
     group = "no group" if entry.group is None else code(entry.group)
     details = button(DETAILS, "Details", entry.rotation_id or "")
-    yield section(f"{outcome(entry.status, entry.resolved_as)} · {group}", details if fits(details) else None)
+    yield section(f"{status_label(entry.status, entry.resolved_as)} · {group}", details if fits(details) else None)
     after = "" if entry.seconds is None else f" · after {duration(entry.seconds)}"
     explanation = entry.explanation if entry.status is not RequestStatus.SUCCEEDED else ""
     remarks = [plain(remark, _SHORT) for remark in (entry.reason, explanation) if remark]

@@ -6,7 +6,7 @@ from bot.domain.errors import BotError
 from bot.domain.events import RecordedEvent
 from bot.domain.history import RequestStatus, Story
 from bot.slack.blocks import Block, code, context, escape, header, modal, plain, quoted, rule, section, when, who
-from bot.slack.history.wording import ACTIONS, facts, outcome, place
+from bot.slack.history.wording import ACTIONS, facts, place, status_label
 
 _TITLE = "Rotation details"
 _SHOWN_AT_EACH_END = 10  # events; Slack takes 100 blocks, and 250 kB
@@ -30,7 +30,7 @@ def show(story: Story) -> Block:
     requested = f"Requested by {who(rotation.requester)} {when(rotation.requested_at)}{place(rotation.channel_id)}."
     blocks = [
         header(f"{rotation.group} in {rotation.organization}"),
-        section(f"{outcome(RequestStatus(rotation.state), rotation.resolved_as)}\n{requested}"),
+        section(f"{status_label(RequestStatus(rotation.state), rotation.resolved_as)}\n{requested}"),
         *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
         rule(),
         *_events(story.events),

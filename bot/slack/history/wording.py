@@ -10,7 +10,7 @@ from bot.domain.states import State
 from bot.slack.blocks import code
 from bot.slack.payloads import HOME
 
-OUTCOMES: Mapping[RequestStatus, str] = {
+STATUS_LABELS: Mapping[RequestStatus, str] = {
     RequestStatus.REQUESTED: ":bell: *requested*",
     RequestStatus.ROTATING: ":hourglass_flowing_sand: *rotating*",
     RequestStatus.SUCCEEDED: ":white_check_mark: *succeeded*",
@@ -24,11 +24,11 @@ OUTCOMES: Mapping[RequestStatus, str] = {
 ACTIONS: Mapping[Action, str] = {
     Action.REQUESTED: "Requested the rotation",
     Action.DENIED: "Was refused",
-    Action.REJECTED: "Named no existing group",
+    Action.REJECTED: "Named a group that does not exist",
     Action.CANCELLED: "Cancelled the request",
     Action.EXPIRED: "The request expired: nobody confirmed it in time",
     Action.STARTED: "Confirmed; the call to Turso began",
-    Action.SUCCEEDED: "Turso confirmed: the tokens are rotated",
+    Action.SUCCEEDED: "Turso confirmed that the tokens were rotated",
     Action.FAILED: "It failed: nothing was changed",
     Action.UNKNOWN: "No clear answer: it may or may not have happened",
     Action.RESOLVED: "Judged the outcome",
@@ -55,10 +55,10 @@ _CLOCK = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _TENTHS_BELOW = 10  # seconds
 
 
-def outcome(status: RequestStatus, resolved_as: State | None) -> str:
+def status_label(status: RequestStatus, resolved_as: State | None) -> str:
     """Format a status, with the judgement of an unknown."""
     judged = f", judged *{resolved_as}*" if status is RequestStatus.UNKNOWN and resolved_as is not None else ""
-    return OUTCOMES[status] + judged
+    return STATUS_LABELS[status] + judged
 
 
 def duration(seconds: float) -> str:

@@ -69,7 +69,7 @@ class HomeListeners:
         self._intake.accept(show, partial(self._tell, press.actor, at))
 
     async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
-        """Handle a press of *Cancel* beside a pending request."""
+        """Handle a press of *Cancel* next to a pending request."""
         await ack()
         press = read_interaction(body)
         at = _remembered(press.metadata)

@@ -40,7 +40,7 @@ ANY = "*"
 _PERIODS = {"24h": "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "90d": "The last 90 days"}
 _PENDING = 5
 _GROUPS = 98  # of Slack's 100 options: "any" is one, and the current choice may be another
-_SECTION = 1500  # characters; five of emoji alone leave room for the rest in 250 kB
+_SECTION = 1500  # characters; five sections of emoji still fit into 250 kB
 _SECTIONS = 5
 
 

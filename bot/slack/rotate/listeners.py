@@ -41,7 +41,7 @@ class RotationListeners:
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-rotate`."""
-        await self._intake.command(ack, body, self._command, self._tell, refusal.explained)
+        await self._intake.command(ack, body, self._command, self._tell, refusal.other_failure)
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Rotate tokens*."""
@@ -76,7 +76,7 @@ class RotationListeners:
         claimed = await self._rotations.confirm(press.actor, press.context, RotationId(press.chosen))
         showing = self._intake.tasks.hold(reply.replace(card.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
-        # "Rotating…" must not overtake the outcome, and a Slack that does not answer must not withhold it.
+        # Do not show "Rotating…" after the outcome, and do not let a slow Slack delay the outcome.
         await asyncio.wait({showing}, timeout=_SHOWING_SECONDS)
         showing.cancel()
         await self._notifier.notify(rotation, reply)
@@ -88,12 +88,12 @@ class RotationListeners:
     async def _tell(self, reply: Reply, error: BotError) -> None:
         if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
             await reply.send(refusal.words(error, reply.reader))
-        elif not await self._notifier.notify(error.rotation, reply):  # else the press was the first to hear of the end
+        elif not await self._notifier.notify(error.rotation, reply):  # if True, `notify` has already replaced the card
             await reply.replace(outcome.ended(error.rotation))
 
 
 async def _explain(reply: Reply, error: BotError) -> None:
-    await reply.send(refusal.explained(error))
+    await reply.send(refusal.other_failure(error))
 
 
 async def _refuse_unknown(_: Interaction, __: Reply) -> None:

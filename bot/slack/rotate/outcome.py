@@ -103,7 +103,7 @@ def _unknown(rotation: Rotation) -> Message:
     return Message(
         f"Whether the tokens of {escape(rotation.group)} were rotated is unknown.",
         (
-            header(f"Unknown: the tokens of {rotation.group} may be rotated"),
+            header(f"Unknown: the tokens of {rotation.group} may have been rotated"),
             section(
                 "The request may have reached Turso, but there is no clear answer on record. The old tokens may or may "
                 "not work. I will *not* try again by myself: a second rotation would also end tokens minted after the "

@@ -1,27 +1,38 @@
 """Why nothing happened, and whom to ask: messages as pure functions of the error."""
 
-from bot.domain.errors import AlreadyDecided, BotError, GroupBusy, NoSuchGroup, Refusal, Refused, UsageError
+from bot.domain.errors import (
+    AlreadyDecided,
+    BotError,
+    GroupBusy,
+    NoSuchGroup,
+    NoSuchRotation,
+    Refusal,
+    Refused,
+    UsageError,
+)
 from bot.domain.models import Actor
 from bot.slack.blocks import Message, code, escape, message
 from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card
 
 
-def words(error: BotError, reader: Actor) -> Message:
+def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for each kind
     """Return what to say about any error of `/turso-rotate` and its buttons."""
     match error:
         case GroupBusy() | AlreadyDecided():
             return card.in_progress(error.rotation, reader)
         case NoSuchGroup():
             return no_such_group(error)
+        case NoSuchRotation():
+            return other_failure(BotError(f"{error} Is another deployment using the same Slack app?"))
         case Refused():
             return refused(error, reader)
         case UsageError():
             return misunderstood(error)
         case UnexpectedError():
-            return bug(error.reference)
+            return bug(error)
         case _:
-            return explained(error)
+            return other_failure(error)
 
 
 def refused(error: Refused, actor: Actor) -> Message:
@@ -43,17 +54,14 @@ def misunderstood(error: BotError) -> Message:
     return message(f"{escape(str(error))}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
 
 
-def explained(error: BotError) -> Message:
+def other_failure(error: BotError) -> Message:
     """Report any other failure in its own words."""
-    return message(f":warning: {escape(str(error))} Turso was not called.")
+    return message(f":warning: {escape(str(error))} Nothing was rotated.")
 
 
-def bug(reference: str) -> Message:
+def bug(error: UnexpectedError) -> Message:
     """Report an unexpected failure."""
-    return message(
-        f":boom: Something went wrong unexpectedly. The bot's log has details under {code(reference)}. "
-        "Check the group's history before you try again: `/turso-audit`"
-    )
+    return message(f":boom: {escape(str(error))} Check the group's history before you try again: `/turso-audit`")
 
 
 def _whom_to_ask(error: Refused, actor: Actor) -> str:
