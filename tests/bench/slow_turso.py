@@ -19,7 +19,7 @@ from tests.bench.report import SLACK_SECONDS, ratio, row, times, title
 DELAY = 10.0
 """Seconds that Turso takes to answer a rotation."""
 GROUPS = tuple(f"group-{number:03}" for number in range(100))
-_PATIENCE = 6 * DELAY
+_PATIENCE = 3 * DELAY
 _PRESSING, _TYPING = PEOPLE[0], PEOPLE[1:5]
 _PAUSE = 0.05
 """Seconds between two commands of a person: 80 commands a second at most, far from what the bot can do."""
