@@ -22,7 +22,7 @@ from bot.turso.transport import Observe, clients, exchange, read_body
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
 _FRESH_SECONDS = 5.0
-_CALL_SHARE = 0.1  # the end of the deadline, in which no call starts: it would end as unknown
+_CALL_SHARE = 0.1  # the end of the deadline, in which no further attempt starts: it would end as unknown
 
 
 @dataclass(slots=True)
