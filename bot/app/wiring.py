@@ -107,8 +107,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
         _listen(slack, Intake(bot.tasks, telemetry.refused, slack.reply_to), rotations, notifier, history)
         await sweeper.try_sweep()
-        await _announce_start(stores.grants, slack.identity, organization)
-        await _log_others(database, organization)
+        await _announce_start(database, stores.grants, slack.identity, organization)
         _log_findings(settings, slack.identity)
         await _log_head(stores.trail, "audit trail at start")
         await _start_serving(stack, settings, slack.app, bot, metrics)
@@ -175,16 +174,14 @@ def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
     )
 
 
-async def _announce_start(grants: SqlGrants, identity: Identity, organization: Organization) -> None:
-    """Log which workspace and organization the bot serves, and warn if nobody may use it."""
+async def _announce_start(
+    database: Database, grants: SqlGrants, identity: Identity, organization: Organization
+) -> None:
+    """Log which workspace and organization the bot serves, and warn if nobody may use it, or grants hold elsewhere."""
     log.info("starting", version=__version__, team=identity.team_id, organization=organization)
     held = await grants.all()
     if not any(grant.role is Role.ROTATE for grant in held.in_force):
         log.warning("no grant in force: nobody may rotate", fix="turso-rotate allow add USER --group GROUP")
-
-
-async def _log_others(database: Database, organization: Organization) -> None:
-    """Warn if the database holds other organizations too, because grants hold for all of them."""
     if others := [each for each in await inspection.organizations(database) if each != organization]:
         log.warning("the database also holds other organizations: grants hold for all of them", others=others)
 

@@ -82,7 +82,7 @@ class CallCache:
     async def get(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """Wait for the answer to the call with this key, and make the call if nobody has."""
         if key not in self._tasks:
-            self._tasks[key] = asyncio.ensure_future(_run(call))
+            self._tasks[key] = asyncio.ensure_future(call())
         return cast("T", await asyncio.shield(self._tasks[key]))
 
     async def aclose(self) -> None:
@@ -90,10 +90,6 @@ class CallCache:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-
-async def _run(call: Callable[[], Awaitable[T]]) -> T:
-    return await call()
 
 
 def no_answer(service: str, error: Exception) -> ServiceAnswer:

@@ -83,7 +83,7 @@ class NoSuchGroup(BotError):
 
     refusal = Refusal.NO_SUCH_GROUP
 
-    def __init__(self, group: GroupName, similar: tuple[str, ...] = ()) -> None:
+    def __init__(self, group: GroupName, similar: tuple[GroupName, ...] = ()) -> None:
         super().__init__(f"Turso has no group called {group}.")
         self.group = group
         self.similar = similar

@@ -133,5 +133,5 @@ class GroupInfo:
     exists: bool | None
     databases: tuple[str, ...] | None
     hostnames: tuple[str, ...] = ()
-    similar: tuple[str, ...] = ()
+    similar: tuple[GroupName, ...] = ()
     """If the group does not exist: existing names that are similar, best match first."""

@@ -113,13 +113,8 @@ class Rotations:
         if lockout := refuses_lockout(info, self._config.database_host, group):
             await self._refuse(event, lockout)
         rotation_id = RotationId(self._new_id())
-        new = NewRotation(
-            id=rotation_id,
-            event=replace(event, rotation_id=rotation_id),
-            channel_id=context.channel_id,
-            reason=request.reason,
-            seconds=self._config.confirm_seconds,
-        )
+        event = replace(event, rotation_id=rotation_id)
+        new = NewRotation(rotation_id, event, context.channel_id, request.reason, self._config.confirm_seconds)
         rotation, last = await self._store.open(new)
         return ConfirmationPrompt(rotation, info, last)
 
@@ -204,7 +199,7 @@ class Rotations:
     async def _reject_missing(self, event: Event, policy: Policy, missing: NoSuchGroup) -> None:
         """Record that the group does not exist, and suggest only groups that the actor may rotate."""
         await self._trail.append(_with(event, Action.REJECTED, why="Turso has no such group."))
-        theirs = (each for each in missing.similar if policy.refuses_request(event.actor, GroupName(each)) is None)
+        theirs = (each for each in missing.similar if policy.refuses_request(event.actor, each) is None)
         raise NoSuchGroup(missing.group, tuple(theirs))
 
     def _event(

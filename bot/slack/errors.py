@@ -34,6 +34,7 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
         refused(error.refusal)
         log.info("delivered twice")
     except BotError as error:
+        log.debug("failure explained", error=type(error).__name__)
         refused(error.refusal)
         await tell(error)
     except Exception:

@@ -176,7 +176,7 @@ class TursoClient:
         latest = (deadline.when() or 0.0) - self._timeout * _CALL_SHARE
         return pause if pause is not None and asyncio.get_running_loop().time() + pause <= latest else None
 
-    async def _existence(self, group: GroupName, until: float) -> tuple[bool | None, tuple[str, ...]]:
+    async def _existence(self, group: GroupName, until: float) -> tuple[bool | None, tuple[GroupName, ...]]:
         listed = await self._listed(self._api_token or self._token(group), until)
         if listed is not None and group in listed:
             return True, ()
@@ -229,7 +229,7 @@ def _checked(group: str) -> GroupName:
     return GroupName(group)
 
 
-def _similar(group: GroupName, names: tuple[str, ...]) -> tuple[str, ...]:
+def _similar(group: GroupName, names: tuple[GroupName, ...]) -> tuple[GroupName, ...]:
     """Return up to three similar names, ignoring case."""
     by_lower = {name.lower(): name for name in names}
     return tuple(by_lower[lower] for lower in difflib.get_close_matches(group.lower(), by_lower))

@@ -55,7 +55,7 @@ async def test_who_could_rotate_then_and_there(settings: dict[str, str], tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["who", "prod-*"], "one group"),
+        (["who", "prod-*"], "not a pattern"),
         (["who", "prod-eu", "--at", "yesterday"], "2026-10-01"),
         (["who", "prod-eu", "--at", "2026-02-30"], "2026-10-01"),
         (["add", ALICE, "--team", TEAM], "--group"),

@@ -33,7 +33,7 @@ async def test_a_grant_that_was_never_used(doctor: Doctor, book: Book) -> None:
 
     assert (report.code, report.complaints) == (0, ["allowlist.unused"])
     assert report["allowlist.unused"]["subject"] == ALICE.user_id
-    assert "added on 2025-03-01, was never used" in report["allowlist.unused"]["found"]
+    assert "added on 2025-03-01, led to no request" in report["allowlist.unused"]["found"]
 
 
 async def test_a_grant_of_every_group(doctor: Doctor, book: Book) -> None:

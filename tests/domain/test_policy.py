@@ -127,7 +127,7 @@ LEDGER = GroupName("ledger")
     ],
 )
 def test_who_sees_which_requests(grants: list[Grant], seen: set[str]) -> None:
-    sight = policy(*grants).visibility(ALICE)
+    visibility = policy(*grants).visibility(ALICE)
     requests = {
         "her own": (ALICE, LEDGER),
         "on payments": (BOB, PAYMENTS),
@@ -135,7 +135,7 @@ def test_who_sees_which_requests(grants: list[Grant], seen: set[str]) -> None:
         "on no group": (BOB, None),
     }
 
-    assert {name for name, (actor, group) in requests.items() if sight.includes(actor, group)} == seen
+    assert {name for name, (actor, group) in requests.items() if visibility.includes(actor, group)} == seen
 
 
 def test_an_auditor_rotates_nothing_by_it() -> None:

@@ -188,13 +188,13 @@ async def empty(url: URL) -> bool:
 
 
 async def all_put_off(url: URL, count: int) -> bool:
-    """Say whether so many errands wait for much longer than anybody holds one."""
+    """Say whether so many notifications wait for much longer than anybody holds one."""
     waiting = await seconds_until_due(url)
     return len(waiting) == count and min(waiting) > HOUR / 2
 
 
 async def seconds_until_due(url: URL) -> list[float]:
-    """Read how long each errand will wait."""
+    """Read how long each notification will wait."""
 
     def work(connection: Connection) -> list[float]:
         found = connection.execute(select(outbox.c.due_at, database_now().label("now")))
@@ -208,7 +208,7 @@ async def seconds_until_due(url: URL) -> list[float]:
 
 
 async def given_up(url: URL) -> list[RecordedEvent]:
-    """Read the rows about errands that were given up."""
+    """Read the rows about notifications that were given up."""
     database = open_database(url)
     try:
         return list(await SqlTrail(database, UNKEYED).page(EventFilter(action=Action.GIVEN_UP), limit=10))

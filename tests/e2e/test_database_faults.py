@@ -195,7 +195,7 @@ class TestPostgres:
             await holder.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
             clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for _ in range(12)))
             typed = await slack.types(ALICE, "/turso-rotate default")
-            await slack.sees(ALICE, "The database is locked by somebody else", "Nothing was rotated", timeout=4)
+            await slack.sees(ALICE, "The database is locked by another process", "Nothing was rotated", timeout=4)
             calls = turso.calls_to_rotate()
         await slack.called("response_url", 1 + 12 + 1)
         await slack.presses(ALICE, card, CONFIRM)
@@ -214,7 +214,7 @@ class TestPostgres:
         own = {"databases": [{"Name": "audit", "Hostname": "127.0.0.1", "group": "payments"}]}
         turso.inject(FixedResponse(200, json.dumps(own).encode()), on=RequestKind.READS)
         await slack.types(ALICE, "/turso-rotate payments")
-        told = await slack.sees(ALICE, "keeps its own audit trail in payments", "the attempt is recorded")
+        told = await slack.sees(ALICE, "My own database is in payments", "the attempt is recorded")
 
         assert "An operator of this bot can move its database out of the group." in told.plain
         assert turso.calls_to_rotate() == 0
@@ -235,7 +235,7 @@ class TestSqlite:
         card = await asks(slack, ALICE, "payments")
         with locked(path):
             pressed = await slack.presses(ALICE, card, CONFIRM)
-            await slack.sees(ALICE, "The database is locked by somebody else", "Nothing was rotated", timeout=4)
+            await slack.sees(ALICE, "The database is locked by another process", "Nothing was rotated", timeout=4)
             calls = turso.calls_to_rotate()
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")

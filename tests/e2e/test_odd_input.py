@@ -30,22 +30,22 @@ CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
 ROOT, ACME = Actor.on_terminal("root"), Organization("acme")
 ASK = "turso-rotate allow add U0ALICE01 --team T012AB3CD --group payments"
 ODD_NAMES = {
-    "../x": "not the name of a group",
-    "../databases/ledger": "not the name of a group",
-    "a/b": "not the name of a group",
-    "%2e%2e": "not the name of a group",
-    "%2e%2e%2fdatabases%2fledger": "not the name of a group",
-    "payments?x=1": "not the name of a group",
-    "payments#x": "not the name of a group",
-    "<!channel>": "not the name of a group",
-    "x" * 10_000: "not the name of a group",
-    "\u202estnemyap": "not the name of a group",
-    "pay\u200bments": "not the name of a group",
-    "рayments": "not the name of a group",  # noqa: RUF001 - a Cyrillic letter
-    "🔥": "not the name of a group",
-    "pay\x00ments": "not the name of a group",
-    "\x00": "not the name of a group",
-    "-payments": "not the name of a group",
+    "../x": "That is not a group name",
+    "../databases/ledger": "That is not a group name",
+    "a/b": "That is not a group name",
+    "%2e%2e": "That is not a group name",
+    "%2e%2e%2fdatabases%2fledger": "That is not a group name",
+    "payments?x=1": "That is not a group name",
+    "payments#x": "That is not a group name",
+    "<!channel>": "That is not a group name",
+    "x" * 10_000: "That is not a group name",
+    "\u202estnemyap": "That is not a group name",
+    "pay\u200bments": "That is not a group name",
+    "рayments": "That is not a group name",  # noqa: RUF001 - a Cyrillic letter
+    "🔥": "That is not a group name",
+    "pay\x00ments": "That is not a group name",
+    "\x00": "That is not a group name",
+    "-payments": "That is not a group name",
     "payload": "no group called `payload`",
     "payload-db": "no group called `payload-db`",
     "PAYMENTS": "no group called `PAYMENTS`",
@@ -65,7 +65,7 @@ async def test_a_click_on_a_card_that_expired_on_the_way(
     click = asyncio.ensure_future(slack.presses(ALICE, card, CONFIRM))
     await asyncio.sleep(1.1)  # the time that the card had
     os.kill(bot.pid, signal.SIGCONT)
-    await slack.sees(ALICE, "The request to rotate `payments` expired", "Nothing was rotated")
+    await slack.sees(ALICE, "The request to rotate `payments` expired", "Nothing was done")
     await slack.presses(ALICE, card, CONFIRM)
     await slack.presses(ALICE, card, CANCEL)
     await slack.called("response_url", 4)
@@ -123,7 +123,7 @@ async def test_an_empty_allowlist_allows_nobody(
         await slack.types(ALICE, "/turso-rotate help")
         await slack.sees(ALICE, "not on the allowlist for any group")
         await slack.types(ALICE, "/turso-rotate *")
-        await slack.sees(ALICE, "not the name of a group")
+        await slack.sees(ALICE, "That is not a group name")
 
     assert turso.requests == []
     assert await trail() == ["rotation.denied", "rotation.rejected"]

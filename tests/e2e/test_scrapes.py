@@ -68,7 +68,7 @@ class TestAStory:
         assert 0 < seen['press_to_outcome_seconds_sum{state="succeeded"}'] < 5
         assert seen['turso_request_seconds_count{call="rotate",status="2xx"}'] == 1
         assert seen['turso_request_seconds_count{call="rotate",status="5xx"}'] == 1
-        assert seen['turso_request_seconds_count{call="look",status="2xx"}'] >= 2
+        assert seen['turso_request_seconds_count{call="read",status="2xx"}'] >= 2
         assert seen["ready"] == 1
         assert seen["sweeper_lag_seconds"] < 5
         assert after['pending{state="requested"}'] == 1  # what waits is counted at the start, then each 15 seconds

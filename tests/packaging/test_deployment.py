@@ -35,7 +35,7 @@ class TestImage:
         assert [source for source in taken if not (ROOT / source).exists()] == []
         assert [source for source in taken if not is_in_context(source)] == []
         assert [path for path in secret if is_in_context(path)] == []
-        assert is_in_context("bot/slack/messages.py")
+        assert is_in_context("bot/slack/replies.py")
 
     def test_it_runs_the_bot_as_a_number_that_is_not_root(self) -> None:
         build, final = stages()

@@ -205,7 +205,7 @@ def test_cards_hold_slacks_limits_and_stay_inert(
         card.usage(()),
         card.usage([GroupName("g" * 64)] * 500),
         *(refusal.refused(Refused("No.", each, GroupName("g" * 64)), ALICE) for each in Refusal),
-        refusal.no_such_group(NoSuchGroup(GroupName("paymnets"), ("payments",))),
+        refusal.no_such_group(NoSuchGroup(GroupName("paymnets"), (GroupName("payments"),))),
         card.in_progress(rotation(State.ROTATING), ALICE),
         refusal.other_failure(DatabaseUnavailable("The database does not answer.")),
         refusal.other_failure(NoSuchRotation()),

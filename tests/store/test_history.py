@@ -44,14 +44,18 @@ people = st.sampled_from([ALICE, BOB, NAMESAKE])
 moments = st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds))
 reasons = st.sampled_from(["", "key leaked", "<!channel> *bold*", "\u202e\U0001f511\n'\"\\"])
 patterns = st.sampled_from(["payments", "prod-*", "*", "[[]x]", "?%*", "absent", "'*"])
-sights = st.builds(Visibility, st.booleans(), st.lists(patterns, max_size=3).map(tuple), people) | st.just(AUDITOR)
+visibilities = st.builds(Visibility, st.booleans(), st.lists(patterns, max_size=3).map(tuple), people) | st.just(
+    AUDITOR
+)
 queries = st.builds(
     HistoryQuery,
     group=st.none() | names,
     person=st.none() | people.map(lambda actor: actor.user_id),
     outcome=st.none() | st.sampled_from(RequestStatus),
 )
-searches = st.builds(HistorySearch, sights, st.just(HistoryQuery()) | queries, st.none() | moments, st.none() | moments)
+searches = st.builds(
+    HistorySearch, visibilities, st.just(HistoryQuery()) | queries, st.none() | moments, st.none() | moments
+)
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,12 @@ async def test_paging_both_ways_shows_each_request_once_in_order(
 
 def let_through(search: HistorySearch, asked: HistoryEntry) -> bool:
     """Say whether somebody may see a request and wants to."""
-    sight, query = search.visibility, search.query
-    own_only = query.person == sight.actor.user_id and not sight.everything and not sight.covers(query.group)
+    visibility, query = search.visibility, search.query
+    own_only = (
+        query.person == visibility.actor.user_id and not visibility.everything and not visibility.covers(query.group)
+    )
     return (
-        (asked.actor == sight.actor if own_only else sight.includes(asked.actor, asked.group))
+        (asked.actor == visibility.actor if own_only else visibility.includes(asked.actor, asked.group))
         and query.group in {None, asked.group}
         and query.person in {None, asked.actor.user_id}
         and query.outcome in {None, asked.status}

@@ -201,12 +201,14 @@ def few(database_kind: str) -> int:
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-@pytest.mark.parametrize("sight", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
-async def test_a_page_is_read_along_the_indexes_made_for_it(explained: Explained, sight: Visibility, few: int) -> None:
+@pytest.mark.parametrize("visibility", [AUDITOR, ROTATOR, NOBODY], ids=["auditor", "rotator", "nobody"])
+async def test_a_page_is_read_along_the_indexes_made_for_it(
+    explained: Explained, visibility: Visibility, few: int
+) -> None:
     history = SqlHistory(explained, Organization("acme"))
     problems = []
     for group, person, ending, (period, before, after) in product(GROUPS, PEOPLE, ENDINGS, PLACES):
-        search = HistorySearch(sight, HistoryQuery(group, person, ending), *period, before, after, LIMIT)
+        search = HistorySearch(visibility, HistoryQuery(group, person, ending), *period, before, after, LIMIT)
         if search.paths:
             await history.find(search)
             problems += [(search, problem) for problem in explained.problems(few, _best(search))]
@@ -224,8 +226,8 @@ async def test_what_else_the_home_tab_shows_is_read_along_indexes(explained: Exp
     for user in filter(None, PEOPLE):
         await history.pending(Actor(TeamId("T0"), user))
         problems += explained.problems(few)
-    for sight in (AUDITOR, ROTATOR):
-        await history.groups(sight, 100)
+    for visibility in (AUDITOR, ROTATOR):
+        await history.groups(visibility, 100)
         problems += explained.problems(few)
 
     assert problems == []

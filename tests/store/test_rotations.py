@@ -80,7 +80,7 @@ async def test_only_legal_moves_are_taken(expected: State, to: State, store: Sto
     rotation = await store.request()
     await _put(store, rotation, expected)
     if to not in MOVES[expected]:
-        with pytest.raises(AssertionError, match="no legal move"):
+        with pytest.raises(AssertionError, match="not a legal move"):
             await store.move(rotation, expected, to)
         return
     moved = await store.move(rotation, expected, to)

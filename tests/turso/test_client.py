@@ -592,7 +592,7 @@ async def test_a_look_finds_the_group_and_its_databases(turso: LocalTurso) -> No
     [("Payments", ("payments",)), ("payment", ("payments",)), ("prod", ("prod-us", "prod-eu")), ("zzz", ())],
 )
 async def test_a_missing_group_is_answered_with_names_that_come_close(
-    turso: LocalTurso, typed: str, similar: tuple[str, ...]
+    turso: LocalTurso, typed: str, similar: tuple[GroupName, ...]
 ) -> None:
     assert await looked(turso.url, typed) == GroupInfo(exists=False, databases=(), similar=similar)
 
