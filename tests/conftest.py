@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+import zlib
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,7 @@ from tests.postgres import SOURCES, PostgresServer, binaries
 hypothesis.settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("steady")
 
+MODES, DATABASES = ("http", "socket"), ("sqlite", "postgresql")
 _LOOPBACK = ("127.", "::1", "localhost")
 _SERVER = pytest.StashKey[PostgresServer]()
 
@@ -25,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mistake: seen in real bots, as the end of docs/faults.md says")
     config.addinivalue_line("markers", "modes(*names): how Slack reaches the bot, if not each way (http, socket)")
     config.addinivalue_line("markers", "databases(*names): on which databases, if not on each (sqlite, postgresql)")
+    config.addinivalue_line("markers", "matrix(why): in each mode on each database, instead of in two pairs of them")
     sys.addaudithook(_stay_here)
 
 
@@ -36,10 +39,21 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test as often as its marks say, or those of its class or module."""
-    for mark, fixture in (("modes", "mode"), ("databases", "database_kind")):
-        wanted = metafunc.definition.get_closest_marker(mark)
-        if wanted is not None and fixture in metafunc.fixturenames:
-            metafunc.definition.add_marker(pytest.mark.parametrize(fixture, wanted.args, indirect=True))
+    wanted: dict[str, Sequence[object]] = {}
+    for name, fixture, values in (("modes", "mode", MODES), ("databases", "database_kind", DATABASES)):
+        if fixture in metafunc.fixturenames:
+            mark = metafunc.definition.get_closest_marker(name)
+            wanted[fixture] = mark.args if mark else values
+    if len(wanted) > 1 and not metafunc.definition.get_closest_marker("matrix"):
+        wanted = {"mode,database_kind": _pairs(metafunc.definition.name, *wanted.values())}
+    for fixtures, choice in wanted.items():
+        metafunc.definition.add_marker(pytest.mark.parametrize(fixtures, choice, indirect=True))
+
+
+def _pairs(name: str, modes: Sequence[object], databases: Sequence[object]) -> list[tuple[object, object]]:
+    """Pair each mode with a database and each database with a mode; which with which depends on the test's name."""
+    turn, longest = zlib.crc32(name.encode()), max(len(modes), len(databases))
+    return [(modes[each % len(modes)], databases[(each + turn) % len(databases)]) for each in range(longest)]
 
 
 def _stay_here(event: str, arguments: tuple[object, ...]) -> None:
@@ -110,7 +124,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return databases.sqlite_copy(sqlite_template, tmp_path / "test.db")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -1,6 +1,7 @@
 """A process that has imported the bot and forks for each command, as importing takes most of a command's start."""
 
 import gc
+import inspect
 import json
 import os
 import runpy
@@ -13,15 +14,25 @@ from importlib import import_module
 
 _PRELOADED = (
     "alembic.command",
+    "alembic.config",
     "alembic.runtime.migration",
     "alembic.script",
+    "anyio._backends._asyncio",
     "bot.app.wiring",
     "bot.cli",
     "bot.doctor.examination",
     "bot.store.migrations",
     "bot.store.postgresql",
+    "certifi",
+    "httpcore",
+    "slack_bolt.listener_matcher.async_builtins",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "uvicorn.lifespan.off",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
     "uvloop",
 )
+"""What commands import, some of it only when they need it."""
 _LARGEST_REQUEST = 2**17
 
 
@@ -92,6 +103,7 @@ class Forks:
 if __name__ == "__main__":
     for name in _PRELOADED:
         import_module(name)
+    inspect.stack()  # looks once through all modules, which Bolt would otherwise make every fork do
     gc.freeze()  # or the end of each fork would copy and collect what was imported
     with socket.socket(fileno=os.dup(0)) as control_socket:
         sys.argv[1:] = Forks(control_socket).serve()

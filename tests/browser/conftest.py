@@ -1,16 +1,15 @@
 """The sandbox's page in a real browser: headless Chromium, driven by Playwright."""
 
-import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, async_playwright, expect
 from playwright.async_api import Page as Tab
 
@@ -108,42 +107,57 @@ def confirm_seconds() -> int:
     return 300
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep a migrated database with its grants, so that not every test has to wait for one."""
     folder = tmp_path_factory.mktemp("prepared")
-
-    async def prepares() -> None:
-        async with Sandbox(folder) as sandbox:
-            await sandbox.ready()
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, prepares()).result()
+    async with Sandbox(folder) as sandbox:
+        await sandbox.ready()
     return folder
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox(confirm_seconds: int, prepared: Path, tmp_path: Path) -> AsyncIterator[Sandbox]:
-    folder = Path(shutil.copytree(prepared, tmp_path / "sandbox"))
+    async with _running(prepared, tmp_path / "sandbox", confirm_seconds) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_sandbox(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
+    """Start one sandbox for a module whose tests look at the page rather than at what the bot does."""
+    async with _running(prepared, tmp_path_factory.mktemp("shared") / "sandbox", 300) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(prepared: Path, folder: Path, confirm_seconds: int) -> AsyncIterator[Sandbox]:
+    shutil.copytree(prepared, folder)
     async with Sandbox(folder, confirm_seconds=confirm_seconds, call_seconds=1) as running:
         await running.ready()
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(sandbox: Sandbox) -> AsyncIterator[PageServer]:
     async with PageServer(sandbox) as server:
         yield server
 
 
-@pytest.fixture
-async def browsers(page: PageServer) -> AsyncIterator[Browsers]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Start one browser for all tests, each of which opens profiles of its own."""
     if CHROMIUM is None:
         pytest.skip("the page was NOT tried in a browser: no Chromium here (apt install chromium)")
-    async with AsyncExitStack() as opened:
-        playwright = await opened.enter_async_context(async_playwright())
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        opened.push_async_callback(browser.close)
-        all_of_them = Browsers(browser, page.url)
-        yield all_of_them
-        assert [screen.complaints for screen in all_of_them.screens] == [[] for _ in all_of_them.screens]
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browsers(browser: Browser, page: PageServer) -> AsyncIterator[Browsers]:
+    all_of_them = Browsers(browser, page.url)
+    yield all_of_them
+    for screen in all_of_them.screens:
+        await screen.tab.context.close()
+    assert [screen.complaints for screen in all_of_them.screens] == [[] for _ in all_of_them.screens]

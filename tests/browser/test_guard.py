@@ -1,9 +1,12 @@
 """Who may talk to the page's server: its own page, on this machine. No browser is needed to ask."""
 
+import pytest
 from aiohttp import ClientSession, hdrs
 
 from bot.sandbox.page import PageServer
 from bot.sandbox.sandbox import Sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the browser, which all tests share
 
 FAILURE = {"as": "U0ALICE01", "mode": "hangs"}
 
@@ -22,6 +25,12 @@ NONSENSE: tuple[tuple[str, object, int], ...] = (
     ("static/..%2fpage.py", None, 404),
     ("static/app.py", None, 404),
 )
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    shared_sandbox.set_failure_mode("none")
+    return shared_sandbox
 
 
 async def test_a_foreign_host_is_refused(page: PageServer) -> None:

@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from bot.sandbox.sandbox import Sandbox
 from tests.browser.conftest import Browsers, Screen
 from tests.browser.test_page import CONTRAST, READ, WIDER
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the browser, which all tests share
 
 TYPED = "/turso-rotate payments key leaked in CI log"
 STORY = "Rotation details"

@@ -3,12 +3,15 @@
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import Route, expect
 
 from bot.sandbox.messages import Content
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Audience
 from tests.browser.conftest import Browsers, Screen
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the browser, which all tests share
 
 HOSTILE = (
     "<!channel> <@U0ALICE01> <script>document.title='hacked'</script> <img src=x onerror=alert(1)> "
@@ -49,6 +52,12 @@ async def settled(screen: Screen) -> None:
     await screen.presses("Rotate tokens", await screen.sees("Rotate the tokens of payments?"))
     await screen.sees("Done: the tokens of payments are rotated")
     await screen.has_trail("rotation.succeeded")
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    shared_sandbox.set_failure_mode("none")
+    return shared_sandbox
 
 
 async def test_a_link_leads_to_a_person_and_a_channel(browsers: Browsers) -> None:
@@ -102,12 +111,12 @@ async def test_escape_closes_the_completion_and_enter_sends(browsers: Browsers) 
 
 
 async def test_hostile_text_stays_text(browsers: Browsers, sandbox: Sandbox) -> None:
-    alice = await browsers.opens("alice")
+    alice, before = await browsers.opens("alice"), sandbox.turso.calls_to_rotate()
     await alice.types(HOSTILE)
     said = await alice.sees("<!channel>", "<script>")
     await expect(said.locator(".mention, a, img[src=x], script")).to_have_count(0)
-    await alice.types(f"/turso-rotate payments {HOSTILE}")
-    card = await alice.sees("Rotate the tokens of payments?", "Reason: <!channel>")
+    await alice.types(f"/turso-rotate default {HOSTILE}")  # the other tests rotate payments, which its card would say
+    card = await alice.sees("Rotate the tokens of default?", "Reason: <!channel>")
 
     await expect(card.locator(".mention, a, img[src=x], script")).to_have_count(0)
     await expect(card).to_contain_text("<script>document.title='hacked'</script>")
@@ -115,7 +124,7 @@ async def test_hostile_text_stays_text(browsers: Browsers, sandbox: Sandbox) -> 
     await expect(alice.tab).not_to_have_title("hacked")
     await alice.types("/turso-rotate <script>alert(1)</script>`<!here>`")
     await alice.sees("That is not a group name")
-    assert sandbox.turso.calls_to_rotate() == 0
+    assert sandbox.turso.calls_to_rotate() == before
 
 
 async def test_mrkdwn_reads_as_in_slack(browsers: Browsers, sandbox: Sandbox) -> None:

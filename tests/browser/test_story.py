@@ -6,6 +6,8 @@ from playwright.async_api import expect
 from bot.sandbox.sandbox import Sandbox
 from tests.browser.conftest import Browsers
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the browser, which all tests share
+
 TYPED = "/turso-rotate payments key leaked in CI log"
 CARD = "Rotate the tokens of payments?"
 DONE = "Done: the tokens of payments are rotated"

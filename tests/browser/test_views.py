@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 from playwright.async_api import expect
 
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.scenario import ALICE
 from tests.browser.conftest import Browsers
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the browser, which all tests share
 
 
 def text(words: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bot.store.database import Database, open_database
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
+from tests.conftest import MODES
 from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
@@ -45,7 +46,7 @@ async def turso() -> AsyncIterator[LocalTurso]:
         yield organization
 
 
-@pytest.fixture(params=["http", "socket"])
+@pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -27,6 +27,7 @@ async def turso() -> AsyncIterator[LocalTurso]:
         yield organization
 
 
+@pytest.mark.matrix("the main job")
 async def test_an_allowed_person_rotates(slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail) -> None:
     typed = await slack.types(ALICE, "/turso-rotate payments key leaked in CI log")
     card = await slack.sees(ALICE, "Rotate the tokens of payments?", "key leaked in CI log", "2 databases", "ledger")
@@ -154,6 +155,7 @@ async def test_slack_is_answered_at_once_while_turso_hangs(
     assert card.buttons == [CONFIRM, CANCEL]
 
 
+@pytest.mark.matrix("each mode delivers again in its way, and each database refuses in its")
 @pytest.mark.fault("F16")
 async def test_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: BotProcess, trail: Trail) -> None:
     typed = await slack.types(ALICE, "/turso-rotate payments")
@@ -166,6 +168,7 @@ async def test_a_command_delivered_twice_is_one_request(slack: LocalSlack, bot: 
     assert await trail() == ["rotation.requested"]
 
 
+@pytest.mark.matrix("each mode connects again, to what each database kept")
 @pytest.mark.fault("F1")
 async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, trail: Trail
@@ -186,6 +189,7 @@ async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
 
 
+@pytest.mark.matrix("each mode stops while each database still writes")
 @pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "20"}], ids=["patient"])
 @pytest.mark.fault("F25")
 async def test_a_stopped_bot_finishes_what_is_in_flight(
