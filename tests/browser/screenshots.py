@@ -1,4 +1,7 @@
-"""Take the pictures in `docs/images` anew: `python -m tests.browser.screenshots`."""
+"""Take the pictures in `docs/images` anew: `python -m tests.browser.screenshots`.
+
+They look as they should if the fonts Lato and Noto Color Emoji are installed.
+"""
 
 import asyncio
 from pathlib import Path

@@ -127,7 +127,7 @@ class TestSqlite:
         assert (report.code, report.complaints) == (1, ["database.reachable"])
 
     async def test_a_guard_is_put_back_as_the_docs_say(self, doctor: Doctor, url: URL, tmp_path: Path) -> None:
-        (query,) = re.findall(r'sqlite3 fresh.db "(.+)" \|', DOCS)
+        (query,) = re.findall(r'sqlite3 fresh.db "(.+)" ', DOCS)
         migrate(load_url(f"sqlite:///{tmp_path / 'fresh.db'}"))
         with contextlib.closing(sqlite3.connect(tmp_path / "fresh.db")) as fresh:
             made = [sql for (sql,) in fresh.execute(query)]
