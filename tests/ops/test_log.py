@@ -153,14 +153,14 @@ def test_the_settings_below_hold_every_secret_that_there_is() -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=12)  # each logs hundreds of lines
 @given(token=tokens, password=passwords)
 def test_no_secret_of_any_setting_is_ever_printed(style: LogFormat, token: str, password: str) -> None:
     told = settings_with(token, password)
     out = Lines()
     configure("debug", style, told.secrets(), stream=out)
 
-    for secret in told.secrets():
+    for secret in sorted({*told.secrets()}):
         say_everywhere(secret, told)
 
     boilerplate = Lines()

@@ -21,7 +21,7 @@ STATES = st.sampled_from(State)
 
 
 @given(attempts=st.lists(st.tuples(STATES, STATES), max_size=8))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_is_tried_only_legal_moves_happen(store: Store, attempts: list[tuple[State, State]]) -> None:
     grant = await store.grant()
     rotation = await store.request(f"group-{grant}")

@@ -139,7 +139,7 @@ asked = st.tuples(
 
 
 @given(requests=st.lists(asked, min_size=1, max_size=30), interval=st.sampled_from(Interval))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_was_asked_is_counted_as_by_hand(
     store: Store, requests: list[tuple[datetime, float | None, State, str, str | None]], interval: Interval
 ) -> None:
