@@ -32,7 +32,7 @@ STORIES: dict[str, tuple[Fault, str, str]] = {
     **{
         f"f5-{status}": (FixedResponse(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)
     },
-    "f6-hour": (FixedResponse(429, LATER, {"Retry-After": "3600"}), NO, "no more requests for 3600 seconds"),
+    "f6-hour": (FixedResponse(429, LATER, {"Retry-After": "3600"}), NO, "Try again in 3600 seconds"),
     "f6-rubbish": (FixedResponse(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
     "f7-401": (FixedResponse(401), NO, "tell the bot's operators"),
     "f7-402": (FixedResponse(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
