@@ -81,7 +81,7 @@ async def test_a_database_made_by_an_earlier_edit_is_refused(url: URL) -> None:
     await asyncio.to_thread(migrate, url)
     execute(url, "UPDATE alembic_version SET version_num = '0001_00000000'")
 
-    assert "from which there is no upgrade: make a new one" in await complaint(url)
+    assert "from which there is no upgrade: move it away" in await complaint(url)
     with pytest.raises(SchemaMismatch, match="from which there is no upgrade"):
         await asyncio.to_thread(migrate, url)
 
