@@ -133,7 +133,10 @@ async def written(store: Store, organization: Organization, requests: Sequence[P
 
     def work(connection: Connection) -> list[HistoryEntry]:
         asked = [_open(connection, organization, f"{organization}r{n}", past) for n, past in enumerate(opened, 100)]
-        return asked + [_refuse(connection, organization, n, past) for n, past in enumerate(refused, seq + 1)]
+        if refused:
+            rows = [_refusal(organization, n, past) for n, past in enumerate(refused, seq + 1)]
+            connection.execute(insert(audit_events), rows)
+        return asked + [_refused(n, past) for n, past in enumerate(refused, seq + 1)]
 
     return sorted(await store.database.write(work), key=lambda asked: asked.key.rank, reverse=True)
 
@@ -166,8 +169,8 @@ def _open(connection: Connection, organization: Organization, rotation_id: str, 
     )
 
 
-def _refuse(connection: Connection, organization: Organization, seq: int, past: Past) -> HistoryEntry:
-    columns = {
+def _refusal(organization: Organization, seq: int, past: Past) -> dict[str, object]:
+    return {
         **_common(organization, past),
         "seq": seq,
         "at": past.at,
@@ -176,7 +179,9 @@ def _refuse(connection: Connection, organization: Organization, seq: int, past: 
         "prev_hash": GENESIS,
         "hash": GENESIS,
     }
-    connection.execute(insert(audit_events), columns)
+
+
+def _refused(seq: int, past: Past) -> HistoryEntry:
     return HistoryEntry(EntryKey(past.at, f"#{seq}"), past.actor, past.group, past.ending, past.reason, "Because.")
 
 
