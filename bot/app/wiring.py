@@ -89,9 +89,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         observed = ObservedRotationStore(stores.rotations, telemetry)
         recorder = OutcomeRecorder(observed)
         rotations = Rotations(
-            RotationConfig(
-                organization, settings.confirm_ttl, settings.turso_timeout, database_host=settings.database_url.host
-            ),
+            RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, settings.database_url.host),
             policies,
             store=observed,
             trail=stores.trail,

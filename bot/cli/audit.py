@@ -102,9 +102,8 @@ def show_rotations(  # noqa: PLR0913 - one for each option
         raise UsageError("Pass either a rotation ID or options that select requests, not both.")
     settings = load_settings()
     if rotation is None:
-        search = HistorySearch(
-            Visibility(everything=True, patterns=(), actor=operator()), query, first, after, limit=limit
-        )
+        everything = Visibility(everything=True, patterns=(), actor=operator())
+        search = HistorySearch(everything, query, first, after, limit=limit)
         events = with_database(settings, lambda database: _stories(database, settings, search))
     else:
         one = RotationId(rotation)

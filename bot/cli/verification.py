@@ -53,9 +53,7 @@ def verify_trail(
     options = VerifyOptions(settings.seal(), heads, unkeyed_until or 0, partial=file is not None)
     if options.unkeyed_until and not options.seal.keyed:
         raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
-    report, problems = (
-        _verify_database(settings, options) if file is None else (_verify_file(file, options), _Problems())
-    )
+    report, problems = _verify_database(settings, options) if file is None else _verify_file(file, options)
     if output_format is ReportFormat.JSON:
         typer.echo(json.dumps(_json_report(report, options, problems), indent=2))
     else:
@@ -79,9 +77,9 @@ def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tupl
         return report, _Problems(tuple(sorted(reading.broken_triggers())), tuple(mismatches))
 
 
-def _verify_file(file: Path, options: VerifyOptions) -> VerifyReport:
+def _verify_file(file: Path, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
     with _open_export(file) as lines, progress(None) as show_progress:
-        return verify(read_export(lines), options, show_progress)
+        return verify(read_export(lines), options, show_progress), _Problems()
 
 
 def _open_export(file: Path) -> TextIO:
