@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -28,10 +29,13 @@ class Fork:
         self._end = asyncio.ensure_future(self._note(end))
 
     @classmethod
-    async def start(cls, folder: Path, environment: Mapping[str, str], *arguments: str, limit: int) -> Self:
-        """Start `python -m bot` with these arguments; `limit` bounds the bytes of a line, as asyncio's does."""
+    async def start(
+        cls, folder: Path, environment: Mapping[str, str], *arguments: str, limit: int, given: bytes = b""
+    ) -> Self:
+        """Start `python -m bot`, with something to read; `limit` bounds the bytes of a line, as asyncio's does."""
         (stdout, out), (stderr, err) = await _pipe(limit), await _pipe(limit)
-        news = await asyncio.open_connection(sock=_request(folder, environment, arguments, out, err))
+        request = {"folder": str(folder), "environment": dict(environment), "arguments": arguments}
+        news = await asyncio.open_connection(sock=_send(request, given, out, err))
         return cls(int(await news[0].readline()), stdout, stderr, _last(*news))
 
     async def communicate(self) -> tuple[bytes, bytes]:
@@ -74,14 +78,13 @@ async def _pipe(limit: int) -> tuple[asyncio.StreamReader, int]:
     return reader, theirs
 
 
-def _request(
-    folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], out: int, err: int
-) -> socket.socket:
+def _send(request: Mapping[str, object], given: bytes, out: int, err: int) -> socket.socket:
     """Ask for a fork, and hand it its ends of the pipes; returns the socket that tells its process id and its end."""
-    request = {"folder": str(folder), "environment": dict(environment), "arguments": arguments}
     ours, theirs = socket.socketpair()
-    with theirs, Path(os.devnull).open() as nothing:
-        socket.send_fds(_server(), [json.dumps(request).encode()], [nothing.fileno(), out, err, theirs.fileno()])
+    with theirs, tempfile.TemporaryFile() as file:
+        file.write(given)
+        file.seek(0)
+        socket.send_fds(_server(), [json.dumps(request).encode()], [file.fileno(), out, err, theirs.fileno()])
     os.close(out)
     os.close(err)
     return ours

@@ -133,9 +133,9 @@ def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mod
     }
 
 
-async def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run a command of the bot to its end; returns exit code, standard output and standard error."""
-    process = await _start(settings, folder, *arguments)
+async def run(settings: Mapping[str, str], folder: Path, *arguments: str, given: str = "") -> tuple[int, str, str]:
+    """Run a command, with something to read; returns its exit code, standard output and standard error."""
+    process = await _start(settings, folder, *arguments, given=given)
     async with asyncio.timeout(START_SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
@@ -143,12 +143,12 @@ async def run(settings: Mapping[str, str], folder: Path, *arguments: str) -> tup
 
 
 async def _start(
-    settings: Mapping[str, str], folder: Path, *arguments: str, fork: bool = True
+    settings: Mapping[str, str], folder: Path, *arguments: str, fork: bool = True, given: str = ""
 ) -> asyncio.subprocess.Process | Fork:
-    """Start a command, not by a fork where its settings change how Python itself starts."""
+    """Start a command; if its settings change how Python itself starts, it is no fork and has nothing to read."""
     variables, limit = environment(settings), 2**22
     if fork and not any(name.startswith("PYTHON") for name in settings):
-        return await Fork.start(folder, variables, *arguments, limit=limit)
+        return await Fork.start(folder, variables, *arguments, limit=limit, given=given.encode())
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=folder, env=variables, limit=limit,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -87,7 +87,7 @@ def rows_of(settings: dict[str, str]) -> list[Row]:
 
 
 async def fed(settings: dict[str, str], folder: Path, text: str, *arguments: str) -> tuple[int, str]:
-    """Run a command with something to read."""
+    """Run a command with something to read in a pipe."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=folder, env=environment(settings),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -159,9 +159,9 @@ async def test_a_changed_export_is_found(trail: dict[str, str], tmp_path: Path) 
     _, out, _ = await run(trail, tmp_path, "audit", "export")
     (first, second, *_), lost = out.splitlines(keepends=True), out.replace("leaked", "lost")
     texts = (lost, out[:-30], f"{first}{second}{first}", "garbage\n")
-    seen = [await fed(trail, tmp_path, text, "audit", "verify", "--file", "-") for text in texts]
+    seen = [await run(trail, tmp_path, "audit", "verify", "--file", "-", given=text) for text in texts]
 
-    assert [(code, said.partition(". ")[0]) for code, said in seen] == [
+    assert [(code, said.partition(". ")[0]) for code, said, _ in seen] == [
         (1, "Row 1: changed"), (1, "Row 5: changed"), (1, "Row 1: inserted"), (1, "Row 1: changed"),
     ]  # fmt: skip
 
@@ -224,6 +224,7 @@ async def test_a_reader_that_leaves_ends_an_export_quietly(settings: dict[str, s
     assert (await process.wait(), said) == (1, b"")
 
 
+@pytest.mark.databases("sqlite")
 async def test_progress_is_shown_on_a_terminal_alone(settings: dict[str, str], tmp_path: Path) -> None:
     await asyncio.to_thread(filled, settings, LONG)
     seen = {}

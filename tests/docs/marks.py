@@ -2,21 +2,26 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
-def definitions() -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the definition of every test."""
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                yield node
+@cache
+def definitions() -> Sequence[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the definition of every test."""
+    return [
+        node
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
 
 
+@cache
 def marked(mark: str) -> dict[object, set[str]]:
     """Map each argument of `@pytest.mark.<mark>(…)` to the names of the tests that carry it."""
     found: dict[object, set[str]] = defaultdict(set)
