@@ -149,7 +149,8 @@ class _Histograms:
 
         ack = histogram("ack", "Seconds from a delivery's arrival to its acknowledgement.", ["transport"], _ACK_SECONDS)
         self.ack = {transport: ack.labels(transport) for transport in TRANSPORTS}
-        press = histogram("press_to_outcome", "Seconds from a press to its recorded outcome.", ["state"], _CALL_SECONDS)
+        about = "Seconds from a press of Rotate tokens to its recorded outcome."
+        press = histogram("press_to_outcome", about, ["state"], _CALL_SECONDS)
         self.press = {state: press.labels(str(state)) for state in CALLED}
         turso = histogram("turso_request", "Seconds until Turso's answer ends.", ["call", "status"], _CALL_SECONDS)
         self.turso = {(call, status): turso.labels(call, status) for call in CALLS for status in STATUSES}
