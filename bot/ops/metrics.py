@@ -152,7 +152,8 @@ class _Histograms:
         about = "Seconds from a press of Rotate tokens to its recorded outcome."
         press = histogram("press_to_outcome", about, ["state"], _CALL_SECONDS)
         self.press = {state: press.labels(str(state)) for state in CALLED}
-        turso = histogram("turso_request", "Seconds until Turso's answer ends.", ["call", "status"], _CALL_SECONDS)
+        about = "Seconds from a request to Turso to the end of its answer."
+        turso = histogram("turso_request", about, ["call", "status"], _CALL_SECONDS)
         self.turso = {(call, status): turso.labels(call, status) for call in CALLS for status in STATUSES}
 
 
