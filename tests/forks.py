@@ -52,6 +52,10 @@ class Fork:
         """Kill -9."""
         self.send_signal(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         if self.returncode is None:

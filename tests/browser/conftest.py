@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, async_playwright, expect
 from playwright.async_api import Page as Tab
 
+from bot.sandbox.bot_process import BotProcess
 from bot.sandbox.page import PageServer
 from bot.sandbox.sandbox import Sandbox
+from tests.forks import Fork
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (
@@ -102,13 +104,29 @@ class Browsers:
         return screen
 
 
+class ForkedBot(BotProcess):
+    """The sandbox's bot, forked from a process that has imported it; `tests/sandbox` starts it as a person does."""
+
+    async def _run(self, *arguments: str) -> Any:
+        if arguments[:2] != ("-m", "bot"):
+            return await super()._run(*arguments)
+        return await Fork.start(self._folder, self._environment, *arguments[2:], limit=2**22)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bot.sandbox.sandbox.BotProcess", ForkedBot)
+        yield
+
+
 @pytest.fixture
 def confirm_seconds() -> int:
     return 300
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def prepared(_forked: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep a migrated database with its grants, so that not every test has to wait for one."""
     folder = tmp_path_factory.mktemp("prepared")
     async with Sandbox(folder) as sandbox:
