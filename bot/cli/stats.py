@@ -11,7 +11,7 @@ from bot.cli.chart import Canvas, chart
 from bot.cli.database import load_settings
 from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
 from bot.cli.output import OutputFormat, print_rows
-from bot.domain.history import RequestStatus
+from bot.domain.history import REFUSED_AS
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
 from bot.store.driver_errors import translated_errors
@@ -20,7 +20,6 @@ from bot.store.statistics import SqlStatistics
 
 IntervalOption = Annotated[Interval, typer.Option("--by", help="The interval that is counted together (UTC).")]
 _HINT = "\n(To list them: audit list --outcome unknown. To judge one: audit resolve.)"
-_REFUSED = frozenset({RequestStatus.DENIED, RequestStatus.REJECTED})
 
 
 def show_stats(  # noqa: PLR0913 - one for each option
@@ -80,7 +79,7 @@ def _chart_end(after: datetime | None) -> date:
 
 
 def _totals(tallies: Sequence[Tally]) -> str:
-    refused = sum(tally.count for tally in tallies if tally.key.outcome in _REFUSED)
+    refused = sum(tally.count for tally in tallies if tally.key.outcome in REFUSED_AS)
     requests = sum(tally.count for tally in tallies) - refused
     unresolved = sum(tally.unresolved for tally in tallies)
     totals = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}."

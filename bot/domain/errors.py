@@ -93,6 +93,7 @@ class NoSuchRotation(BotError):
     """The organization has no rotation with that id."""
 
     refusal = Refusal.NO_SUCH_ROTATION
+    recorded_why = "This bot's organization has no rotation with this id."
 
     def __init__(self) -> None:
         super().__init__("There is no rotation with this ID.")

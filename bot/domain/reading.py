@@ -50,8 +50,7 @@ class History:
             await self._refuse(reader, context, refused, rotation=rotation_id[:64])
         story = await self._store.story(rotation_id)
         if story is None:
-            why = "This bot's organization has no rotation with this id."
-            await self._record(reader, context, None, why=why, rotation=rotation_id[:64])
+            await self._record(reader, context, None, why=NoSuchRotation.recorded_why, rotation=rotation_id[:64])
             raise NoSuchRotation
         rotation = story.rotation
         if refused := policy.refuses_story(reader, rotation):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from bot.domain.access import PolicySource
 from bot.domain.errors import (
@@ -162,7 +163,7 @@ class Rotations:
         """Check that the rotation exists, that the actor may decide it, and that it is still undecided."""
         rotation = await self._store.get(rotation_id)
         if rotation is None:
-            why = "This bot's organization has no rotation with this id."
+            why = NoSuchRotation.recorded_why
             await self._trail.append(self._event(Action.DENIED, actor, context, value=rotation_id[:64], why=why))
             raise NoSuchRotation
         policy = await self._policies.policy_for(actor)
@@ -192,11 +193,11 @@ class Rotations:
             raise
         return None if started is None else replace(claimed, rotation=started)
 
-    async def _refuse(self, event: Event, refused: Refused) -> None:
+    async def _refuse(self, event: Event, refused: Refused) -> NoReturn:
         await self._trail.append(_with(event, Action.DENIED, why=str(refused)))
         raise refused
 
-    async def _reject_missing(self, event: Event, policy: Policy, missing: NoSuchGroup) -> None:
+    async def _reject_missing(self, event: Event, policy: Policy, missing: NoSuchGroup) -> NoReturn:
         """Record that the group does not exist, and suggest only groups that the actor may rotate."""
         await self._trail.append(_with(event, Action.REJECTED, why="Turso has no such group."))
         theirs = (each for each in missing.similar if policy.refuses_request(event.actor, each) is None)

@@ -17,7 +17,7 @@ async def check_key(database: Database, seal: Seal) -> bool:
     Raises `SettingsError` if that row needs a key and none is set, and `DatabaseError`.
     """
     newest = await newest_rows(database, 1)
-    if not newest or seal.hash(newest[0]) == newest[0].hash:
+    if not newest or seal.matches(newest[0]):
         return True
     if not seal.keyed:
         raise SettingsError(
@@ -25,4 +25,4 @@ async def check_key(database: Database, seal: Seal) -> bool:
             "Rows written without the key would never verify. Set the AUDIT_KEY that the trail is written with, "
             "then run: turso-rotate audit verify"
         )
-    return UNKEYED.hash(newest[0]) == newest[0].hash
+    return UNKEYED.matches(newest[0])

@@ -61,6 +61,10 @@ class Seal:
         digest.update(canonical(row).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
+    def matches(self, row: Row) -> bool:
+        """Return whether the row has the hash that it must have. Raises as `hash` does."""
+        return self.hash(row) == row.hash
+
 
 def canonical(row: Row) -> str:
     """Return the canonical form. Raises `TypeError` or `ValueError` if a column holds what the bot never writes."""

@@ -188,7 +188,7 @@ def _changed(evidence: Evidence) -> Diagnosis:
 
 def _carries(seal: Seal, row: Row, seq: int) -> bool:
     try:
-        return seal.hash(row._replace(seq=seq)) == row.hash
+        return seal.matches(row._replace(seq=seq))
     except (TypeError, ValueError):
         return False
 

@@ -69,19 +69,15 @@ def _seal_finding(rows: Sequence[Row], seal: Seal) -> Finding:
     """Check that consecutive rows carry the seal, and the hash of the row before."""
     if not rows:
         return ok(Check.AUDIT_SEAL, "The audit trail is empty.")
-    bad = [row for row in rows if not _carries(row, seal)]
+    bad = [row for row in rows if not seal.matches(row)]
     bad += [after for before, after in pairwise(rows) if after.prev_hash != before.hash]
     if not bad:
         return ok(Check.AUDIT_SEAL, f"The newest rows of the audit trail, up to row {rows[-1].seq}, verify.")
     row = bad[0]
-    if seal.keyed and _carries(row, UNKEYED):
+    if seal.keyed and UNKEYED.matches(row):
         found = f"Row {row.seq} of the audit trail is sealed without a key, although AUDIT_KEY is set."
         fix = "If the key is new, do nothing. Otherwise set it on every replica and run: turso-rotate audit verify"
         return warning(Check.AUDIT_SEAL, found, fix)
     found = f"Row {row.seq} of the audit trail does not verify: it was changed, or sealed with another key."
     fix = "Set the AUDIT_KEY that the trail was written with, then run: turso-rotate audit verify"
     return failure(Check.AUDIT_SEAL, found, fix)
-
-
-def _carries(row: Row, seal: Seal) -> bool:
-    return seal.hash(row) == row.hash
