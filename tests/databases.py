@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, create_engine, inspect, make_url
 
 from bot.store.migrations import alembic_config, exclusive_transaction, migrate
 from tests.postgres import PostgresServer
@@ -14,6 +14,15 @@ def load_url(database_url: str) -> URL:
     """Parse a database URL as the settings do."""
     url = make_url(database_url)
     return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+
+
+def tables(url: URL) -> set[str]:
+    """Name the tables of a database."""
+    engine = create_engine(url)
+    try:
+        return set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
 
 
 def sqlite_template(folder: Path) -> Path:

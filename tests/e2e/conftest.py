@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 from sqlalchemy import make_url
 
 from bot.domain.allowlist import Allowlist
@@ -44,6 +45,18 @@ async def slack() -> AsyncIterator[LocalSlack]:
 async def turso() -> AsyncIterator[LocalTurso]:
     async with LocalTurso() as organization:
         yield organization
+
+
+@pytest.fixture
+def door(slack: LocalSlack, bot: BotProcess) -> str:
+    """Where Slack's requests arrive over HTTP."""
+    return str(slack.request_url)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as opened:
+        yield opened
 
 
 @pytest.fixture(params=MODES)

@@ -4,11 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, inspect
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from tests.databases import load_url
+from tests.databases import load_url, tables
 from tests.process import BotProcess, run, settings_for
 from tests.store import shell
 
@@ -19,14 +18,6 @@ pytestmark = pytest.mark.modes("http")
 def settings(slack: LocalSlack, turso: LocalTurso, empty_database_url: str, mode: str) -> dict[str, str]:
     """Give the settings for a database that nobody has migrated."""
     return settings_for(slack, turso, empty_database_url, mode=mode)
-
-
-def tables(url: URL) -> set[str]:
-    engine = create_engine(url)
-    try:
-        return set(inspect(engine).get_table_names())
-    finally:
-        engine.dispose()
 
 
 @pytest.mark.fault("F31")

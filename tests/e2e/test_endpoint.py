@@ -24,17 +24,6 @@ MARK = "knock-knock-9f2c"
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture
-def door(slack: LocalSlack, bot: BotProcess) -> str:
-    return str(slack.request_url)
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[ClientSession]:
-    async with ClientSession() as opened:
-        yield opened
-
-
 def command(**more: str) -> bytes:
     """Write a slash command of Alice's that looks right."""
     form = {

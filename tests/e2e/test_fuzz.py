@@ -76,17 +76,6 @@ EVENT: dict[str, Any] = {
 
 
 @pytest.fixture
-def door(slack: LocalSlack, bot: BotProcess) -> str:
-    return str(slack.request_url)
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[ClientSession]:
-    async with ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
 async def calm(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> AsyncIterator[None]:
     """Check after the storm that the bot stands as it stood."""
     await asks(slack, ALICE, "payments")  # warm

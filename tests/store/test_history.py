@@ -128,15 +128,14 @@ async def paged(history: SqlHistory, search: HistorySearch) -> list[list[History
 async def written(store: Store, organization: Organization, requests: Sequence[Past]) -> list[HistoryEntry]:
     """Write requests past the bot, which can be told no times; returns what is to be read, newest first."""
     seq = (await store.trail.head()).seq
-    refused = [past for past in requests if past.ending not in ENDED]
+    refused = list(enumerate((past for past in requests if past.ending not in ENDED), seq + 1))
     opened = [past for past in requests if past.ending in ENDED]
 
     def work(connection: Connection) -> list[HistoryEntry]:
         asked = [_open(connection, organization, f"{organization}r{n}", past) for n, past in enumerate(opened, 100)]
         if refused:
-            rows = [_refusal(organization, n, past) for n, past in enumerate(refused, seq + 1)]
-            connection.execute(insert(audit_events), rows)
-        return asked + [_refused(n, past) for n, past in enumerate(refused, seq + 1)]
+            connection.execute(insert(audit_events), [_refusal(organization, n, past) for n, past in refused])
+        return asked + [_refused(n, past) for n, past in refused]
 
     return sorted(await store.database.write(work), key=lambda asked: asked.key.rank, reverse=True)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, create_engine, inspect, text
+from sqlalchemy import URL, text
 
 from bot.domain.errors import SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import alembic_config, exclusive_transaction, migrate
-from tests.databases import downgrade, load_url
+from tests.databases import downgrade, load_url, tables
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations/versions"
 
@@ -22,14 +22,6 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations/versions"
 @pytest.fixture
 def url(empty_database_url: str) -> URL:
     return load_url(empty_database_url)
-
-
-def tables(url: URL) -> set[str]:
-    engine = create_engine(url)
-    try:
-        return set(inspect(engine).get_table_names())
-    finally:
-        engine.dispose()
 
 
 def execute(url: URL, sql: str) -> None:
