@@ -9,6 +9,8 @@ export UV_PYTHON_DOWNLOADS := never
 # Without this, uv trusts only the certificates it ships, and fails behind a proxy that the system trusts.
 UV_SYSTEM_CERTS ?= $(or $(UV_NATIVE_TLS),true)
 export UV_SYSTEM_CERTS
+# Without compiled modules, every process that the tests start would compile the bot and what it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 # The same for pip, which uses the system's store by itself only since 24.2. A configured file wins.
 CERT = $(RUN)/python -m pip config list | grep -q '\.cert=' || \
 	$(RUN)/python -c 'import ssl; print(ssl.get_default_verify_paths().cafile or "")'

@@ -1,7 +1,7 @@
 """A process that has imported the bot and forks for each command, as importing takes most of a command's start."""
 
+import atexit
 import gc
-import inspect
 import json
 import os
 import runpy
@@ -11,6 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 _PRELOADED = (
     "alembic.command",
@@ -100,11 +101,27 @@ class Forks:
             os.kill(pid, signal.SIGKILL)
 
 
+def _end(code: int) -> NoReturn:
+    """End as Python does, but leave the memory to the system: to free what was imported would first copy it."""
+    atexit._run_exitfuncs()
+    gc.collect()  # what is still awaited complains here
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)
+    os._exit(code)
+
+
 if __name__ == "__main__":
     for name in _PRELOADED:
         import_module(name)
-    inspect.stack()  # looks once through all modules, which Bolt would otherwise make every fork do
     gc.freeze()  # or the end of each fork would copy and collect what was imported
     with socket.socket(fileno=os.dup(0)) as control_socket:
         sys.argv[1:] = Forks(control_socket).serve()
-    runpy.run_module("bot", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("bot", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            _end(end.code)
+        raise

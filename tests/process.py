@@ -107,7 +107,8 @@ class BotProcess:
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Build an environment with these settings alone, beside what Python itself needs."""
-    kept = {name: value for name in ("PATH", "LANG", "COVERAGE_PROCESS_START") if (value := os.environ.get(name))}  # noqa: TID251 - the test's own
+    ours = ("PATH", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
+    kept = {name: value for name in ours if (value := os.environ.get(name))}  # noqa: TID251 - the test's own
     root = str(Path(__file__).parents[1])
     return {**kept, "PYTHONPATH": root, "PYTHONWARNINGS": "error::RuntimeWarning", **settings}
 

@@ -75,6 +75,7 @@ def build_app(web: AsyncWebClient, identity: Identity) -> AsyncApp:
     logger = logging.getLogger("bot.bolt")
     logger.setLevel(logging.ERROR)
     app = AsyncApp(
+        name="turso-rotate",  # or Bolt looks through the source of every module for the caller's
         logger=logger,
         client=web,
         authorize=authorize,

@@ -18,7 +18,9 @@ from bot.sandbox.page import PageServer
 from bot.sandbox.sandbox import Sandbox
 from tests.forks import Fork
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
+)
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",  # containers allow no user namespaces
@@ -91,7 +93,7 @@ class Browsers:
 
     async def opens(self, name: str = "alice", channel: str = "C0INCIDENT", **options: Any) -> Screen:
         context: BrowserContext = await self.browser.new_context(
-            **{"viewport": {"width": 1360, "height": 860}} | options
+            **{"viewport": {"width": 1360, "height": 860}, "reduced_motion": "reduce"} | options
         )
         screen = Screen(await context.new_page())
         self.screens.append(screen)
@@ -165,7 +167,7 @@ async def page(sandbox: Sandbox) -> AsyncIterator[PageServer]:
 async def browser() -> AsyncIterator[Browser]:
     """Start one browser for all tests, each of which opens profiles of its own."""
     if CHROMIUM is None:
-        pytest.skip("the page was NOT tried in a browser: no Chromium here (apt install chromium)")
+        pytest.skip("the page was NOT tried in a browser: no Chromium here (apt install chromium-headless-shell)")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield launched

@@ -34,7 +34,7 @@ from tests.synthetic.events import events, insert_events, sealed
 
 KEY = "correct horse battery staple"
 DOCS = Path(__file__).parents[2] / "docs" / "audit-trail.md"
-LONG = 30_000
+LONG = 10_000
 EMPTY = Row(1, "", "", "", "", "", None, None, "{}", None, "", "")
 
 
@@ -232,9 +232,9 @@ async def test_progress_is_shown_on_a_terminal_alone(settings: dict[str, str], t
         seen[arguments[1]] = await on_terminal(settings, tmp_path, *arguments)
     plain = await run(settings, tmp_path, "audit", "verify")
 
-    assert all("30,000 rows" in said for _, said in seen.values())
+    assert all(f"{LONG:,} rows" in said for _, said in seen.values())
     assert seen["verify"][0] == plain[1]
-    assert seen["verify"][0].startswith("Sound: 30,000 rows")
+    assert seen["verify"][0].startswith(f"Sound: {LONG:,} rows")
     assert plain[2] == ""
 
 

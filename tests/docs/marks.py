@@ -11,14 +11,25 @@ FILES = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
 @cache
-def definitions() -> Sequence[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Return the definition of every test."""
+def definitions(folder: str = "tests") -> Sequence[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the definition of every test in a folder of the checkout."""
     return [
         node
         for path in FILES
+        if path.is_relative_to(ROOT / folder)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     ]
+
+
+def carrying(mark: str, folder: str) -> set[str]:
+    """Name the tests in a folder of the checkout that carry a mark, with or without arguments."""
+    return {
+        test.name
+        for test in definitions(folder)
+        for decorator in test.decorator_list
+        if ast.unparse(decorator).partition("(")[0] == f"pytest.mark.{mark}"
+    }
 
 
 @cache
