@@ -35,8 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one more than there are processors: many tests wait for others, or for time to pass."""
-    return (os.cpu_count() or 1) + 1
+    """Run two more than there are processors: many tests wait for others, or for time to pass."""
+    return (os.cpu_count() or 1) + 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that are allowed to take long, so that nobody has to wait for them in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 @pytest.hookimpl(tryfirst=True)

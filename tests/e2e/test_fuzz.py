@@ -21,7 +21,7 @@ from tests.process import BotProcess
 pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
 
 MEGABYTE = 1_000_000
-THOROUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+THOROUGH = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 # Surrogates cannot travel in UTF-8; everything else can.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT

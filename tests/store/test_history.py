@@ -78,7 +78,7 @@ pasts = st.lists(
 
 
 @given(requests=pasts, search=searches, limit=st.integers(1, 5))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_paging_both_ways_shows_each_request_once_in_order(
     store: Store, requests: list[Past], search: HistorySearch, limit: int
 ) -> None:
