@@ -9,6 +9,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
@@ -103,6 +104,7 @@ class Forks:
 
 def _end(code: int) -> NoReturn:
     """End as Python does, but leave the memory to the system: to free what was imported would first copy it."""
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     gc.collect()  # what is still awaited complains here
     try:
