@@ -24,6 +24,8 @@ Source = Literal["auto", "local", "package"]
 SOURCES: tuple[str, ...] = get_args(Source)
 
 _START_SECONDS = 30.0
+_ROOM = 2**30
+"""Bytes that are enough for a server and the databases of one test."""
 # Waits for the end of its input, which comes when the tests end in any way, kill -9 included; then tidies up.
 _CARETAKER = """
 cat >/dev/null
@@ -51,13 +53,14 @@ class NoPostgres(Exception):
 class PostgresServer:
     """One server with its own data directory on a free port of the loopback interface.
 
-    Without `fsync` what it wrote survives the server, which tests kill, but not the machine, which they do not.
+    Without `fsync` what it wrote survives the server, which tests kill, but not the machine, which they do not; so it
+    is kept in memory where there is room.
     Servers that are told of one `cluster` copy what the first of them left there, instead of making their own.
     """
 
     def __init__(self, binaries: Path, *, fsync: bool = False, cluster: Path | None = None) -> None:
         self.port = _free_port()
-        self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-"))
+        self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-", dir=None if fsync else _memory()))
         self._account = _unprivileged_account()
         self._binaries = binaries
         self._settings = {**_SETTINGS, "port": str(self.port), "fsync": "on" if fsync else "off"}
@@ -255,6 +258,12 @@ def _packaged() -> Path | None:
 def _version(name: str) -> float:
     found = re.search(r"\d+(?:\.\d+)?", name)
     return float(found.group()) if found else 0.0
+
+
+def _memory() -> Path | None:
+    """Find room in memory: a new database is 300 small files, which some file systems take long to make and delete."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM else None
 
 
 def _copy_tree(source: Path, target: Path) -> None:
