@@ -40,7 +40,7 @@ def rows_of(url: URL) -> list[Row]:
 
 class TestAppending:
     async def test_many_tasks_leave_one_chain(self, store: Store) -> None:
-        await append(store.database, KEYED, tasks=32, each=5)
+        await append(store.database, KEYED, tasks=16, each=10)
 
         report = await asyncio.to_thread(verified, store.url, KEYED)
         assert (report.diagnosis, report.rows) == (None, 160)
