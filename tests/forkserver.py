@@ -118,7 +118,7 @@ def _end(code: int) -> NoReturn:
 if __name__ == "__main__":
     for name in _PRELOADED:
         import_module(name)
-    gc.freeze()  # or the end of each fork would copy and collect what was imported
+    gc.freeze()  # or every collection in a fork would copy what was imported
     with socket.socket(fileno=os.dup(0)) as control_socket:
         sys.argv[1:] = Forks(control_socket).serve()
     try:

@@ -177,14 +177,14 @@ async def test_a_hostile_error_is_cut_and_inert(
     assert turso.calls_to_rotate() == 1
 
 
-@pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "10"}], ids=["patient"])
+@pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "60"}], ids=["patient"])
 @pytest.mark.fault("F26")
 async def test_a_slow_turso_holds_nobody_else_up(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories, capsys: pytest.CaptureFixture[str]
 ) -> None:
     groups = [f"group-{number:03}" for number in range(100)]
     cards = {group: await asks(slack, ALICE, group) for group in groups}
-    turso.inject(Fault(delay=5))
+    turso.inject(Hang())
     clicks: list[Delivery] = []
     for some in range(0, len(groups), 20):  # more at once may have to be told that the database is busy
         pressed = (slack.presses(ALICE, cards[group], CONFIRM) for group in groups[some : some + 20])
@@ -192,6 +192,7 @@ async def test_a_slow_turso_holds_nobody_else_up(
         await turso.reached(len(clicks))
     typed = [await slack.types(BOB, "/turso-rotate default") for _ in range(100)]
     in_flight = [request for request in turso.requests if request.method == "POST" and not request.ended]
+    turso.clear_faults()
     for group in groups:
         await slack.sees(ALICE, f"Done: the tokens of {group} are rotated", timeout=15)
     told = await stories()
@@ -199,7 +200,7 @@ async def test_a_slow_turso_holds_nobody_else_up(
     with capsys.disabled():
         print(f" [acks: p50 {seconds[100] * 1000:.1f} ms, p99 {seconds[197] * 1000:.1f} ms]", end="")  # noqa: T201
 
-    assert in_flight
+    assert len(in_flight) == 100
     assert seconds[-1] < 1
     assert {delivery.status for delivery in (*clicks, *typed)} == {200}
     assert [turso.calls_to_rotate(group) for group in groups] == [1] * 100
