@@ -25,7 +25,14 @@ _DATABASE = "turso-rotate.db"
 class Sandbox:
     """Slack, Turso and the bot; an async context manager that is usable while the bot still starts."""
 
-    def __init__(self, folder: Path | None = None, *, confirm_seconds: int = 300, call_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        confirm_seconds: int = 300,
+        call_seconds: float = 5.0,
+        process: type[BotProcess] = BotProcess,
+    ) -> None:
         self.slack = LocalSlack(channels=scenario.CHANNELS, people=[user.person for user in scenario.USERS])
         self.slack.workspace.escaped_commands.add(scenario.ESCAPED_COMMAND)
         self.turso = LocalTurso(organization=scenario.ORGANIZATION, groups=scenario.GROUP_DATABASES)
@@ -36,6 +43,7 @@ class Sandbox:
         self.trail: TrailFile
         self.bot: BotProcess
         self._folder = folder
+        self._process = process
         self._limits = {"CONFIRM_TTL": str(confirm_seconds), "TURSO_TIMEOUT": str(call_seconds)}
         self._changes = ChangeBus()
         self._stack = AsyncExitStack()
@@ -48,7 +56,7 @@ class Sandbox:
         await self._stack.enter_async_context(self.slack)
         await self._stack.enter_async_context(self.turso)
         self.trail = TrailFile(folder / _DATABASE)
-        self.bot = BotProcess(folder, self._settings(folder))
+        self.bot = self._process(folder, self._settings(folder))
         self._stack.push_async_callback(self.bot.stop)
         self._stack.push_async_callback(self._cancel_tasks)
         for subscription in (self.slack.changes.subscribe(), self.turso.changes.subscribe()):

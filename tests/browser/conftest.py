@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,23 +115,16 @@ class ForkedBot(BotProcess):
         return await Fork.start(self._folder, self._environment, *arguments[2:], limit=2**22)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _forked() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bot.sandbox.sandbox.BotProcess", ForkedBot)
-        yield
-
-
 @pytest.fixture
 def confirm_seconds() -> int:
     return 300
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def prepared(_forked: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep a migrated database with its grants, so that not every test has to wait for one."""
     folder = tmp_path_factory.mktemp("prepared")
-    async with Sandbox(folder) as sandbox:
+    async with Sandbox(folder, process=ForkedBot) as sandbox:
         await sandbox.ready()
     return folder
 
@@ -152,7 +145,7 @@ async def shared_sandbox(prepared: Path, tmp_path_factory: pytest.TempPathFactor
 @asynccontextmanager
 async def _running(prepared: Path, folder: Path, confirm_seconds: int) -> AsyncIterator[Sandbox]:
     shutil.copytree(prepared, folder)
-    async with Sandbox(folder, confirm_seconds=confirm_seconds, call_seconds=1) as running:
+    async with Sandbox(folder, confirm_seconds=confirm_seconds, call_seconds=1, process=ForkedBot) as running:
         await running.ready()
         yield running
 

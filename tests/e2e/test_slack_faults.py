@@ -203,7 +203,7 @@ class TestSecrets:
         slack.fail("chat.postMessage", retry_after=1, times=2)
         deliveries.append(await slack.presses(ALICE, card, CONFIRM))
         await slack.sees(ALICE, "Unknown: the tokens of payments", timeout=10)
-        dead = "http://127.0.0.1:9/response/x7"
+        dead = "http://127.0.0.1:9/response/nobody-listens-here"
         deliveries.append(await slack.presses(ALICE, card, CONFIRM, value="\ud800", response_url=dead))
         deliveries.append(await slack.opens_home(ALICE))
         slack.drop_connections()
