@@ -67,7 +67,6 @@ class PostgresServer:
         self._data = self._home / "data"
         self._log = self._home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._session: psycopg.Connection | None = None
         self._names = count(1)
         self._caretaker = subprocess.Popen(
             ["/bin/sh", "-c", _CARETAKER, "caretaker", self._home], stdin=subprocess.PIPE, process_group=0
@@ -102,9 +101,6 @@ class PostgresServer:
         """Stop the server: `immediate` is a crash, `fast` first ends every session politely."""
         if self._process is None:
             return
-        if self._session is not None:
-            self._session.close()
-            self._session = None
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGQUIT if mode == "immediate" else signal.SIGINT)
         self._process.wait(timeout=_START_SECONDS)
@@ -207,17 +203,9 @@ class PostgresServer:
                 return
 
     def _execute(self, statement: sql.SQL | sql.Composed) -> None:
-        """Execute a statement in the session that is kept for this, or a new one if a crash ended it."""
-        if self._session is not None:
-            try:
-                self._session.execute(statement)
-            except psycopg.OperationalError:
-                self._session.close()
-            else:
-                return
         address = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres connect_timeout=5"
-        self._session = psycopg.connect(address, autocommit=True)
-        self._session.execute(statement)
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement)
 
     def _pids(self) -> list[int]:
         assert self._process is not None, "only a running server can be paused"

@@ -30,7 +30,7 @@ async def test_an_allowed_person_rotates(browsers: Browsers, sandbox: Sandbox) -
     assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
-async def test_a_service_gets_a_new_token(browsers: Browsers) -> None:
+async def test_a_service_gets_a_new_token(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     await alice.presses("Rotate tokens", await alice.sees(CARD))
@@ -39,6 +39,7 @@ async def test_a_service_gets_a_new_token(browsers: Browsers) -> None:
 
     await alice.has_service("checkout-api", "works")
     await alice.has_service("billing-worker", "rejected")
+    assert sandbox.turso.calls_to_rotate() == 1
 
 
 @pytest.mark.parametrize("name", ["mallory", "gus"])
@@ -52,7 +53,7 @@ async def test_a_stranger_is_refused(browsers: Browsers, sandbox: Sandbox, name:
     assert sandbox.turso.requests == []
 
 
-async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers: Browsers) -> None:
+async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers: Browsers, sandbox: Sandbox) -> None:
     bob = await browsers.opens("bob")
     await bob.types("/turso-rotate payments")
     await bob.sees("not on the allowlist for payments")
@@ -60,6 +61,7 @@ async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers:
     await bob.sees("Rotate the tokens of default?")
 
     await bob.has_trail("rotation.denied", "rotation.requested")
+    assert sandbox.turso.calls_to_rotate() == 0
 
 
 async def test_nobody_else_sees_or_presses_the_card(browsers: Browsers, sandbox: Sandbox) -> None:
@@ -138,7 +140,7 @@ async def test_a_failure_at_turso(
     assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
-async def test_what_slack_drops_is_recorded_all_the_same(browsers: Browsers) -> None:
+async def test_what_slack_drops_is_recorded_all_the_same(browsers: Browsers, sandbox: Sandbox) -> None:
     alice = await browsers.opens("alice")
     await alice.types(TYPED)
     card = await alice.sees(CARD)
@@ -147,6 +149,7 @@ async def test_what_slack_drops_is_recorded_all_the_same(browsers: Browsers) -> 
 
     await alice.has_trail("rotation.requested", "rotation.started", "rotation.succeeded")
     await alice.has_service("checkout-api", "rejected")
+    assert sandbox.turso.calls_to_rotate("payments") == 1
 
 
 async def test_two_browsers_see_the_same_channel(browsers: Browsers) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,21 +24,23 @@ def definitions(folder: str = "tests") -> Sequence[ast.FunctionDef | ast.AsyncFu
 
 def carrying(mark: str, folder: str) -> set[str]:
     """Name the tests in a folder of the checkout that carry a mark, with or without arguments."""
-    return {
-        test.name
-        for test in definitions(folder)
-        for decorator in test.decorator_list
-        if ast.unparse(decorator).partition("(")[0] == f"pytest.mark.{mark}"
-    }
+    return {name for name, _ in _carriers(mark, folder)}
 
 
 @cache
 def marked(mark: str) -> dict[object, set[str]]:
     """Map each argument of `@pytest.mark.<mark>(…)` to the names of the tests that carry it."""
     found: dict[object, set[str]] = defaultdict(set)
-    for test in definitions():
-        for decorator in test.decorator_list:
-            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == f"pytest.mark.{mark}":
-                for argument in decorator.args:
-                    found[ast.literal_eval(argument)].add(test.name)
+    for name, arguments in _carriers(mark):
+        for argument in arguments:
+            found[ast.literal_eval(argument)].add(name)
     return found
+
+
+def _carriers(mark: str, folder: str = "tests") -> Iterator[tuple[str, Sequence[ast.expr]]]:
+    """Yield the name of each test that carries a mark, with the mark's arguments."""
+    for test in definitions(folder):
+        for decorator in test.decorator_list:
+            called, arguments = (decorator.func, decorator.args) if isinstance(decorator, ast.Call) else (decorator, [])
+            if ast.unparse(called) == f"pytest.mark.{mark}":
+                yield test.name, arguments

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, Connection, event
 
 from bot.domain.events import Action
-from bot.domain.history import AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
+from bot.domain.history import REFUSED_AS, AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
@@ -88,7 +88,11 @@ class Explained:
         self._database = database
         self._explain = _explain_sqlite if kind == "sqlite" else _explain_postgresql
         self._few = FEW[kind]
-        self.dataset = dataset
+        # Where all is alike or nothing is counted, what is absent needs no second name.
+        every = dataset == MIXED
+        self.groups = GROUPS if every else GROUPS[:3]
+        self.people = PEOPLE if every else PEOPLE[:3]
+        self.statuses = STATUSES if every else STATUSES[:5]
         self.write, self.close = database.write, database.close
         self.went: list[Went] = []
 
@@ -117,21 +121,6 @@ class Explained:
                 yield went
             if pages is not None and not went.named and went.indexes - BY_KEY != pages:
                 yield went, pages
-
-    @property
-    def groups(self) -> list[GroupName | None]:
-        """The groups to ask for; where all is alike or nothing is counted, what is absent needs no second name."""
-        return GROUPS if self.dataset == MIXED else GROUPS[:3]
-
-    @property
-    def people(self) -> list[UserId | None]:
-        """The people to ask for."""
-        return PEOPLE if self.dataset == MIXED else PEOPLE[:3]
-
-    @property
-    def statuses(self) -> list[RequestStatus | None]:
-        """The statuses to ask for."""
-        return STATUSES if self.dataset == MIXED else STATUSES[:5]
 
 
 def _explain_sqlite(connection: Connection, statement: str, values: Any) -> Went:
@@ -167,10 +156,9 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _best(search: HistorySearch) -> frozenset[str]:
     """Name the indexes that are made for the search."""
-    refused = {RequestStatus.DENIED, RequestStatus.REJECTED}
     ending = search.query.outcome
-    sources = [("ix_rotations", "state")] if ending not in refused else []
-    sources += [("ix_audit_events_refused", "action")] if ending is None or ending in refused else []
+    sources = [("ix_rotations", "state")] if ending not in REFUSED_AS else []
+    sources += [("ix_audit_events_refused", "action")] if ending is None or ending in REFUSED_AS else []
     return frozenset("_".join((name, *_choice(search, path, what))) for name, what in sources for path in search.paths)
 
 
