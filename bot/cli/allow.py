@@ -1,6 +1,7 @@
 """`allow add`, `allow remove`, `allow list` and `allow who`: manage the allowlist."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
@@ -67,16 +68,15 @@ def add_grant(  # noqa: PLR0913 - one for each option
     settings, actor = _prepare(user, team)
     last_day = None if until is None else _parse_day(until)
 
-    async def add(database: Database) -> tuple[Grant, list[str]]:
+    async def add(database: Database) -> tuple[Grant, Sequence[Grant]]:
         allowlist = _open_allowlist(database, settings)
         grant = await allowlist.add(actor, group, role=role, last_day=last_day, note=note)
-        held = await allowlist.held_by(actor)
-        return grant, [each.pattern for each in held if each.role is Role.ROTATE]
+        return grant, await allowlist.held_by(actor)
 
-    grant, patterns = with_database(settings, add, writes=True)
-    typer.echo(f"{user} {allowance(grant.role, grant.pattern)} {_end(grant)}.", err=True)
-    if grant.role is Role.AUDIT and patterns:
-        typer.echo(f"{user} may still rotate {', '.join(patterns)}, by another grant.", err=True)
+    grant, held = with_database(settings, add, writes=True)
+    typer.echo(f"{user} {allowance(grant.role, grant.pattern)}{_end(grant)}.", err=True)
+    if grant.role is Role.AUDIT:
+        _echo_others(user, held)
 
 
 def remove_grants(
@@ -87,12 +87,17 @@ def remove_grants(
     Revokes all of them unless --group or --role selects some. Revoked grants stay on record.
     """
     settings, actor = _prepare(user, team)
-    revoked = with_database(
-        settings, lambda database: _open_allowlist(database, settings).remove(actor, group, role), writes=True
-    )
+
+    async def remove(database: Database) -> tuple[Sequence[Grant], Sequence[Grant]]:
+        allowlist = _open_allowlist(database, settings)
+        revoked = await allowlist.remove(actor, group, role)
+        return revoked, await allowlist.held_by(actor)
+
+    revoked, held = with_database(settings, remove, writes=True)
     for grant in revoked:
         what = f"rotate {grant.pattern}" if grant.role is Role.ROTATE else "read everything"
-        typer.echo(f"{user} may no longer {what}.", err=True)
+        typer.echo(f"Revoked {user}'s grant to {what}.", err=True)
+    _echo_others(user, held)
 
 
 def list_grants(*, revoked: AllOption = False, output_format: FormatOption = OutputFormat.TABLE) -> None:
@@ -135,6 +140,11 @@ def _open_allowlist(database: Database, settings: DatabaseSettings) -> Allowlist
     return Allowlist(SqlGrants(database, settings.seal()), operator(), Organization(settings.turso_organization or ""))
 
 
+def _echo_others(user: str, held: Sequence[Grant]) -> None:
+    if patterns := [grant.pattern for grant in held if grant.role is Role.ROTATE]:
+        typer.echo(f"{user} may still rotate {', '.join(patterns)}, by another grant.", err=True)
+
+
 def _parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -161,7 +171,7 @@ def _nobody(group: str, since: datetime | None, until: datetime | None) -> str:
 
 
 def _end(grant: Grant) -> str:
-    return "until it is removed" if grant.last_day is None else f"through {grant.last_day} (UTC)"
+    return ", with no end date" if grant.last_day is None else f" through {grant.last_day} (UTC)"
 
 
 def _grant_row(grant: Grant, now: datetime, output_format: OutputFormat) -> dict[str, Any]:

@@ -9,13 +9,11 @@ from bot.domain.errors import UsageError
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
 from bot.domain.models import Actor, GroupName, Organization
-from bot.domain.names import GROUP_NAME
+from bot.domain.names import GROUP_NAME, TEAM_ID, USER_ID
 from bot.domain.text import storable
 
 EVERYTHING = "*"
 """The pattern of an auditor's grant."""
-_USER = re.compile(r"[UW][A-Z0-9]{2,30}")
-_TEAM = re.compile(r"T[A-Z0-9]{2,30}")
 _PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]{1,128}")
 _NOTE_LIMIT = 200
 
@@ -62,7 +60,8 @@ class Allowlist:
         held = await self._store.all()
         wanted = (new.actor, new.role, new.pattern)
         if any((grant.actor, grant.role, grant.pattern) == wanted for grant in held.in_force):
-            raise UsageError(f"{actor.user_id} already {allowance(role, new.pattern)}; remove that grant first.")
+            already = f"a grant for {new.pattern}" if role is Role.ROTATE else "an auditor's grant"
+            raise UsageError(f"{actor.user_id} already has {already}; remove that grant first.")
         if new.until is not None and new.until <= held.now:
             raise UsageError(f"{last_day} is in the past: the grant would never be in force.")
         return await self._store.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
@@ -119,9 +118,9 @@ def allowance(role: Role, pattern: str) -> str:
 
 def check(actor: Actor, pattern: str) -> None:
     """Check that a user, a team and a pattern make sense. Raises `UsageError`."""
-    if not _USER.fullmatch(actor.user_id):
+    if not USER_ID.fullmatch(actor.user_id):
         raise UsageError("USER must be a Slack ID, such as U024BE7LH (in Slack: profile → ⋮ → Copy member ID).")
-    if not _TEAM.fullmatch(actor.team_id):
+    if not TEAM_ID.fullmatch(actor.team_id):
         raise UsageError("TEAM must be a Slack ID, such as T012AB3CD.")
     if not _PATTERN.fullmatch(pattern):
         raise UsageError("GROUP must be a name, or a pattern with *, ? and [...], such as 'prod-*'.")

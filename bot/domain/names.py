@@ -1,6 +1,13 @@
-"""What may be the name of a group."""
+"""What may be the name of a group, and what Slack's ids look like."""
 
 import re
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """The whole of a group's name. Anything typed is hostile until it has matched."""
+
+SLACK_ID = re.compile(r"[A-Z][A-Z0-9]{2,40}")
+"""An id of Slack's of any kind; the first letter says which."""
+USER_ID = re.compile(r"[UW][A-Z0-9]{2,40}")
+TEAM_ID = re.compile(r"T[A-Z0-9]{2,40}")
+CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{2,40}")
+"""A channel, public or private, or a direct message (`D`)."""

@@ -1,20 +1,18 @@
 """Block Kit elements in which foreign text is inert."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bot.domain.models import Actor
+from bot.domain.names import USER_ID
 from bot.domain.text import without_deception
 
 Block = dict[str, Any]
 
 VALUE_LIMIT = 2000
 """How many characters a button's value may have."""
-
-_MENTIONABLE = re.compile(r"[UW][A-Z0-9]{2,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def when(moment: datetime, *, seconds: bool = False) -> str:
 
 def who(actor: Actor) -> str:
     """Format an actor; Slack users become mentions."""
-    mentioned = actor.in_slack and _MENTIONABLE.fullmatch(actor.user_id)
+    mentioned = actor.in_slack and USER_ID.fullmatch(actor.user_id)
     return f"<@{actor.user_id}>" if mentioned else escape(actor.user_id, 64)
 
 

@@ -1,17 +1,16 @@
 """Read Slack's payloads; a missing or malformed id becomes `unknown`, which no grant matches."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from bot.domain.models import Actor, ChannelId, SlackContext, TeamId, UserId
+from bot.domain.names import SLACK_ID
 from bot.domain.text import storable
 
 Payload = Mapping[str, Any]
 
-_SLACK_ID = re.compile(r"[A-Z0-9]{2,40}")
 UNKNOWN_ID = "unknown"
 HOME = ChannelId("home")
 """Stands for a channel where something was done on the Home tab."""
@@ -103,7 +102,7 @@ def _url(body: Payload) -> str | None:
 
 
 def _id(value: object) -> str:
-    return value if isinstance(value, str) and _SLACK_ID.fullmatch(value) else UNKNOWN_ID
+    return value if isinstance(value, str) and SLACK_ID.fullmatch(value) else UNKNOWN_ID
 
 
 def _part(body: Payload, name: str) -> Payload:

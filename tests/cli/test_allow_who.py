@@ -83,11 +83,15 @@ async def test_an_auditor_is_told_apart(settings: dict[str, str], tmp_path: Path
 
     assert auditor[:2] == (0, "")
     assert auditor[2].splitlines() == [
-        f"{ALICE} may read everything and rotate nothing until it is removed.",
+        f"{ALICE} may read everything and rotate nothing, with no end date.",
         f"{ALICE} may still rotate prod-*, by another grant.",
     ]
     assert [(grant["user"], grant["role"]) for grant in json.loads(listed)] == [
         (ALICE, "rotate"), (BOB, "audit"), (ALICE, "audit"),
     ]  # fmt: skip
-    assert removed == (0, "", f"{ALICE} may no longer read everything.\n")
+    assert removed == (
+        0,
+        "",
+        f"Revoked {ALICE}'s grant to read everything.\n{ALICE} may still rotate prod-*, by another grant.\n",
+    )
     assert (left, said) == (0, "")

@@ -93,9 +93,9 @@ async def test_a_grant_is_added_listed_removed_and_on_record(migrated: dict[str,
     _, listed, _ = await run(migrated, tmp_path, "allow", "list", "--all", "--format", "json")
     _, trail, _ = await run(migrated, tmp_path, "audit", "list", "--format", "json")
 
-    assert added == (0, "", f"{USER} may rotate prod-* until it is removed.\n")
+    assert added == (0, "", f"{USER} may rotate prod-*, with no end date.\n")
     assert (twice[0], "already" in twice[2]) == (2, True)
-    assert removed == (0, "", f"{USER} may no longer rotate prod-*.\n")
+    assert removed == (0, "", f"Revoked {USER}'s grant to rotate prod-*.\n")
     assert [(grant["group"], grant["state"], grant["note"]) for grant in json.loads(listed)] == [
         ("prod-*", "revoked", "on call")
     ]

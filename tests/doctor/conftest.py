@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from bot.domain.events import Action, Event
-from bot.domain.grants import NewGrant
+from bot.domain.grants import NewGrant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
@@ -115,10 +115,12 @@ class Book:
         event = Event(Action.GRANTED, Actor.on_terminal("root"), Organization("acme"))
         await SqlGrants(self.database, self.seal).add(NewGrant(actor(person), pattern, None, ""), event)
 
-    async def granted(self, person: Person, pattern: str, at: datetime, until: datetime | None = None) -> None:
+    async def granted(
+        self, person: Person, pattern: str, at: datetime, *, until: datetime | None = None, role: Role = Role.ROTATE
+    ) -> None:
         """Leave a grant from some time ago."""
         line = {"team_id": person.team_id, "user_id": person.user_id, "pattern": pattern, "until": until, "note": ""}
-        by = {"granted_at": at, "granted_by_team": "cli", "granted_by_user": "root", "role": "rotate"}
+        by = {"granted_at": at, "granted_by_team": "cli", "granted_by_user": "root", "role": str(role)}
         await self.database.write(lambda connection: connection.execute(insert(allowlist), {**line, **by}))
 
     async def revokes(self, person: Person) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.domain.grants import Role
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.workspace import Person
 from tests.doctor.conftest import ALICE, BOB, TEAM, Book, Doctor, long_ago
@@ -24,6 +25,18 @@ async def test_a_grant_that_has_ended(doctor: Doctor, book: Book) -> None:
     )
 
 
+async def test_the_fix_for_a_grant_that_has_ended_revokes_no_other(doctor: Doctor, book: Book) -> None:
+    ended = datetime(2025, 4, 1, tzinfo=UTC)
+    await book.granted(BOB, "prod-*", long_ago(), until=ended)
+    await book.granted(BOB, "prod-*", datetime.now(UTC) - timedelta(days=1))
+    await book.granted(ALICE, "*", long_ago(), until=ended, role=Role.AUDIT)
+    await book.granted(ALICE, "*", datetime.now(UTC) - timedelta(days=1))
+    report = await doctor()
+
+    assert report["allowlist.expired"]["subject"] == ALICE.user_id
+    assert report["allowlist.expired"]["fix"] == f"turso-rotate allow remove {ALICE.user_id} --team {TEAM} --role audit"
+
+
 async def test_a_grant_that_was_never_used(doctor: Doctor, book: Book) -> None:
     await book.granted(ALICE, "default", long_ago())
     await book.granted(BOB, "default", long_ago())
@@ -33,7 +46,7 @@ async def test_a_grant_that_was_never_used(doctor: Doctor, book: Book) -> None:
 
     assert (report.code, report.complaints) == (0, ["allowlist.unused"])
     assert report["allowlist.unused"]["subject"] == ALICE.user_id
-    assert "added on 2025-03-01, led to no request" in report["allowlist.unused"]["found"]
+    assert "added on 2025-03-01, has not been used" in report["allowlist.unused"]["found"]
 
 
 async def test_a_grant_of_every_group(doctor: Doctor, book: Book) -> None:

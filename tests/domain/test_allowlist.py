@@ -91,7 +91,7 @@ async def test_who_could_rotate_is_told_from_the_rows(allowlist: Allowlist) -> N
 async def test_a_role_is_granted_revoked_and_on_record(allowlist: Allowlist, database: Database) -> None:
     auditor = await allowlist.add(ALICE, None, role=Role.AUDIT, note="external audit")
     both = await allowlist.add(ALICE, "*")
-    with pytest.raises(UsageError, match="already may read everything and rotate nothing"):
+    with pytest.raises(UsageError, match="already has an auditor's grant"):
         await allowlist.add(ALICE, "*", role=Role.AUDIT)
     by_pattern = await allowlist.remove(ALICE, "*")
     by_role = await allowlist.remove(ALICE, role=Role.AUDIT)

@@ -35,9 +35,12 @@ async def check_allowlist_anybody(context: CheckContext) -> list[Finding]:
 
 
 async def check_allowlist_expired(context: CheckContext) -> list[Finding]:
-    """Find grants whose last day is over."""
+    """Find grants whose last day is over, unless the same was granted again."""
     snapshot = (await context.grants()).snapshot
-    ended = [grant for grant in snapshot.grants if grant.until is not None and grant.until <= snapshot.now]
+    held = {(grant.actor, grant.role, grant.pattern) for grant in snapshot.in_force}
+    over = [grant for grant in snapshot.grants if grant.until is not None and grant.until <= snapshot.now]
+    # The fix for one that was granted again would revoke the new grant too.
+    ended = [grant for grant in over if (grant.actor, grant.role, grant.pattern) not in held]
     findings = _warn_each(
         Check.ALLOWLIST_EXPIRED, ended, lambda grant: f"The grant for {grant.pattern} ended on {grant.last_day}."
     )
@@ -52,7 +55,7 @@ async def check_allowlist_unused(context: CheckContext) -> list[Finding]:
     findings = _warn_each(
         Check.ALLOWLIST_UNUSED,
         unused,
-        lambda grant: f"The grant for {grant.pattern}, added on {grant.granted_at:%Y-%m-%d}, led to no request.",
+        lambda grant: f"The grant for {grant.pattern}, added on {grant.granted_at:%Y-%m-%d}, has not been used.",
     )
     return findings or [ok(Check.ALLOWLIST_UNUSED, f"No grant has been unused for {UNUSED_DAYS} days.")]
 
@@ -131,7 +134,7 @@ async def _rotate_grants(context: CheckContext) -> list[Grant]:
 
 def _warn_each(check: Check, grants: Iterable[Grant], describe: Callable[[Grant], str]) -> list[Finding]:
     findings = [
-        warning(check, describe(grant), _remove_command(grant.actor, grant.pattern), grant.actor.user_id)
+        warning(check, describe(grant), _remove_command(grant.actor, _selecting(grant)), grant.actor.user_id)
         for grant in grants
     ]
     return _shorten(check, findings)
@@ -144,6 +147,10 @@ def _shorten(check: Check, findings: list[Finding]) -> list[Finding]:
     return [*findings[:_MOST], more]
 
 
-def _remove_command(actor: Actor, pattern: str | None = None) -> str:
-    which = [] if pattern is None else ["--group", pattern]
+def _selecting(grant: Grant) -> tuple[str, str]:
+    """Return the option of `allow remove` that selects this grant among those of its holder."""
+    return ("--role", str(grant.role)) if grant.role is Role.AUDIT else ("--group", grant.pattern)
+
+
+def _remove_command(actor: Actor, which: tuple[str, ...] = ()) -> str:
     return shlex.join(["turso-rotate", "allow", "remove", actor.user_id, "--team", actor.team_id, *which])

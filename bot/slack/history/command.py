@@ -6,16 +6,15 @@ from dataclasses import replace
 from bot.domain.errors import UsageError
 from bot.domain.history import HistoryQuery, RequestStatus
 from bot.domain.models import GroupName, UserId
-from bot.domain.names import GROUP_NAME
+from bot.domain.names import GROUP_NAME, USER_ID
 from bot.domain.periods import Period
 from bot.domain.text import storable
 from bot.slack.rotate.command import HELP
 
-PERSON = re.compile(r"[UW][A-Z0-9]{2,30}")
 _LABEL = re.compile(r"<@([A-Z0-9]+)\|[^<>]*>")
-_MENTION = re.compile(rf"<@({PERSON.pattern})>")
+_MENTION = re.compile(rf"<@({USER_ID.pattern})>")
 # With a digit, or a group called WAREHOUSE would be taken for a person.
-_PLAIN_ID = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{7,30}")
+_PLAIN_ID = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{7,40}")
 
 
 def parse(text: str, reader: UserId) -> HistoryQuery | None:

@@ -1,10 +1,10 @@
 """Words for what history holds: outcomes, actions, durations, facts and queries."""
 
-import re
 from collections.abc import Mapping
 
 from bot.domain.events import Action
 from bot.domain.history import HistoryQuery, RequestStatus
+from bot.domain.names import CHANNEL_ID
 from bot.domain.periods import Period
 from bot.domain.states import State
 from bot.slack.blocks import code
@@ -27,7 +27,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.REJECTED: "Named a group that does not exist",
     Action.CANCELLED: "Cancelled the request",
     Action.EXPIRED: "The request expired: nobody confirmed it in time",
-    Action.STARTED: "Confirmed; the call to Turso began",
+    Action.STARTED: "Confirmed; the call to Turso came next",
     Action.SUCCEEDED: "Turso confirmed that the tokens were rotated",
     Action.FAILED: "It failed: nothing was changed",
     Action.UNKNOWN: "No clear answer: it may or may not have happened",
@@ -37,7 +37,6 @@ ACTIONS: Mapping[Action, str] = {
     Action.READING_DENIED: "Was refused access to the history",
     Action.GIVEN_UP: "Gave up notifying people after a day",
 }
-_SLACK_CHANNEL = re.compile(r"[CDG][A-Z0-9]{2,40}")
 _FACTS = {
     "reason": "Reason",
     "why": "Why",
@@ -80,7 +79,7 @@ def place(channel: object) -> str:
     """Format where something was done, if Slack can show it."""
     if channel == HOME:
         return " on the Home tab"
-    if not isinstance(channel, str) or not _SLACK_CHANNEL.fullmatch(channel):
+    if not isinstance(channel, str) or not CHANNEL_ID.fullmatch(channel):
         return ""
     return " in a direct message" if channel.startswith("D") else f" in <#{channel}>"
 
