@@ -41,7 +41,7 @@ main()
 _GROUPS = {
     "standard library modules that most use": "asyncio, ssl, logging, json, dataclasses, email.message, urllib.request",
     "pydantic, pydantic-settings": "pydantic, pydantic_settings",
-    "sqlalchemy": "sqlalchemy.ext.asyncio, sqlalchemy.dialects.sqlite, sqlalchemy.dialects.postgresql",
+    "sqlalchemy": "sqlalchemy, sqlalchemy.dialects.sqlite, sqlalchemy.dialects.postgresql",
     "aiohttp": "aiohttp",
     "slack_sdk, slack_bolt": "slack_bolt.async_app, slack_sdk.web.async_client, slack_sdk.socket_mode.aiohttp",
     "structlog, with rich": "structlog",
