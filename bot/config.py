@@ -30,7 +30,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
+_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,40}")
 # SQLite gets the driver without asyncio: in one writer thread it is four times faster than aiosqlite.
 _DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"), "sqlite") | dict.fromkeys(
     ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg_async"), "postgresql+psycopg"
@@ -109,7 +109,7 @@ def _database(value: object) -> URL:
     if url.get_backend_name() == "sqlite":
         _require_file(url)
     if password := url.query.get("password"):
-        # libpq accepts a password in the query too. SQLAlchemy only hides one that stands before the host.
+        # libpq accepts a password in the query too. SQLAlchemy only hides one before the host.
         last = password if isinstance(password, str) else password[-1]
         url = url.difference_update_query(["password"]).set(password=last)
     return url.set(drivername=_DRIVERS[url.drivername])

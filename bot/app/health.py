@@ -17,13 +17,12 @@ class Bot:
     """Reports whether the bot is ready, and finishes its work before it stops."""
 
     def __init__(self, recorder: OutcomeRecorder, sweeper: Sweeper, database: Database, telemetry: Telemetry) -> None:
-        metrics = telemetry.metrics
-        self.tasks = SupervisedTasks(within=telemetry.tracing.span, refused=metrics.refused)
+        self.tasks = SupervisedTasks(within=telemetry.tracing.span, refused=telemetry.refused)
         self.sweeper = sweeper
         self.connection: SocketConnection | None = None
         self._recorder = recorder
         self._database = database
-        metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.tasks))
+        telemetry.metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.tasks))
 
     async def finish(self, seconds: float) -> int:
         """Wait for running work, and for the database to take outcomes that are not recorded yet, at most `seconds`.

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from bot.domain.errors import DatabaseError, Refusal
+from bot.domain.errors import DatabaseError, Interrupted, Refusal
 from bot.domain.events import Event
 from bot.domain.models import GrantId, GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
 from bot.domain.ports import NewRotation, RotationStore, Turso
@@ -92,7 +92,12 @@ class ObservedTurso:
     def __init__(self, turso: Turso, telemetry: Telemetry) -> None:
         self._turso = turso
         self._tracing = telemetry.tracing
-        self.has_token, self.groups = turso.has_token, turso.groups
+
+    def has_token(self, group: GroupName) -> bool:
+        return self._turso.has_token(group)
+
+    async def groups(self) -> tuple[GroupName, ...] | None:
+        return await self._turso.groups()
 
     async def group_info(self, group: GroupName) -> GroupInfo:
         with self._tracing.span("turso.group_info"):
@@ -101,10 +106,17 @@ class ObservedTurso:
     async def rotate(self, target: Target) -> Outcome:
         log.info("calling Turso", group=target.name)
         with self._tracing.span("turso.rotate"):
-            outcome = await self._turso.rotate(target)
-            self._tracing.note(state=str(outcome.state), status=outcome.status or 0)
-        log.info("Turso answered", state=str(outcome.state), status=outcome.status, seconds=round(outcome.seconds, 3))
+            try:
+                outcome = await self._turso.rotate(target)
+            except Interrupted as interrupted:
+                self._ended(interrupted.outcome)
+                raise
+            self._ended(outcome)
         return outcome
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._tracing.note(state=str(outcome.state), status=outcome.status or 0)
+        log.info("call ended", state=str(outcome.state), status=outcome.status, seconds=round(outcome.seconds, 3))
 
 
 class ObservedDatabase:
@@ -113,7 +125,9 @@ class ObservedDatabase:
     def __init__(self, database: Database, telemetry: Telemetry) -> None:
         self._database = database
         self._telemetry = telemetry
-        self.close = database.close
+
+    async def close(self) -> None:
+        await self._database.close()
 
     async def read(self, transaction: Transaction[T]) -> T:
         with self._observed("database.read"):

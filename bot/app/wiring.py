@@ -18,6 +18,7 @@ from bot.app.http import build_site, serving
 from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
 from bot.app.sweeper import Sweeper
 from bot.config import Settings
+from bot.doctor.findings import Check
 from bot.doctor.startup import startup_findings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
@@ -41,7 +42,7 @@ from bot.slack.sockets import open_socket
 from bot.store import inspection
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
-from bot.store.key_check import ANOTHER_KEY, check_key
+from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX, check_key
 from bot.store.schema import check_schema
 from bot.store.stores import Stores
 from bot.store.trail import SqlTrail
@@ -80,7 +81,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(database.close)
         await check_schema(database)
         if not await check_key(database, settings.seal()):
-            log.warning("check-up", found=ANOTHER_KEY)
+            log.warning("check-up", check=str(Check.AUDIT_SEAL), found=ANOTHER_KEY, fix=ANOTHER_KEY_FIX)
         slack = await _open_slack(stack, settings)
         turso = await stack.enter_async_context(_turso(settings, metrics))
         organization = Organization(settings.turso_organization)

@@ -130,7 +130,7 @@ async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent
 
 def _print_events(events: Sequence[RecordedEvent], output_format: OutputFormat) -> None:
     rows = [as_json(recorded) if output_format is OutputFormat.JSON else _row(recorded) for recorded in events]
-    print_rows(rows, output_format, empty="No event matches.")
+    print_rows(rows, output_format, empty="No matching events.")
 
 
 def _row(recorded: RecordedEvent) -> dict[str, Any]:

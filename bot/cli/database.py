@@ -11,7 +11,7 @@ from bot.domain.errors import SettingsError
 from bot.domain.models import Organization
 from bot.ops import log
 from bot.store.database import Database, open_database
-from bot.store.key_check import ANOTHER_KEY, check_key
+from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX, check_key
 from bot.store.schema import check_schema
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitabl
         try:
             await check_schema(database)
             if writes and not await check_key(database, settings.seal()):
-                typer.echo(f"turso-rotate: {ANOTHER_KEY}", err=True)
+                typer.echo(f"turso-rotate: {ANOTHER_KEY} {ANOTHER_KEY_FIX}", err=True)
             return await use(database)
         finally:
             await database.close()

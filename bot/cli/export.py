@@ -82,7 +82,7 @@ class _CountedRows:
     def summary(self) -> str:
         """How many rows were written, and which."""
         if self._last is None:
-            return "No event matches."
+            return "No matching events."
         rows = "1 row" if self._count == 1 else f"{self._count:,} rows"
         return f"{rows}, {self._last.seq - self._count + 1} to {self._last.seq}."
 

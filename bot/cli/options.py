@@ -68,7 +68,7 @@ def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | No
         if name:
             raise UsageError("Use either --outcome or --action, not both.")
         return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]
-    for action in Action:
-        if name in {action, action.partition(".")[2]}:
-            return action
-    raise UsageError("The actions are " + ", ".join(Action) + ".")
+    named = [action for action in Action if name in {action, action.partition(".")[2]}]
+    if len(named) == 1:
+        return named[0]
+    raise UsageError(f"{name} is {' or '.join(named)}: write which." if named else f"The actions: {', '.join(Action)}.")

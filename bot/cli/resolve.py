@@ -32,7 +32,7 @@ def resolve_rotation(rotation: RotationArgument, *, resolution: ResolutionOption
         writes=True,
     )
     typer.echo(
-        f"Rotation {judged.id} of {judged.group} is judged to have {resolution}. "
+        f"Rotation {judged.id} of {judged.group} was judged to have {resolution}. "
         "It stays recorded as unknown; the bot announces the judgement.",
         err=True,
     )

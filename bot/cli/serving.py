@@ -12,7 +12,7 @@ MigrateOption = Annotated[bool, typer.Option("--migrate", help="Create or upgrad
 
 
 def serve(*, migrate: MigrateOption = False) -> None:
-    """Run the bot until it receives SIGTERM.
+    """Run the bot until it receives SIGTERM or SIGINT (Ctrl-C).
 
     It uses Socket Mode if SLACK_APP_TOKEN is set, HTTP if SLACK_SIGNING_SECRET is. All settings come from the
     environment or from the file .env in the current folder.

@@ -47,7 +47,7 @@ def show_stats(  # noqa: PLR0913 - one for each option
     if output_format is OutputFormat.TABLE and tallies:
         _draw(tallies, medians, by, after)
     else:
-        print_rows(_rows(tallies, medians), output_format, empty="No request matches.")
+        print_rows(_rows(tallies, medians), output_format, empty="No matching requests.")
 
 
 def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def verify_trail(
     """Verify that no row was changed, removed, added or moved.
 
     Exits with 1 if a row is not as it was written, and explains the first such row; also if rotations or grants in the
-    database do not match the rows.
+    database do not match the rows, or if triggers that protect history are missing.
     """
     settings = load_settings()
     heads = tuple(parse_anchor(text) for text in anchors or ())

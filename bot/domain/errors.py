@@ -6,11 +6,13 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     BotError
     ├── SettingsError            a setting is missing or malformed (exit 2)
     ├── UsageError               the input cannot be understood (exit 2)
+    ├── OutdatedButton           a button of another version, or a forged one
     ├── Refused                  the rules forbid it; recorded
     ├── NoSuchGroup              Turso does not know the group; recorded
-    ├── NoSuchRotation           the organization has no rotation with that id
+    ├── NoSuchRotation           the organization has no rotation with that id; a press on it is recorded
     ├── AlreadyDecided           the request was confirmed, cancelled or has expired
-    ├── GroupBusy                another rotation of the group is running
+    ├── GroupBusy                another rotation of the group is running; recorded
+    ├── ChangedMeanwhile         what was to be changed was changed by others at the same time
     ├── NotUnknown               only an unknown outcome can be judged
     ├── AlreadyResolved          somebody has judged it the same way before
     ├── DuplicateDelivery        the same delivery was handled before; nobody needs to be told
@@ -22,8 +24,8 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
         └── SchemaMismatch       the schema is not the one that this version needs
 
-Two more stand elsewhere: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`,
-which is no failure: a cancelled task hands on with it what it knows.
+Not drawn here: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`, which is no
+failure: a cancelled task hands on with it what it knows.
 """
 
 from asyncio import CancelledError
@@ -67,6 +69,15 @@ class UsageError(BotError):
     """The input cannot be understood."""
 
     refusal = Refusal.MALFORMED
+
+
+class OutdatedButton(BotError):
+    """A button of another version was pressed, or a forged one."""
+
+    refusal = Refusal.MALFORMED
+
+    def __init__(self) -> None:
+        super().__init__("That button is from another version of the bot. Please type the command again.")
 
 
 class Refused(BotError):
@@ -119,6 +130,12 @@ class GroupBusy(BotError):
         self.rotation = rotation
 
 
+class ChangedMeanwhile(BotError):
+    """What was to be changed was changed by others at the same time, again and again."""
+
+    refusal = Refusal.ALREADY_DECIDED
+
+
 class NotUnknown(BotError):
     """Only an unknown outcome can be judged."""
 
@@ -150,7 +167,7 @@ class ShuttingDown(BotError):
     refusal = Refusal.SHUTTING_DOWN
 
     def __init__(self) -> None:
-        super().__init__("I am restarting. Nothing was done; please try again in a minute.")
+        super().__init__("I am shutting down. Nothing was done; please try again in a minute.")
 
 
 class Overloaded(BotError):

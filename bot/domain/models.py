@@ -44,7 +44,9 @@ class SlackContext:
 
     channel_id: ChannelId
     delivery: str | None = None
-    """SHA-256 of Slack's `trigger_id`, hex, to recognise a second delivery. The id itself is a capability: not kept."""
+    """SHA-256 of Slack's `trigger_id`, hex, to recognise a second delivery; on the Home tab, of the `event_id`.
+
+    A `trigger_id` is a capability, so it is not kept itself."""
 
 
 @dataclass(frozen=True, slots=True)

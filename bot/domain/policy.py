@@ -86,6 +86,10 @@ class Policy:
         return None if self.visibility(reader).includes(rotation.requester, rotation.group) else Refused(NO_STORY)
 
 
+TURSO_DOMAIN = ".turso.io"
+"""The end of the host names of Turso's databases."""
+
+
 def refuses_lockout(info: GroupInfo, database_host: str | None, group: GroupName) -> Refused | None:
     """Return why rotating the group would cut the bot off from its own database, or `None` if it would not.
 
@@ -96,7 +100,7 @@ def refuses_lockout(info: GroupInfo, database_host: str | None, group: GroupName
     if database_host in info.hostnames:
         words = f"My own database is in {group}: rotating the group would cut me off from my audit trail."
         return Refused(words, Refusal.OWN_DATABASE, group)
-    if info.databases is None and database_host.endswith(".turso.io"):
+    if info.databases is None and database_host.endswith(TURSO_DOMAIN):
         words = f"My own database may be in {group}, and I could not list the group's databases."
         return Refused(words, Refusal.OWN_DATABASE, group)
     return None

@@ -16,7 +16,7 @@ _ABANDONED = Outcome(
     "No outcome was recorded in time, for example because the bot was interrupted during the call: "
     "the rotation may have happened.",
 )
-_UNRECORDED = "The outcome could not be saved yet. I keep it and try again; until then it counts as unknown."
+_UNRECORDED = "The outcome could not be saved yet. I will keep trying; until then it counts as unknown."
 _MAX_FAILURES = 3
 """After this many failures the database is the cause, and waiting for it once more for each rotation is pointless."""
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Protocol
 
-from bot.domain.errors import AlreadyResolved, DatabaseUnavailable, NoSuchRotation, NotUnknown, UsageError
+from bot.domain.errors import AlreadyResolved, ChangedMeanwhile, NoSuchRotation, NotUnknown, UsageError
 from bot.domain.events import Action, Event
 from bot.domain.models import Actor, Rotation, RotationId
 from bot.domain.states import State
@@ -56,7 +56,7 @@ class Resolutions:
             if (resolved := await self._store.resolve(rotation.id, resolved_as, event)) is not None:
                 return resolved
             # It was judged or has ended since it was read: ask again.
-        raise DatabaseUnavailable("Others are judging this rotation right now. Look at it again, then try again.")
+        raise ChangedMeanwhile("Others are judging this rotation right now. Look at it again, then try again.")
 
     async def _unresolved(self, rotation_id: RotationId, resolved_as: State) -> Rotation:
         rotation = await self._store.get(rotation_id)

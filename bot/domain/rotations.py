@@ -8,6 +8,7 @@ from typing import NoReturn
 from bot.domain.access import PolicySource
 from bot.domain.errors import (
     AlreadyDecided,
+    ChangedMeanwhile,
     DatabaseUnavailable,
     GroupBusy,
     Interrupted,
@@ -38,7 +39,7 @@ LEASE_MARGIN_SECONDS = 5.0
 """How much longer than the call's deadline a claim holds: time to record the outcome."""
 
 _BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
-_CHANGED = "This request, or your right to it, was just changed. Please try again."
+_CHANGED = "This request, or your right to it, was just changed. Nothing was rotated; please try again."
 _TRIES = 3
 
 
@@ -134,7 +135,7 @@ class Rotations:
             if grant is not None and (claimed := await self._claim(actor, context, rotation, grant)) is not None:
                 return claimed
             # The rotation was decided, or the grant or the request ended, since it was read: ask again.
-        raise DatabaseUnavailable(_CHANGED)
+        raise ChangedMeanwhile(_CHANGED)
 
     async def carry_out(self, claimed: Claimed) -> Rotation:
         """Call Turso once, record the outcome, and return the rotation.
@@ -157,7 +158,7 @@ class Rotations:
             cancelled = await self._store.move(rotation_id, expected=State.REQUESTED, event=event)
             if cancelled is not None:
                 return cancelled
-        raise DatabaseUnavailable(_CHANGED)
+        raise ChangedMeanwhile(_CHANGED)
 
     async def _admit(self, actor: Actor, context: SlackContext, rotation_id: RotationId) -> tuple[Rotation, Policy]:
         """Check that the rotation exists, that the actor may decide it, and that it is still undecided."""

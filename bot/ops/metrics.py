@@ -170,7 +170,7 @@ class _Gauges:
         self.unresolved = gauge("unknown_unresolved", "Unknown outcomes that nobody has judged yet.")
         self.outbox = gauge("outbox_depth", "Notifications that are not delivered yet.")
         self.oldest = gauge("outbox_oldest_seconds", "Age in seconds of the oldest undelivered notification.")
-        lag = gauge("sweeper_lag_seconds", "Seconds since nothing was overdue in this process.")
+        lag = gauge("sweeper_lag_seconds", "Seconds since this process last found nothing overdue.")
         lag.set_function(lambda: time.monotonic() - self.tidied)
         self.ready = gauge("ready", "1 while the database answers and, in Socket Mode, Slack is connected.")
         self.in_flight = gauge("work_in_flight", "Commands and presses being handled.")

@@ -6,7 +6,7 @@ from bot.sandbox.workspace import BOT_ID, BOT_USER, Person, Workspace
 
 
 class DirectoryMethods:
-    """`auth.*`, `bots.*`, `team.*`, `users.*` and `conversations.*`, for one workspace."""
+    """`auth.*`, `bots.*`, `users.*` and `conversations.*`, for one workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -16,7 +16,6 @@ class DirectoryMethods:
         return {
             "auth.test": Method(self.auth_test),
             "bots.info": Method(self.bots_info, "users:read"),
-            "team.info": Method(self.team_info, "team:read"),
             "users.info": Method(self.users_info, "users:read"),
             "conversations.info": Method(self.conversations_info, "channels:read"),
         }
@@ -33,11 +32,6 @@ class DirectoryMethods:
             raise MethodError("bot_not_found")
         bot = {"id": BOT_ID, "app_id": self._workspace.app_id, "user_id": BOT_USER, "name": "turso-rotate"}
         return {"ok": True, "bot": {**bot, "deleted": False}}
-
-    def team_info(self, _: JsonObject) -> JsonObject:
-        """Describe the workspace."""
-        domain = self._workspace.domain
-        return {"ok": True, "team": {"id": self._workspace.team_id, "name": domain, "domain": domain}}
 
     def users_info(self, arguments: JsonObject) -> JsonObject:
         """Describe one person."""

@@ -20,8 +20,8 @@ from bot.sandbox.web_api import ApiCall
 from bot.sandbox.workspace import Audience, Person, Workspace
 
 _CHANNELS: Mapping[str, str] = {"C0INCIDENT": "incident", "C0AUDIT": "audit"}
-_BOT_TOKEN = "xoxb-local-bot"  # noqa: S105 - opens nothing but the sandbox
-_APP_TOKEN = "xapp-local-app"  # noqa: S105 - the same
+BOT_TOKEN = "xoxb-local-bot"  # noqa: S105 - opens nothing but the sandbox
+APP_TOKEN = "xapp-local-app"  # noqa: S105 - the same
 _SIGNING_SECRET = "local-signing-secret"  # noqa: S105 - the same
 
 
@@ -46,7 +46,7 @@ class LocalSlack(Outages):
         urls, triggers = ResponseUrls(self.workspace, clock), Triggers(clock)
         self._payloads = PayloadBuilder(self.workspace, urls, triggers)
         self._views = ViewMethods(self.workspace, triggers)
-        super().__init__(SlackServer(self.workspace, urls, self._views, (_BOT_TOKEN, _APP_TOKEN)))
+        super().__init__(SlackServer(self.workspace, urls, self._views, (BOT_TOKEN, APP_TOKEN)))
         self._sender = RequestSender(_SIGNING_SECRET, self._server.sockets)
         self._viewer = Viewer(self.workspace)
         self._stack = AsyncExitStack()

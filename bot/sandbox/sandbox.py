@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 from bot.sandbox import failure_modes, scenario
 from bot.sandbox.bot_process import BotFailedError, BotProcess
 from bot.sandbox.changes import ChangeBus
-from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.local_slack import APP_TOKEN, BOT_TOKEN, LocalSlack
+from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso
 from bot.sandbox.trail_file import TrailFile
 
 BotState = Literal["starting", "up", "down"]
@@ -106,11 +106,11 @@ class Sandbox:
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {
-            "SLACK_BOT_TOKEN": "xoxb-local-bot",
-            "SLACK_APP_TOKEN": "xapp-local-app",
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "SLACK_APP_TOKEN": APP_TOKEN,
             "SLACK_API_URL": self.slack.api_url,
             "TURSO_ORGANIZATION": scenario.ORGANIZATION,
-            "TURSO_API_TOKEN": "local-turso-token",
+            "TURSO_API_TOKEN": DEFAULT_TOKEN,
             "TURSO_API_URL": self.turso.url,
             "DATABASE_URL": f"sqlite:///{folder / _DATABASE}",
             "AUDIT_CHANNEL": scenario.AUDIT_CHANNEL,

@@ -40,4 +40,5 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
     except Exception:
         reference = secrets.token_hex(4)
         log.exception("bug", reference=reference)
+        refused(Refusal.OTHER)
         await tell(UnexpectedError(reference))

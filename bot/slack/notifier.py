@@ -76,7 +76,7 @@ class Notifier:
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
     async def send_due(self) -> None:
-        """Deliver every notification that is due because an earlier attempt, here or on another replica, failed."""
+        """Deliver every notification that is due: an attempt failed, or the process that queued it made none."""
         while self._pause() <= 0 and await self._outbox.any_due():
             notification = await self._outbox.take(TAKEN_SECONDS)
             if notification is None:
@@ -158,7 +158,7 @@ class Notifier:
 def _not_announced(channel: ChannelId) -> Message:
     """Tell the requester that the channel does not know yet."""
     return message(
-        f":mute: I could not announce this in <#{channel}>. Invite me there: I keep trying for a day. "
+        f":mute: I could not announce this in <#{channel}>. Invite me there: I will keep trying for a day. "
         "Until then, tell people yourself."
     )
 

@@ -12,14 +12,14 @@ NO_ANSWER = "The database does not answer."
 _SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
     (
         DatabaseReadOnly,
-        "The database refuses to write.",
+        "The database refuses writes.",
         ("readonly", "read-only", "permission denied", "disk is full", "no space left", "disk full"),
     ),
     (DatabaseUnavailable, "The database is locked by another process.", ("locked", "lock timeout")),
     (DatabaseUnavailable, "The database file cannot be opened.", ("unable to open", "not a database")),
     (
         DatabaseUnavailable,
-        "The database refuses the login.",
+        "The database rejected the login.",
         ("authentication failed", "no password supplied", "fatal:  role", "fatal:  database"),
     ),
     (

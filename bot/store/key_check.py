@@ -5,9 +5,9 @@ from bot.store.database import Database
 from bot.store.inspection import newest_rows
 from bot.trail.chain import UNKEYED, Seal
 
-ANOTHER_KEY = (
-    "The newest row of the audit trail was written with a key other than AUDIT_KEY. If the key was not changed on "
-    "purpose, set the old one again: rows under two keys do not verify together."
+ANOTHER_KEY = "The newest row of the audit trail was written with a key other than AUDIT_KEY."
+ANOTHER_KEY_FIX = (
+    "If the key was not changed on purpose, set the old one again: rows under two keys do not verify together."
 )
 
 

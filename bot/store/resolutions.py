@@ -36,7 +36,11 @@ class SqlResolutions:
         self._database = database
         self._seal = seal
         self._organization = organization
-        self.get = SqlRotations(database, seal, organization).get
+        self._rotations = SqlRotations(database, seal, organization)
+
+    async def get(self, rotation_id: RotationId) -> Rotation | None:
+        """Read it, if it is one of this organization."""
+        return await self._rotations.get(rotation_id)
 
     async def resolve(self, rotation_id: RotationId, resolved_as: State, event: Event) -> Rotation | None:
         """Lock the rotation, so that the event names the judgement that it replaces."""

@@ -71,7 +71,7 @@ class TursoClient:
         self._api_token, self._group_tokens = api_token or "", dict(group_tokens)
         self._secrets = frozenset(filter(None, (api_token, *group_tokens.values())))
         if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):  # h11 would quote the header
-            raise ValueError("a Turso API token holds what cannot stand in a header")
+            raise ValueError("a Turso API token contains characters that a header cannot hold")
         self._timeout, self._read_seconds, self._clock = timeout, read_seconds, clock
         self._caller, self._reader = clients(timeout, read_seconds, version)
         self._observe = observe

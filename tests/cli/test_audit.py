@@ -135,7 +135,7 @@ async def test_a_period_is_exported_without_a_gap_and_says_what_it_lacks(
     assert "Rows before 100 are not in this export.\n" in part[1]
     assert "The anchors match. Rows cut off after row 149 would go undetected.\n" in part[1]
     assert early[:2] == (1, "Row 98: missing. An anchor names it, but what is here begins with row 100.\n")
-    assert empty == (0, f"{','.join(Row._fields)}\r\n", "No event matches.\n")
+    assert empty == (0, f"{','.join(Row._fields)}\r\n", "No matching events.\n")
     assert nothing[:2] == (0, "There are no rows to verify.\n")
 
 
@@ -408,3 +408,9 @@ class TestTheDocs:
 
         assert {fault for fault in ChainFault if f"| {fault} |" not in self.PAGE} == set()
         assert members == [name for name in json.loads(line(EMPTY)) if name != "hash"]
+
+
+async def test_a_short_action_that_means_two_is_refused_with_both(settings: dict[str, str], tmp_path: Path) -> None:
+    refused = await run(settings, tmp_path, "audit", "list", "--action", "denied")
+
+    assert refused == (2, "", "turso-rotate: denied is rotation.denied or history.denied: write which.\n")

@@ -49,7 +49,7 @@ async def test_an_unknown_is_closed_by_a_persons_judgement(
     last = json.loads(shown)[-1]
 
     assert first[:2] == (0, "")
-    assert "is judged to have failed" in first[2]
+    assert "was judged to have failed" in first[2]
     assert "stays recorded as unknown" in first[2]
     assert again == (1, "", f"turso-rotate: This rotation has already been judged failed by {ME}.\n")
     assert (last["action"], last["actor"]) == ("rotation.resolved", {"team_id": "cli", "user_id": ME})

@@ -103,7 +103,7 @@ async def test_a_script_gets_every_interval(settings: dict[str, str], tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--group", "absent"], 0, "No request matches"),
+        (["--group", "absent"], 0, "No matching requests"),
         (["--by", "year"], 2, "month"),
         (["--period", "last week"], 2, "2026-10-01"),
         (["--period", "7d", "--since", "7d"], 2, "--since"),

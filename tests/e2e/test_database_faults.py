@@ -333,5 +333,5 @@ async def cut_off_in_the_call(slack: LocalSlack, turso: LocalTurso, line: Proxy)
     await slack.presses(ALICE, card, CONFIRM)
     await turso.reached()
     await line.cuts()
-    await slack.sees(ALICE, "Unknown: the tokens of payments", "I keep it and try again")
+    await slack.sees(ALICE, "Unknown: the tokens of payments", "I will keep trying")
     return card

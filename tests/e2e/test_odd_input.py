@@ -151,7 +151,7 @@ class TestOnPostgresOverHttp:
         await slack.sees(ALICE, "Only the person who requested", since=since)
         since = len(slack.messages)
         await slack.presses(ALICE, mine, "rotation:invented", value=id_on(mine))
-        await slack.sees(ALICE, "does not know that button", since=since)
+        await slack.sees(ALICE, "from another version of the bot", since=since)
         await slack.presses(ALICE, mine, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")
 

@@ -205,9 +205,9 @@ async def test_a_stopped_bot_finishes_what_is_in_flight(
     await bot.signals(signal.SIGTERM)
     await bot.logs("stopping")
     await slack.types(BOB, "/turso-rotate default")
-    told = await slack.sees(BOB, "I am restarting")
+    told = await slack.sees(BOB, "I am shutting down")
     await slack.presses(BOB, waiting, CONFIRM)
-    await slack.sees(BOB, "I am restarting", "try again in a minute", since=told.position + 1)
+    await slack.sees(BOB, "I am shutting down", "try again in a minute", since=told.position + 1)
     turso.clear_faults()
     code = await bot.ended()
     for group in GROUPS:

@@ -14,7 +14,7 @@ from tests.process import BotProcess
 pytestmark = [pytest.mark.modes("http"), pytest.mark.databases("sqlite")]
 
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
-CALLED = ["request opened", "rotation started", "calling Turso", "Turso answered", "rotation ended"]
+CALLED = ["request opened", "rotation started", "calling Turso", "call ended", "rotation ended"]
 
 
 async def test_each_step_is_one_event_that_names_the_rotation(
@@ -35,8 +35,8 @@ async def test_each_step_is_one_event_that_names_the_rotation(
 
     assert [*told] == ["request opened", "refused", *CALLED[1:], "card settled", "announced"]
     assert told["refused"]["reason"] == "not_yours"
-    assert (told["Turso answered"]["status"], told["Turso answered"]["state"]) == (500, "unknown")
-    assert 0 < told["Turso answered"]["seconds"] < 5
+    assert (told["call ended"]["status"], told["call ended"]["state"]) == (500, "unknown")
+    assert 0 < told["call ended"]["seconds"] < 5
     assert told["rotation ended"]["state"] == "unknown"
     assert [record["event"] for record in records if record.get("rotation") == rotation][:2] == [
         "request opened",

@@ -35,7 +35,7 @@ async def test_help_lists_the_groups_this_person_may_rotate(
 
 async def test_help_tells_a_stranger_of_no_group(slack: LocalSlack, turso: LocalTurso, bot: BotProcess) -> None:
     await slack.types(MALLORY, "/turso-rotate help")
-    told = await slack.sees(MALLORY, USAGE, "You are not on the allowlist for any group.")
+    told = await slack.sees(MALLORY, USAGE, "You are not on the allowlist for any group at Turso.")
 
     assert "`default`" not in told.plain
     assert turso.requests == []

@@ -53,7 +53,7 @@ def test_a_card_says_when_the_group_was_last_rotated_and_by_whom() -> None:
     last = replace(rotation(State.SUCCEEDED), requester=BOB)
 
     assert "Last rotated 2026-11-24 03:00 UTC by @bob." in shown_card(last=last)
-    assert "Last rotated 2026-11-24 03:00 UTC by @bob (outcome unknown)." in shown_card(
+    assert "Last attempt 2026-11-24 03:00 UTC by @bob (outcome unknown)." in shown_card(
         last=replace(last, state=State.UNKNOWN)
     )
     assert "This bot has not rotated this group before." in shown_card()

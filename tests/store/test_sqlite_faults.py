@@ -83,7 +83,7 @@ async def test_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
 async def test_disk_full_leaves_no_half_row(store: Store) -> None:
     await store.database.write(_no_more_pages)
 
-    with pytest.raises(DatabaseReadOnly, match="refuses to write"):
+    with pytest.raises(DatabaseReadOnly, match="refuses writes"):
         await _requests_without_end(store)
 
     requested = await shell.rows(store.database, "SELECT count(*) FROM rotations")
@@ -98,7 +98,7 @@ async def test_a_file_that_cannot_be_written(store: Store) -> None:
     database = open_database(make_url(f"sqlite:///file:{store.url.database}?mode=ro&uri=true"))
     readonly = Store(store.url, database)
 
-    with pytest.raises(DatabaseReadOnly, match="refuses to write"):
+    with pytest.raises(DatabaseReadOnly, match="refuses writes"):
         await readonly.request()
 
     assert await readonly.rotations.get(RotationId("rotation0000")) is None

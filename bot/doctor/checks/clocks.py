@@ -15,7 +15,7 @@ async def check_slack_clock(context: CheckContext) -> list[Finding]:
     answer = await context.slack.call("auth.test")
     if not answer.arrived:
         raise CannotCheck(f"{answer.error}.")
-    return [_compare(Check.SLACK_CLOCK, "Slack", answer.clock_ahead)]
+    return [_compare(Check.SLACK_CLOCK, "Slack's", answer.clock_ahead)]
 
 
 async def check_turso_clock(context: CheckContext) -> list[Finding]:
@@ -25,7 +25,7 @@ async def check_turso_clock(context: CheckContext) -> list[Finding]:
     answer = await context.turso.get("/v1/auth/validate", token)
     if not answer.arrived:
         raise CannotCheck(f"{answer.error}.")
-    return [_compare(Check.TURSO_CLOCK, "Turso", answer.clock_ahead)]
+    return [_compare(Check.TURSO_CLOCK, "Turso's", answer.clock_ahead)]
 
 
 async def check_database_clock(context: CheckContext) -> list[Finding]:
@@ -36,16 +36,16 @@ async def check_database_clock(context: CheckContext) -> list[Finding]:
         _, ahead = await context.status_and_clock()
     except DatabaseError as error:
         raise CannotCheck(str(error)) from None
-    return [_compare(Check.DATABASE_CLOCK, "the database", ahead)]
+    return [_compare(Check.DATABASE_CLOCK, "the database's", ahead)]
 
 
 def _compare(check: Check, owner: str, ahead: float | None) -> Finding:
     if ahead is None:
-        return skipped(check, f"The answer of {owner} does not contain the time.")
+        return skipped(check, f"{owner} answer contains no time.")
     apart, direction = abs(ahead), "behind" if ahead > 0 else "ahead of"
     if apart <= WARN_SECONDS:
         return ok(check, f"The clocks are {apart:.0f} s apart.")
-    found = f"This machine's clock is {apart:.0f} s {direction} the clock of {owner}."
+    found = f"This machine's clock is {apart:.0f} s {direction} {owner} clock."
     if apart <= FAIL_SECONDS:
         return warning(check, found, _FIX)
     return failure(check, f"{found} At more than 300 s, requests from Slack are refused as replays.", _FIX)

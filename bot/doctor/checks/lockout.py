@@ -7,11 +7,10 @@ from bot.doctor.checks.turso import ConfiguredToken, configured_tokens, organiza
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.domain.models import GroupInfo, GroupName
-from bot.domain.policy import refuses_lockout
+from bot.domain.policy import TURSO_DOMAIN, refuses_lockout
 from bot.turso.databases import of_group
 
 _FIX = "Move the database out of the groups that the bot rotates, and update DATABASE_URL."
-_TURSO_DOMAIN = ".turso.io"
 
 
 async def check_turso_lockout(context: CheckContext) -> list[Finding]:
@@ -29,7 +28,7 @@ async def check_turso_lockout(context: CheckContext) -> list[Finding]:
         if info.databases is not None:
             found = f"The bot's own database is in {name}: a rotation would cut the bot off from its audit trail."
             return [failure(Check.TURSO_LOCKOUT, found, _FIX)]
-    if refused or (not groups and host.endswith(_TURSO_DOMAIN)):
+    if refused or (not groups and host.endswith(TURSO_DOMAIN)):
         found = f"The database is on {host}, but Turso did not say in which group. The bot refuses such rotations."
         return [warning(Check.TURSO_LOCKOUT, found, _FIX)]
     return [ok(Check.TURSO_LOCKOUT, f"No group that the bot may rotate holds a database on {host}.")]
@@ -55,7 +54,7 @@ async def _group_info(context: CheckContext, token: ConfiguredToken, name: str) 
 def database_host_finding(settings: Settings) -> Finding:
     """Return whether the database's host alone gives reason for concern, without a call."""
     host = settings.database_url.host or ""
-    if not host.endswith(_TURSO_DOMAIN):
+    if not host.endswith(TURSO_DOMAIN):
         return ok(Check.TURSO_LOCKOUT, "The database is not hosted by Turso.")
     found = f"The database is on {host}: rotating its group would cut the bot off from its audit trail."
     return warning(Check.TURSO_LOCKOUT, found, _FIX)

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from bot.domain.errors import UsageError
+from bot.domain.errors import OutdatedButton, UsageError
 from bot.domain.history import Cursor, EntryKey, HistoryQuery, RequestStatus
 from bot.domain.models import GroupName, UserId
-from bot.domain.names import GROUP_NAME
+from bot.domain.names import GROUP_NAME, USER_ID
 from bot.domain.periods import Period
 from bot.slack.blocks import VALUE_LIMIT
-from bot.slack.history.command import PERSON
 
 T = TypeVar("T")
 
@@ -27,16 +26,16 @@ def write(cursor: Cursor) -> str:
 def read(text: str) -> Cursor:
     """Read a cursor back. It grants nothing: the sender is authorized as for a command.
 
-    Raises `UsageError` for anything that this version would not have written.
+    Raises `OutdatedButton` for anything that this version would not have written.
     """
     try:
         return _cursor(json.loads(text[:VALUE_LIMIT]))
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, UsageError):
-        raise UsageError("This version of the bot does not know that position in the history.") from None
+        raise OutdatedButton from None
 
 
 def change(query: HistoryQuery, field: str, value: str | None) -> HistoryQuery:
-    """Replace one part of a query with a choice. Raises `UsageError` as `read` does."""
+    """Replace one part of a query with a choice. Raises `OutdatedButton` as `read` does."""
     return read(json.dumps({**_parts(Cursor(query)), field: value})).query
 
 
@@ -61,7 +60,7 @@ def _cursor(parts: dict[str, Any]) -> Cursor:
     outcome, period = parts.get("outcome"), parts.get("period")
     query = HistoryQuery(
         group=_as(GroupName, GROUP_NAME.fullmatch, parts.get("group")),
-        person=_as(UserId, PERSON.fullmatch, parts.get("person")),
+        person=_as(UserId, USER_ID.fullmatch, parts.get("person")),
         outcome=None if outcome is None else RequestStatus(outcome),
         period=None if period is None else Period.parse(period),
     )

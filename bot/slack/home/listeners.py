@@ -8,7 +8,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import BotError, UsageError
+from bot.domain.errors import BotError, OutdatedButton
 from bot.domain.history import Cursor
 from bot.domain.models import Actor, RotationId, SlackContext
 from bot.domain.reading import History
@@ -63,7 +63,7 @@ class HomeListeners:
         press = read_interaction(body)
         try:
             at, notice = _next(press), ""
-        except UsageError as error:
+        except OutdatedButton as error:
             at, notice = Cursor(), str(error)
         show = partial(self._show, press.actor, press.context, at, notice)
         self._intake.accept(show, partial(self._tell, press.actor, at))
@@ -106,12 +106,12 @@ def _remembered(metadata: str) -> Cursor:
     """Read the cursor of the tab; for one that another version published, return the newest page."""
     try:
         return cursor.read(metadata) if metadata else Cursor()
-    except UsageError:
+    except OutdatedButton:
         return Cursor()
 
 
 def _next(press: Interaction) -> Cursor:
-    """Return what somebody wants to see now. Raises `UsageError`."""
+    """Return what somebody wants to see now. Raises `OutdatedButton`."""
     here = _remembered(press.metadata)
     match press.action_id:
         case view.NEWER | view.OLDER:
@@ -123,7 +123,7 @@ def _next(press: Interaction) -> Cursor:
         case menu if menu in _FIELDS:
             return Cursor(cursor.change(here.query, _FIELDS[menu], _choice(press)))
         case _:
-            raise UsageError("This version of the bot does not know that button.")
+            raise OutdatedButton
 
 
 def _choice(press: Interaction) -> str | None:

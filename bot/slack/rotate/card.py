@@ -35,7 +35,7 @@ def usage(groups: Sequence[GroupName] | None) -> Message:
     if groups is None:
         yours = "Could not ask Turso which groups you may rotate."
     elif not groups:
-        yours = "You are not on the allowlist for any group."
+        yours = "You are not on the allowlist for any group at Turso."
     else:
         more = f" and {len(groups) - _SHOWN_GROUPS} more" if len(groups) > _SHOWN_GROUPS else ""
         yours = "You may rotate " + ", ".join(map(code, groups[:_SHOWN_GROUPS])) + more + "."
@@ -108,6 +108,8 @@ def _last(last: Rotation | None) -> str:
         return "This bot has not rotated this group before."
     if last.state is State.ROTATING:
         return f":hourglass_flowing_sand: *Being rotated right now* by {who(last.requester)}, {when(last.started_at)}."
+    by = f"{when(last.started_at)} by {who(last.requester)}"
+    if last.state is not State.UNKNOWN:
+        return f"Last rotated {by}."
     judged = "" if last.resolved_as is None else f", judged {last.resolved_as}"
-    note = f" (outcome unknown{judged})" if last.state is State.UNKNOWN else ""
-    return f"Last rotated {when(last.started_at)} by {who(last.requester)}{note}."
+    return f"Last attempt {by} (outcome unknown{judged})."

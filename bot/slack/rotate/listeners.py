@@ -5,7 +5,7 @@ import re
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.domain.errors import AlreadyDecided, BotError, UsageError
+from bot.domain.errors import AlreadyDecided, BotError, OutdatedButton, UsageError
 from bot.domain.models import RotationId
 from bot.domain.rotations import Rotations
 from bot.domain.states import State
@@ -97,4 +97,4 @@ async def _explain(reply: Reply, error: BotError) -> None:
 
 
 async def _refuse_unknown(_: Interaction, __: Reply) -> None:
-    raise UsageError("This version of the bot does not know that button.")
+    raise OutdatedButton

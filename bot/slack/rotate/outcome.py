@@ -35,7 +35,7 @@ def ended(rotation: Rotation) -> Message:  # noqa: PLR0911 - one for each state
         case State.ROTATING:
             return rotating(rotation)
         case State.REQUESTED:
-            return _closed(rotation, f"The request to rotate {code(rotation.group)} still waits for confirmation.")
+            return _closed(rotation, f"The request to rotate {code(rotation.group)} is still waiting for confirmation.")
         case _:
             assert_never(rotation.state)
 

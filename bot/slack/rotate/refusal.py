@@ -55,8 +55,9 @@ def misunderstood(error: BotError) -> Message:
 
 
 def other_failure(error: BotError) -> Message:
-    """Report any other failure in its own words."""
-    return message(f":warning: {escape(str(error))} Nothing was rotated.")
+    """Report any other failure in its own words, and that it kept the tokens from being rotated."""
+    words = str(error)
+    return message(f":warning: {escape(words)}" + ("" if "Nothing was" in words else " Nothing was rotated."))
 
 
 def bug(error: UnexpectedError) -> Message:
