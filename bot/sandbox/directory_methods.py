@@ -24,7 +24,10 @@ class DirectoryMethods:
         """Return the identity behind the token."""
         team = {"url": f"https://{self._workspace.domain}.slack.com/", "team": self._workspace.domain}
         bot = {"user": "turso-rotate", "user_id": BOT_USER, "bot_id": BOT_ID}
-        return {"ok": True, **team, "team_id": self._workspace.team_id, **bot, "is_enterprise_install": False}
+        enterprise_id = self._workspace.enterprise_id
+        enterprise = {} if enterprise_id is None else {"enterprise_id": enterprise_id}
+        ids = {"team_id": self._workspace.team_id, **enterprise, "is_enterprise_install": False}
+        return {"ok": True, **team, **bot, **ids, **self._workspace.auth}
 
     def bots_info(self, arguments: JsonObject) -> JsonObject:
         """Return the app that a bot belongs to."""
@@ -74,6 +77,6 @@ class DirectoryMethods:
             "is_bot": False,
             "is_restricted": person.is_guest,
             "is_ultra_restricted": False,
-            "is_stranger": person.team_id != self._workspace.team_id,
+            "is_stranger": not self._workspace.has_colleague(person),
             "tz": "Etc/UTC",
         }

@@ -14,6 +14,7 @@ from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER, Person, Workspace
 
 _TOKEN = "local-verification-token"  # noqa: S105 - Slack's deprecated one; the signature is what counts
 _TRIGGER_LIFETIME = 3.0  # seconds
+_ENTERPRISE = "Local Enterprise"
 
 
 class Triggers:
@@ -57,10 +58,12 @@ class PayloadBuilder:
         command, _, text = typed.partition(" ")
         if command in self._workspace.escaped_commands:
             text = self._escaped(text)
+        here = self._workspace.has_colleague(person)  # the team is where it is typed, not where the person belongs
         return {
             "token": _TOKEN,
-            "team_id": person.team_id,
+            "team_id": self._workspace.team_id if here else person.team_id,
             "team_domain": self._workspace.domain,
+            **_flat(self._workspace.enterprise_of(person)),
             "channel_id": channel,
             "channel_name": self._workspace.channels.get(channel, "directmessage"),
             "user_id": person.user_id,
@@ -102,22 +105,28 @@ class PayloadBuilder:
         home = self._workspace.homes.get(person.user_id)
         view = {} if home is None else {"view": home.as_json(self._workspace.team_id, APP_ID)}
         installed = {"team_id": self._workspace.team_id, "user_id": BOT_USER, "is_bot": True}
+        ours, theirs = self._workspace.enterprise_id, self._workspace.enterprise_of(person)
         return {
             "token": _TOKEN,
             "team_id": person.team_id,
+            **({} if theirs is None else {"enterprise_id": theirs}),
+            "context_team_id": self._workspace.team_id,
+            "context_enterprise_id": ours,
             "api_app_id": APP_ID,
             "event": {**event, **view, "event_ts": f"{now:.6f}"},
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
             "event_time": int(now),
-            "authorizations": [{"enterprise_id": None, **installed, "is_enterprise_install": False}],
+            "authorizations": [{"enterprise_id": ours, **installed, "is_enterprise_install": False}],
             "is_ext_shared_channel": False,
         }
 
     def _user_fields(self, person: Person) -> JsonObject:
         user = {"id": person.user_id, "username": person.name, "name": person.name, "team_id": person.team_id}
-        team = {"id": self._workspace.team_id, "domain": self._workspace.domain}
-        app = {"api_app_id": APP_ID, "token": _TOKEN, "enterprise": None, "is_enterprise_install": False}
+        ours, theirs = self._workspace.enterprise_id, self._workspace.enterprise_of(person)
+        team = {"id": self._workspace.team_id, "domain": self._workspace.domain, **_flat(ours)}
+        enterprise = None if theirs is None else {"id": theirs, "name": _ENTERPRISE}
+        app = {"api_app_id": APP_ID, "token": _TOKEN, "enterprise": enterprise, "is_enterprise_install": False}
         return {"user": user, "team": team, **app}
 
     def _escaped(self, text: str) -> str:
@@ -147,6 +156,11 @@ class PayloadBuilder:
 
     def _response_url(self, channel: str, person: Person, message: PostedMessage | None = None) -> str:
         return f"{self.base_url}/response/{self._urls.issue(channel, person.user_id, message)}"
+
+
+def _flat(enterprise_id: str | None) -> JsonObject:
+    """Describe an enterprise where Slack gives it no object of its own; payloads outside Enterprise Grid omit it."""
+    return {} if enterprise_id is None else {"enterprise_id": enterprise_id, "enterprise_name": _ENTERPRISE}
 
 
 def message_json(message: PostedMessage) -> JsonObject:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.sandbox.changes import ChangeBus
+from bot.sandbox.json_object import JsonObject
 from bot.sandbox.messages import Content, PostedMessage
 from bot.sandbox.views import View
 
@@ -15,13 +16,17 @@ APP_ID = "A0LOCAL"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member of the workspace or, with another team id, somebody who shares a channel with it."""
+    """A member of the workspace or, with another team id, a colleague in its enterprise, or an outsider.
+
+    Slack names the enterprise itself, or any of its workspaces, as the team of somebody in Enterprise Grid.
+    """
 
     user_id: str
     name: str
     team_id: str = "T012AB3CD"
     is_guest: bool = False
     deactivated: bool = False
+    enterprise_id: str | None = None  # of a team that is neither the workspace nor its enterprise
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Workspace:
     def __init__(self, team_id: str, channels: Mapping[str, str], clock: Callable[[], float]) -> None:
         self.team_id = team_id
         self.domain = "local"
+        self.enterprise_id: str | None = None  # in Enterprise Grid
+        self.auth: JsonObject = {}  # what `auth.test` answers differently, such as `is_enterprise_install`
         self.channels = dict(channels)  # id → name
         self.app_id = APP_ID  # the app that the bot token belongs to
         self.scopes = ["commands", "chat:write"]  # granted to the bot
@@ -67,6 +74,16 @@ class Workspace:
         """Add a person, unless the user id is known."""
         if person.user_id not in self.people:
             self.add_people([person])
+
+    def enterprise_of(self, person: Person) -> str | None:
+        """Return the enterprise that a person belongs to, if any."""
+        inside = person.team_id in {self.team_id, self.enterprise_id}
+        return self.enterprise_id if inside else person.enterprise_id
+
+    def has_colleague(self, person: Person) -> bool:
+        """Check whether a person belongs to the workspace or its enterprise."""
+        enterprise_id = self.enterprise_of(person)
+        return person.team_id == self.team_id or (enterprise_id is not None and enterprise_id == self.enterprise_id)
 
     def post(self, audience: Audience, content: Content, *, via: str, author: str = "bot") -> PostedMessage:
         """Post a new message."""

@@ -201,6 +201,51 @@ async def test_a_click_on_a_public_card_carries_the_message(slack: LocalSlack, a
     assert (app.payload["user"]["team_id"], app.payload["team"]["id"]) == ("T0ELSEWHERE", "T012AB3CD")
 
 
+COLLEAGUES = ["T012AB3CD", "E0LOCAL01", "T0SISTER1"]
+
+
+@pytest.mark.parametrize("team_id", COLLEAGUES)
+async def test_in_enterprise_grid_a_command_names_where_it_was_typed(team_id: str, slack: LocalSlack, app: App) -> None:
+    slack.workspace.enterprise_id = "E0LOCAL01"
+    await slack.types(Person("UALICE", "alice", team_id, enterprise_id="E0LOCAL01"), COMMAND)
+
+    assert (app.form["team_id"], app.form["enterprise_id"]) == ("T012AB3CD", "E0LOCAL01")
+    assert app.form["is_enterprise_install"] == "false"
+
+
+@pytest.mark.parametrize("team_id", COLLEAGUES)
+async def test_in_enterprise_grid_clicks_and_events_name_any_team_of_a_person(
+    team_id: str, slack: LocalSlack, app: App, card: PostedMessage
+) -> None:
+    slack.workspace.enterprise_id = "E0LOCAL01"
+    alice = Person("UALICE", "alice", team_id, enterprise_id="E0LOCAL01")
+    await slack.presses(alice, card, "rotation:confirm")
+    click = app.payload
+    await slack.opens_home(alice)
+    event = json.loads(app.bodies[-1])
+
+    assert (click["user"]["team_id"], click["team"]["id"]) == (team_id, "T012AB3CD")
+    assert click["enterprise"]["id"] == click["team"]["enterprise_id"] == "E0LOCAL01"
+    assert (event["team_id"], event["enterprise_id"]) == (team_id, "E0LOCAL01")
+    assert event["authorizations"][0]["enterprise_id"] == event["context_enterprise_id"] == "E0LOCAL01"
+
+
+async def test_in_enterprise_grid_an_outsider_has_another_enterprise_or_none(
+    slack: LocalSlack, app: App, card: PostedMessage
+) -> None:
+    slack.workspace.enterprise_id = "E0LOCAL01"
+    await slack.presses(MALLORY, card, "rotation:confirm")
+    without = app.payload["enterprise"]
+    await slack.presses(Person("UEVE", "eve", "T0ELSEWHERE", enterprise_id="E0OTHER99"), card, "rotation:confirm")
+    await slack.opens_home(MALLORY)
+    event = json.loads(app.bodies[-1])
+
+    assert without is None
+    assert json.loads(parse_qsl(app.bodies[-2].decode())[0][1])["enterprise"]["id"] == "E0OTHER99"
+    assert (event["team_id"], "enterprise_id" in event) == ("T0ELSEWHERE", False)
+    assert event["context_enterprise_id"] == "E0LOCAL01"
+
+
 async def test_a_stale_card_can_still_be_pressed(slack: LocalSlack, app: App, card: PostedMessage) -> None:
     slack.workspace.edit(card, Content("Done."), via="response_url")
     await slack.presses(ALICE, card, "rotation:confirm")

@@ -51,7 +51,18 @@ async def test_slacks_own_client_gets_along_with_it(slack: LocalSlack) -> None:
 
     assert (identity["team_id"], identity.headers["x-oauth-scopes"]) == ("T012AB3CD", "commands,chat:write")
     assert "Date" in identity.headers
+    assert (identity.get("enterprise_id"), identity["is_enterprise_install"]) == (None, False)
     assert (await slack.sees(None, "hello", channel="C0AUDIT")).via == "chat.postMessage"
+
+
+async def test_in_enterprise_grid_the_token_names_its_enterprise(slack: LocalSlack, api: Api) -> None:
+    slack.workspace.enterprise_id = "E0LOCAL01"
+    identity = await api("auth.test")
+    slack.workspace.auth = {"team_id": None, "is_enterprise_install": True}
+    org_wide = await api("auth.test")
+
+    assert (identity["team_id"], identity["enterprise_id"]) == ("T012AB3CD", "E0LOCAL01")
+    assert (org_wide["team_id"], org_wide["enterprise_id"]) == (None, "E0LOCAL01")
 
 
 @pytest.mark.parametrize(
