@@ -35,6 +35,7 @@ from bot.slack.history.listeners import HistoryListeners
 from bot.slack.home.listeners import HomeListeners
 from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
+from bot.slack.payloads import Installation
 from bot.slack.replies import Reply
 from bot.slack.rotate import outcome
 from bot.slack.rotate.listeners import RotationListeners
@@ -104,7 +105,9 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
-        _listen(slack, Intake(bot.tasks, telemetry.refused, slack.reply_to), rotations, notifier, history)
+        installation = Installation(slack.identity.team_id, slack.identity.enterprise_id)
+        intake = Intake(bot.tasks, telemetry.refused, slack.reply_to, installation)
+        _listen(slack, intake, rotations, notifier, history)
         await sweeper.try_sweep()
         await _announce_start(database, stores.grants, slack.identity, organization)
         _log_findings(settings, slack.identity)

@@ -19,7 +19,7 @@ from bot.doctor.readers import SlackReader, TursoReader
 from bot.domain.errors import DatabaseError, DatabaseUnavailable
 from bot.domain.grants import Grant, GrantSnapshot
 from bot.domain.models import Actor, TeamId
-from bot.slack.bolt import granted_scopes
+from bot.slack.bolt import granted_scopes, is_org_wide
 from bot.store import inspection
 from bot.store.database import Database, open_database
 from bot.trail.chain import Row
@@ -62,7 +62,10 @@ class CheckContext:
 
     async def team(self) -> TeamId:
         """Ask Slack which workspace the bot serves."""
-        return TeamId(str((await self.auth()).data.get("team_id")))
+        auth = (await self.auth()).data
+        if is_org_wide(auth.get("team_id"), auth.get("is_enterprise_install")):
+            raise CannotCheck("The app is not installed in one workspace.")
+        return TeamId(str(auth["team_id"]))
 
     async def scopes(self) -> frozenset[str]:
         """Ask Slack for the scopes of the bot token."""

@@ -9,5 +9,7 @@ SLACK_ID = re.compile(r"[A-Z][A-Z0-9]{2,40}")
 """An id of Slack's of any kind; the first letter says which."""
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,40}")
 TEAM_ID = re.compile(r"T[A-Z0-9]{2,40}")
+ENTERPRISE_ID = re.compile(r"E[A-Z0-9]{2,40}")
+"""A whole organization in Enterprise Grid."""
 CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{2,40}")
 """A channel, public or private, or a direct message (`D`)."""

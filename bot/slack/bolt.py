@@ -14,7 +14,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import SettingsError, SlackUnusable
 from bot.domain.models import TeamId
+from bot.domain.names import ENTERPRISE_ID, TEAM_ID
 from bot.slack.replies import FAILURES
+
+ORG_WIDE = "The app is installed in a whole organization, but the bot serves one workspace."
+ORG_WIDE_FIX = "Uninstall it there, and install it in the workspace: OAuth & Permissions → Install."
+
+_NOT_SLACK = "Slack cannot be reached: SLACK_API_URL did not answer as Slack's API does."
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +30,8 @@ class Identity:
     """Who the bot is in Slack."""
 
     team_id: TeamId
+    enterprise_id: str | None
+    """The organization of the workspace in Enterprise Grid."""
     team: str
     user_id: str
     bot_id: str
@@ -32,20 +40,39 @@ class Identity:
 
 
 async def identify(web: AsyncWebClient) -> Identity:
-    """Ask Slack whose token this is. Raises `SlackUnusable` if it is rejected or Slack cannot be reached."""
+    """Ask Slack whose token this is.
+
+    Raises `SlackUnusable` if it is rejected, if it is that of a whole organization, or if Slack cannot be reached.
+    """
     try:
         answer = await web.auth_test()
     except SlackApiError as error:
-        raise SlackUnusable(f"Slack does not accept SLACK_BOT_TOKEN ({error.response.get('error')}).") from None
+        data = error.response.data
+        code = data.get("error") if isinstance(data, dict) else None
+        raise SlackUnusable(f"Slack does not accept SLACK_BOT_TOKEN ({code})." if code else _NOT_SLACK) from None
+    except AttributeError:  # slack-sdk 3.47.0, if the answer is no JSON object
+        raise SlackUnusable(_NOT_SLACK) from None
     except FAILURES as error:
         raise SlackUnusable(f"Slack cannot be reached ({type(error).__name__}).") from None
+    if is_org_wide(answer.get("team_id"), answer.get("is_enterprise_install")):
+        raise SlackUnusable(f"{ORG_WIDE} {ORG_WIDE_FIX}")
+    enterprise = ENTERPRISE_ID.fullmatch(str(answer.get("enterprise_id")))
     return Identity(
         team_id=TeamId(str(answer["team_id"])),
+        enterprise_id=enterprise[0] if enterprise else None,
         team=str(answer.get("team", "")),
         user_id=str(answer["user_id"]),
         bot_id=str(answer.get("bot_id", "")),
         scopes=granted_scopes(answer.headers),
     )
+
+
+def is_org_wide(team_id: object, is_enterprise_install: object) -> bool:
+    """Return whether `auth.test` tells of an installation in a whole organization, which has no team of its own.
+
+    Its token would need a workspace in many calls, and a grant holds in one workspace.
+    """
+    return bool(is_enterprise_install) or TEAM_ID.fullmatch(str(team_id)) is None
 
 
 def granted_scopes(headers: Mapping[str, str]) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from bot.domain.errors import BotError, Overloaded, ShuttingDown
 from bot.ops.tasks import SupervisedTasks, TaskKind
 from bot.slack.blocks import Message
 from bot.slack.errors import CountRefusal, Tell, explained
-from bot.slack.payloads import Interaction, Payload, SlashCommand, read_command, read_interaction
+from bot.slack.payloads import Installation, Interaction, Payload, SlashCommand, read_command, read_interaction
 from bot.slack.replies import Reply, ReplyTo
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -22,8 +22,11 @@ TellOver = Callable[[Reply, BotError], Coroutine[Any, Any, object]]
 class Intake:
     """Runs the work behind a command or a press in a supervised task."""
 
-    def __init__(self, tasks: SupervisedTasks, refused: CountRefusal, reply_to: ReplyTo) -> None:
+    def __init__(
+        self, tasks: SupervisedTasks, refused: CountRefusal, reply_to: ReplyTo, installation: Installation
+    ) -> None:
         self.tasks = tasks
+        self.installation = installation
         self._refused = refused
         self._reply_to = reply_to
 
@@ -42,7 +45,7 @@ class Intake:
             await ack(response_type="ephemeral", **words(error).payload())
             return
         await ack()
-        command = read_command(body)
+        command = read_command(body, self.installation)
         reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
         work = self._run(partial(handle, command, reply), partial(tell, reply))
         self.tasks.start(work, "command")
@@ -51,7 +54,7 @@ class Intake:
         self, body: Payload, handle: Callable[[Interaction, Reply], Coroutine[Any, Any, None]], tell: TellOver
     ) -> None:
         """Start the work behind a press in a message, which is acknowledged already."""
-        interaction = read_interaction(body)
+        interaction = read_interaction(body, self.installation)
         reply = self._reply_to(interaction.actor, interaction.context.channel_id, interaction.response_url)
         self.accept(partial(handle, interaction, reply), partial(tell, reply))
 

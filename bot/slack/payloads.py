@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from bot.domain.models import Actor, ChannelId, SlackContext, TeamId, UserId
-from bot.domain.names import SLACK_ID
+from bot.domain.names import SLACK_ID, TEAM_ID
 from bot.domain.text import storable
 
 Payload = Mapping[str, Any]
@@ -14,6 +14,28 @@ Payload = Mapping[str, Any]
 UNKNOWN_ID = "unknown"
 HOME = ChannelId("home")
 """Stands for a channel where something was done on the Home tab."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where the app is installed, which decides whose team is the bot's."""
+
+    team_id: TeamId
+    enterprise_id: str | None
+    """The organization of the workspace in Enterprise Grid."""
+
+    def actor(self, team: object, user: object, enterprise: object) -> Actor:
+        """Return who acted, with the bot's own team if theirs belongs to its enterprise.
+
+        In Enterprise Grid, Slack may name the enterprise, or another of its workspaces, as a colleague's team. As
+        `enterprise` may be that of the installation instead of the person's, all rights come from grants to a user.
+        """
+        team_id = TeamId(_id(team))
+        if self.enterprise_id is not None and (
+            team_id == self.enterprise_id or (enterprise == self.enterprise_id and TEAM_ID.fullmatch(team_id))
+        ):
+            team_id = self.team_id
+        return Actor(team_id, UserId(_id(user)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,21 +63,21 @@ class Interaction:
     response_url: str | None = None
 
 
-def read_command(body: Payload) -> SlashCommand:
+def read_command(body: Payload, installation: Installation) -> SlashCommand:
     """Read a slash command."""
-    actor = Actor(TeamId(_id(body.get("team_id"))), UserId(_id(body.get("user_id"))))
+    actor = installation.actor(body.get("team_id"), body.get("user_id"), body.get("enterprise_id"))
     context = SlackContext(ChannelId(_id(body.get("channel_id"))), _delivery(body))
     return SlashCommand(actor, context, _text(body.get("text")), _url(body))
 
 
-def read_interaction(body: Payload) -> Interaction:
+def read_interaction(body: Payload, installation: Installation) -> Interaction:
     """Read the use of a button or menu; nothing in it is trusted."""
     actions = body.get("actions")
     action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
     choice = _text(_part(action, "selected_option").get("value")) or _text(action.get("selected_user"))
     channel_id = HOME if _part(body, "view") else ChannelId(_id(_part(body, "channel").get("id")))
     return Interaction(
-        actor=_presser(body),
+        actor=_presser(body, installation),
         context=SlackContext(channel_id, _delivery(body)),
         action_id=_text(action.get("action_id")),
         chosen=storable(_text(action.get("value")) or choice),
@@ -65,27 +87,31 @@ def read_interaction(body: Payload) -> Interaction:
     )
 
 
-def read_home_opened(body: Payload) -> Interaction | None:
-    """Read the event that somebody opened the Home tab; `None` for the Messages tab."""
+def read_home_opened(body: Payload, installation: Installation) -> Interaction | None:
+    """Read the event that somebody opened the Home tab; `None` for the Messages tab.
+
+    The enterprise next to `team_id` is that of the team; those in `authorizations` and `context_…` are always the
+    installation's.
+    """
     event = _part(body, "event")
     if event.get("tab") != "home":
         return None
     return Interaction(
-        actor=Actor(TeamId(_id(body.get("team_id"))), UserId(_id(event.get("user")))),
+        actor=installation.actor(body.get("team_id"), event.get("user"), body.get("enterprise_id")),
         context=SlackContext(HOME, _hashed(body.get("event_id"))),  # Slack identifies the delivery of an event by this
         metadata=_text(_part(event, "view").get("private_metadata")),
     )
 
 
-def _presser(body: Payload) -> Actor:
+def _presser(body: Payload, installation: Installation) -> Actor:
     """Return who pressed. In a shared channel their own team may differ from the one that the press came from.
 
     A press without a team matches nobody, even if it names a user.
     """
     user = _part(body, "user")
     team = _id(_part(body, "team").get("id"))
-    own = team if team == UNKNOWN_ID else _id(user.get("team_id", team))
-    return Actor(TeamId(own), UserId(_id(user.get("id"))))
+    own = team if team == UNKNOWN_ID else user.get("team_id", team)
+    return installation.actor(own, user.get("id"), _part(body, "enterprise").get("id"))
 
 
 def _delivery(body: Payload) -> str | None:

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from bot.sandbox.local_slack import LocalSlack
-from tests.doctor.conftest import Doctor
+from bot.sandbox.workspace import Person
+from tests.doctor.conftest import Book, Doctor
 from tests.process import BotProcess
 
 OF_THE_TOKEN = ["slack.workspace", "slack.scopes", "slack.app", "channel.reachable", "channel.shared"]
@@ -47,6 +48,37 @@ async def test_a_token_that_slack_does_not_take(doctor: Doctor) -> None:
     assert "OAuth & Permissions" in report["slack.token"]["fix"]
     assert {report[check]["state"] for check in OF_THE_TOKEN} == {"skipped"}
     assert report["slack.clock"]["state"] == report["slack.socket"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"team_id": "E0LOCAL01", "is_enterprise_install": True},
+        {"team_id": None, "is_enterprise_install": True},
+        {"team_id": "E0LOCAL01"},
+    ],
+)
+@pytest.mark.fault("F60")
+async def test_an_installation_in_a_whole_organization(
+    auth: dict[str, object], doctor: Doctor, slack: LocalSlack, book: Book
+) -> None:
+    slack.workspace.auth = auth
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["slack.workspace"])
+    assert report["slack.workspace"]["fix"].startswith("Uninstall it there, and install it in the workspace")
+    assert {report[check]["state"] for check in ("allowlist.anybody", "allowlist.foreign", "allowlist.people")} == {
+        "skipped"
+    }
+
+
+@pytest.mark.fault("F60")
+async def test_colleagues_of_another_workspace_are_no_outsiders(doctor: Doctor, slack: LocalSlack, book: Book) -> None:
+    slack.workspace.enterprise_id = "E0LOCAL01"
+    slack.workspace.add_people([Person("U0ALICE01", "alice", "T0SISTER1", enterprise_id="E0LOCAL01")])
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (0, [])
 
 
 async def test_a_missing_scope(doctor: Doctor, slack: LocalSlack) -> None:

@@ -5,6 +5,7 @@ from bot.doctor.calls import ServiceAnswer
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import CannotCheck, Check, Finding, failure, ok, skipped, warning
 from bot.doctor.readers import SocketHello
+from bot.slack.bolt import ORG_WIDE, ORG_WIDE_FIX, is_org_wide
 
 NEEDED = {
     "commands": "nobody can use the slash commands",
@@ -34,10 +35,8 @@ async def check_slack_token(context: CheckContext) -> list[Finding]:
 async def check_slack_workspace(context: CheckContext) -> list[Finding]:
     """Check that the app is installed in one workspace."""
     auth = (await context.auth()).data
-    if auth.get("is_enterprise_install") or not auth.get("team_id"):
-        found = "The app is installed in a whole organization, but the bot serves one workspace."
-        fix = "Uninstall it there, and install it in the workspace: OAuth & Permissions → Install."
-        return [failure(Check.SLACK_WORKSPACE, found, fix)]
+    if is_org_wide(auth.get("team_id"), auth.get("is_enterprise_install")):
+        return [failure(Check.SLACK_WORKSPACE, ORG_WIDE, ORG_WIDE_FIX)]
     return [ok(Check.SLACK_WORKSPACE, f"The bot serves the workspace {auth.get('team')} ({auth['team_id']}).")]
 
 

@@ -51,7 +51,7 @@ class HomeListeners:
 
     async def on_opened(self, body: Payload) -> None:
         """Handle the event that somebody opened the app: show the newest page of their last query."""
-        opened = read_home_opened(body)
+        opened = read_home_opened(body, self._intake.installation)
         if opened is not None:
             at = Cursor(_remembered(opened.metadata).query)
             show = partial(self._show, opened.actor, opened.context, at)
@@ -60,7 +60,7 @@ class HomeListeners:
     async def on_used(self, ack: AsyncAck, body: Payload) -> None:
         """Handle the use of a menu, or of a button that shows something else."""
         await ack()
-        press = read_interaction(body)
+        press = read_interaction(body, self._intake.installation)
         try:
             at, notice = _next(press), ""
         except OutdatedButton as error:
@@ -71,7 +71,7 @@ class HomeListeners:
     async def on_cancel(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Cancel* next to a pending request."""
         await ack()
-        press = read_interaction(body)
+        press = read_interaction(body, self._intake.installation)
         at = _remembered(press.metadata)
         self._intake.accept(partial(self._cancel, press, at), partial(self._tell, press.actor, at))
 
