@@ -13,12 +13,14 @@ from bot.cli.options import FormatOption
 from bot.cli.output import OutputFormat, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
-from bot.domain.errors import UsageError
+from bot.domain.errors import SlackUnusable, UsageError
 from bot.domain.grants import Grant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.periods import moment, rfc3339
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
+
+_SLACK_SECONDS = 10
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The user's Slack ID, like U024BE7LH.")]
 GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="The group's name at Turso, like payments.")]
@@ -66,6 +68,8 @@ def add_grant(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Allow a user to rotate groups, or to read everything."""
     settings, actor = _prepare(user, team)
+    if team is not None and settings.slack_bot_token is not None:
+        asyncio.run(_check_team(settings, team))
     last_day = None if until is None else _parse_day(until)
 
     async def add(database: Database) -> tuple[Grant, Sequence[Grant]]:
@@ -133,7 +137,21 @@ async def _ask_team(settings: DatabaseSettings) -> str:
     from bot.slack.bolt import identify  # noqa: PLC0415 - the same
 
     token = settings.slack_bot_token.get_secret_value()
-    return (await identify(AsyncWebClient(token, base_url=settings.slack_api_url))).team_id
+    web = AsyncWebClient(token, base_url=settings.slack_api_url, timeout=_SLACK_SECONDS)
+    return (await identify(web)).team_id
+
+
+async def _check_team(settings: DatabaseSettings, team: str) -> None:
+    """Refuse a team other than the bot's, whose grants would never hold; warn if Slack cannot be asked."""
+    try:
+        served = await _ask_team(settings)
+    except SlackUnusable as error:
+        typer.echo(f"Warning: could not check that the bot serves {team}: {error}", err=True)
+        return
+    if team != served:
+        raise UsageError(
+            f"The bot serves {served}: pass that as --team, or leave --team out. Grants to others never hold."
+        )
 
 
 def _open_allowlist(database: Database, settings: DatabaseSettings) -> Allowlist:

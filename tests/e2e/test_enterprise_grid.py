@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.sandbox.loopback import LoopbackServer
 from bot.sandbox.workspace import Person
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Trail, asks, id_on, read_trail
 from tests.process import BotProcess, run
@@ -214,3 +216,60 @@ async def test_an_installation_in_a_whole_organization_is_refused_at_the_start(
     assert "The app is installed in a whole organization, but the bot serves one workspace." in err
     assert "install it in the workspace" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("team_id", [ENTERPRISE, SISTER, ELSEWHERE, "acme"])
+@pytest.mark.fault("F60")
+async def test_a_grant_names_the_workspace_that_the_bot_serves(
+    team_id: str, slack: LocalSlack, settings: dict[str, str], tmp_path: Path
+) -> None:
+    asked = ("allow", "add", MALLORY.user_id, "--group", "payments", "--team")
+    refused = await run(settings, tmp_path, *asked, team_id)
+    accepted = await run(settings, tmp_path, *asked, HERE)
+    why = f"The bot serves {HERE}: pass that as --team, or leave --team out. Grants to others never hold."
+
+    assert refused == (2, "", f"turso-rotate: {why}\n")
+    assert accepted[0] == 0
+    assert "Warning" not in accepted[2]
+
+
+@pytest.mark.parametrize("answer", [{"text": "<html>Sign in</html>"}, {"text": "[]"}, {"status": 503}])
+@pytest.mark.fault("F60")
+async def test_something_that_is_not_slack_is_no_reason_to_refuse_a_grant(
+    answer: dict[str, Any], settings: dict[str, str], tmp_path: Path
+) -> None:
+    async def answers(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(**answer)
+
+    proxy = LoopbackServer(answers)
+    await proxy.open()
+    settings |= {"SLACK_API_URL": f"{proxy.url}/api/"}
+    person = (MALLORY.user_id, "--team", ELSEWHERE)
+    added = await run(settings, tmp_path, "allow", "add", *person, "--group", "payments")
+    served = await run(settings, tmp_path, "serve")
+    await proxy.close()
+
+    why = "Slack cannot be reached: SLACK_API_URL did not answer as Slack's API does."
+    assert added[0] == 0
+    assert added[2].startswith(f"Warning: could not check that the bot serves {ELSEWHERE}: {why}\n")
+    assert served[0] == 1
+    assert f"turso-rotate: {why}\n" in served[2]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"SLACK_API_URL": "http://127.0.0.1:9/api/"}, {"SLACK_BOT_TOKEN": "xoxb-wrong"}], ids=["away", "token"]
+)
+@pytest.mark.fault("F60")
+async def test_a_grant_whose_workspace_cannot_be_checked_is_accepted_with_a_warning_and_can_be_revoked(
+    changes: dict[str, str], slack: LocalSlack, settings: dict[str, str], tmp_path: Path
+) -> None:
+    person = (MALLORY.user_id, "--team", ELSEWHERE)
+    added = await run(settings, tmp_path, "allow", "add", *person, "--group", "payments")
+    slack.calls.clear()
+    reachable = settings | {"SLACK_API_URL": slack.api_url, "SLACK_BOT_TOKEN": "xoxb-local-bot"}
+    removed = await run(reachable, tmp_path, "allow", "remove", *person)
+
+    assert added[0] == 0
+    assert added[2].startswith(f"Warning: could not check that the bot serves {ELSEWHERE}: ")
+    assert removed == (0, "", f"Revoked {MALLORY.user_id}'s grant to rotate payments.\n")
+    assert slack.calls == []
