@@ -35,7 +35,7 @@ from bot.slack.history.listeners import HistoryListeners
 from bot.slack.home.listeners import HomeListeners
 from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
-from bot.slack.payloads import Installation
+from bot.slack.payloads import Installation, ResponseUrl
 from bot.slack.replies import Reply
 from bot.slack.rotate import outcome
 from bot.slack.rotate.listeners import RotationListeners
@@ -105,7 +105,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
-        installation = Installation(slack.identity.team_id, slack.identity.enterprise_id)
+        installation = Installation(slack.identity.team_id, slack.identity.enterprise_id, settings.slack_api_url)
         intake = Intake(bot.tasks, telemetry.refused, slack.reply_to, installation)
         _listen(slack, intake, rotations, notifier, history)
         await sweeper.try_sweep()
@@ -143,7 +143,7 @@ class _Slack:
     identity: Identity
     app: AsyncApp
 
-    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: str | None) -> Reply:
+    def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: ResponseUrl | None) -> Reply:
         return Reply(self.web, self.session, reader, channel_id, response_url)
 
 

@@ -1,28 +1,40 @@
 """Read Slack's payloads; a missing or malformed id becomes `unknown`, which no grant matches."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NewType
+from urllib.parse import urlsplit
+
+import structlog
 
 from bot.domain.models import Actor, ChannelId, SlackContext, TeamId, UserId
 from bot.domain.names import SLACK_ID, TEAM_ID
 from bot.domain.text import storable
 
 Payload = Mapping[str, Any]
+ResponseUrl = NewType("ResponseUrl", str)
+"""A URL of Slack's, checked by `Installation`: nothing else may be posted to."""
 
 UNKNOWN_ID = "unknown"
 HOME = ChannelId("home")
 """Stands for a channel where something was done on the Home tab."""
+# Whole addresses instead of a parser, as parsers disagree on backslashes, user info and what looks like a dot.
+_URL = re.compile(r"(https?://[^/]+)/[!-~]*", re.IGNORECASE | re.ASCII)
+_SLACK = re.compile(r"https://([a-z0-9-]+\.)+slack(-gov)?\.com(:443)?", re.ASCII)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where the app is installed, which decides whose team is the bot's."""
+    """Where the app is installed, which decides whose team is the bot's and which URLs are Slack's."""
 
     team_id: TeamId
     enterprise_id: str | None
     """The organization of the workspace in Enterprise Grid."""
+    api_url: str
 
     def actor(self, team: object, user: object, enterprise: object) -> Actor:
         """Return who acted, with the bot's own team if theirs belongs to its enterprise.
@@ -37,6 +49,19 @@ class Installation:
             team_id = self.team_id
         return Actor(team_id, UserId(_id(user)))
 
+    def response_url(self, body: Payload) -> ResponseUrl | None:
+        """Return the URL for replies, unless it leads elsewhere than to Slack or the host of `SLACK_API_URL`."""
+        url = body.get("response_url")
+        if not url:
+            return None
+        found = _URL.fullmatch(url) if isinstance(url, str) and url.isascii() else None
+        host = found[1].lower() if found else ""
+        api = urlsplit(self.api_url)
+        if host == f"{api.scheme}://{api.netloc}".lower() or _SLACK.fullmatch(host):
+            return ResponseUrl(str(url))
+        log.warning("response_url ignored", why="it does not lead to Slack over https")
+        return None
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SlashCommand:
@@ -45,7 +70,7 @@ class SlashCommand:
     actor: Actor
     context: SlackContext
     text: str
-    response_url: str | None
+    response_url: ResponseUrl | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,14 +85,14 @@ class Interaction:
     metadata: str = ""
     """The private metadata of the Home tab around it; empty in messages."""
     trigger_id: str = ""
-    response_url: str | None = None
+    response_url: ResponseUrl | None = None
 
 
 def read_command(body: Payload, installation: Installation) -> SlashCommand:
     """Read a slash command."""
     actor = installation.actor(body.get("team_id"), body.get("user_id"), body.get("enterprise_id"))
     context = SlackContext(ChannelId(_id(body.get("channel_id"))), _delivery(body))
-    return SlashCommand(actor, context, _text(body.get("text")), _url(body))
+    return SlashCommand(actor, context, _text(body.get("text")), installation.response_url(body))
 
 
 def read_interaction(body: Payload, installation: Installation) -> Interaction:
@@ -83,7 +108,7 @@ def read_interaction(body: Payload, installation: Installation) -> Interaction:
         chosen=storable(_text(action.get("value")) or choice),
         metadata=_text(_part(body, "view").get("private_metadata")),
         trigger_id=_text(body.get("trigger_id")),
-        response_url=_url(body),
+        response_url=installation.response_url(body),
     )
 
 
@@ -120,11 +145,6 @@ def _delivery(body: Payload) -> str | None:
 
 def _hashed(value: object) -> str | None:
     return sha256(value.encode(errors="replace")).hexdigest() if isinstance(value, str) and value else None
-
-
-def _url(body: Payload) -> str | None:
-    url = body.get("response_url")
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
 
 
 def _id(value: object) -> str:

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.models import Actor, ChannelId
 from bot.slack.blocks import Message
+from bot.slack.payloads import ResponseUrl
 
 _OK = 200
 _TRIES = 2
@@ -30,7 +31,7 @@ class Reply:
     session: aiohttp.ClientSession
     reader: Actor
     channel_id: ChannelId
-    response_url: str | None = None
+    response_url: ResponseUrl | None = None
 
     async def send(self, message: Message) -> bool:
         """Show a new message to the reader alone; return whether Slack accepted it."""
@@ -84,5 +85,5 @@ class Reply:
             await self.web.chat_postMessage(channel=self.reader.user_id, **message.payload())
 
 
-ReplyTo = Callable[[Actor, ChannelId, str | None], Reply]
+ReplyTo = Callable[[Actor, ChannelId, ResponseUrl | None], Reply]
 """Makes a `Reply`; the last argument is the `response_url`."""

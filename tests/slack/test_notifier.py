@@ -15,6 +15,7 @@ from bot.ops.metrics import Metrics
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.workspace import Person
 from bot.slack.notifier import Notifier
+from bot.slack.payloads import ResponseUrl
 from bot.slack.replies import Reply
 from bot.slack.rotate import outcome
 from bot.store.database import open_database
@@ -72,7 +73,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
     async with LocalSlack(people=(Person(ALICE.user_id, "alice"),)) as slack, ClientSession() as session:
         web = AsyncWebClient("xoxb-local-bot", base_url=slack.api_url, session=session)
 
-        def reply_to(reader: Actor, channel: ChannelId, response_url: str | None) -> Reply:
+        def reply_to(reader: Actor, channel: ChannelId, response_url: ResponseUrl | None) -> Reply:
             return Reply(web, session, reader, channel, response_url)
 
         notifier = Notifier(

@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.models import Actor, ChannelId, TeamId, UserId
 from bot.slack.blocks import Message
+from bot.slack.payloads import ResponseUrl
 from bot.slack.replies import Reply
 
 MESSAGE = Message("Done.", ())
@@ -51,7 +52,8 @@ async def slack() -> AsyncIterator[Slack]:
 async def reply(slack: Slack) -> AsyncIterator[Reply]:
     async with aiohttp.ClientSession() as session:
         actor = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
-        yield Reply(AsyncWebClient("xoxb-local"), session, actor, ChannelId("C0INCIDENT"), slack.url)
+        url = ResponseUrl(slack.url)
+        yield Reply(AsyncWebClient("xoxb-local"), session, actor, ChannelId("C0INCIDENT"), url)
 
 
 async def test_a_message_that_slack_took(slack: Slack, reply: Reply) -> None:
