@@ -5,29 +5,21 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-REDACTED = "[redacted]"
+from bot.domain.secrets import NAMES, REDACTED, VALUE, hide
 
-_SENSITIVE = (
-    r"(?:(?:access|api|app|bot|refresh)_)?token|(?:client_|signing_)?secret|authorization|cookie|jwt|password"
-    r"|response_url|ticket|trigger_id|x-slack-signature"
-)
+_SENSITIVE = rf"{NAMES}|response_url|ticket|trigger_id|x-slack-signature"
 # A shorter secret is only replaced as a whole word: the password "bot" must not cut up every "robot".
 _SAFE_ANYWHERE = 8
 _DEPTH = 8
 _NESTED = 3
-_VALUE = r"[^\s\"'\\<>,;&|)}\]]"
+# What Slack hands out and what a name says, as a log line may hold it: in a form, in JSON, or in a `repr`.
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+", REDACTED),
-        (r"eyJ[\w-]{4,}(?:\.[\w-]*)*", REDACTED),
-        (rf"https?(?::|%3A)(?:/|%2F){{2}}hooks\.slack[\w.-]*{_VALUE}*", REDACTED),
-        (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{_VALUE}+", REDACTED),
-        (rf"\b(bearer|authorization:\s*basic)(?:\s+|%20|\+)(?!\[redacted){_VALUE}{{4,}}", rf"\1 {REDACTED}"),
+        (rf"(?:https?://[^\s\"'\\<>/]{{1,255}})?/response/{VALUE}+", REDACTED),
         (r"\b\d{6,}\.\d{6,}\.[0-9a-f]{12,}\b", REDACTED),
         (r"\bv0=[0-9a-f]{32,}", REDACTED),
-        (r"(://[^\s/:@\"'\\]{0,255}:)(?!\[redacted)[^\s\"'\\]{1,255}@", rf"\1{REDACTED}@"),
-        (rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){_VALUE}+", rf"\1\2{REDACTED}"),
+        (rf"\b({_SENSITIVE})((?:=|\\?[\"']\s*[:=,])\s*(?:b?\\?[\"'])?)(?!\[redacted){VALUE}+", rf"\1\2{REDACTED}"),
     )
 )
 
@@ -44,6 +36,7 @@ class Redactor:
         """Redact one string."""
         if self._known is not None:
             text = self._known.sub(REDACTED, text)
+        text = hide(text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text

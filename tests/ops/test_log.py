@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from bot.config import LogFormat, Settings
+from bot.domain.secrets import REDACTED
 from bot.ops.log import configure
-from bot.ops.redaction import REDACTED, Redactor
+from bot.ops.redaction import Redactor
 
 # The lengths and letters of the real ones; a password may hold anything.
 _letters = st.characters(min_codepoint=33, max_codepoint=126)
