@@ -9,7 +9,7 @@ import typer
 
 from bot.cli.database import load_settings, with_database
 from bot.cli.operator import operator
-from bot.cli.options import FormatOption
+from bot.cli.options import FormatOption, masked
 from bot.cli.output import OutputFormat, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
@@ -43,7 +43,9 @@ LastDayOption = Annotated[
     str | None,
     typer.Option("--until", metavar="DAY", help="The last day (UTC) on which the grant holds, like 2027-01-31."),
 ]
-GrantNoteOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason. It is kept with the grant.")]
+GrantNoteOption = Annotated[
+    str, typer.Option(metavar="TEXT", callback=masked, help="The reason. It is kept with the grant.")
+]
 OnlyPatternOption = Annotated[
     str | None, typer.Option("--group", metavar="GROUP", help="Only the grant for exactly this group or pattern.")
 ]

@@ -10,6 +10,7 @@ from bot.domain.errors import UsageError
 from bot.domain.events import RECORDED_AS, Action
 from bot.domain.history import REFUSED_AS, RequestStatus
 from bot.domain.periods import Period, moment
+from bot.domain.secrets import mask
 from bot.domain.states import State
 
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
@@ -29,7 +30,9 @@ OutcomeOption = Annotated[
 ]
 PeriodOption = Annotated[
     str | None,
-    typer.Option(metavar="PERIOD", help="Only this period (UTC): 30m, 7d, 2026-10-01 or 2026-10-01..2026-10-31."),
+    typer.Option(
+        metavar="PERIOD", help="Only this period (UTC): 30m, 7d, yesterday, 2026-10-01 or 2026-10-01..2026-10-31."
+    ),
 ]
 SinceOption = Annotated[
     str | None,
@@ -38,6 +41,18 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only before this time; written like the value of --since.")
 ]
+
+
+def masked(text: str) -> str:
+    """Return what somebody typed without what looks like a token, and tell them; a callback of options."""
+    kept = mask(text)
+    if kept != text:
+        typer.echo(
+            "You typed something that looks like a token. It was masked before anything was recorded; "
+            "your shell may have kept it: treat it as leaked.",
+            err=True,
+        )
+    return kept
 
 
 def examples(*commands: str) -> str:

@@ -6,14 +6,17 @@ import typer
 
 from bot.cli.database import load_settings, require_organization, with_database
 from bot.cli.operator import operator
-from bot.cli.options import RotationArgument
+from bot.cli.options import RotationArgument, masked
 from bot.domain.models import RotationId
 from bot.domain.resolution import Resolution, Resolutions
 from bot.store.resolutions import SqlResolutions
 
 ResolutionOption = Annotated[Resolution, typer.Option("--as", help="What the rotation turned out to be.")]
 JudgementNoteOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="How you know. It is recorded and announced with the judgement.")
+    str,
+    typer.Option(
+        metavar="TEXT", callback=masked, help="How you know. It is recorded and announced with the judgement."
+    ),
 ]
 
 

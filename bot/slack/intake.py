@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from slack_bolt.async_app import AsyncAck
 
 from bot.domain.errors import BotError, Overloaded, ShuttingDown
 from bot.ops.tasks import SupervisedTasks, TaskKind
-from bot.slack.blocks import Message
+from bot.slack.blocks import Message, section
 from bot.slack.errors import CountRefusal, Tell, explained
 from bot.slack.payloads import Installation, Interaction, Payload, SlashCommand, read_command, read_interaction
 from bot.slack.replies import Reply, ReplyTo
@@ -17,6 +18,11 @@ from bot.slack.replies import Reply, ReplyTo
 Work = Callable[[], Coroutine[Any, Any, None]]
 TellOver = Callable[[Reply, BotError], Coroutine[Any, Any, object]]
 """Shows a failure over a reply."""
+
+_MASKED = section(
+    ":warning: *You typed something that looks like a token.* I masked it before anything was recorded or shown. "
+    "Slack itself may have kept what you typed: treat it as leaked."
+)
 
 
 class Intake:
@@ -47,6 +53,8 @@ class Intake:
         await ack()
         command = read_command(body, self.installation)
         reply = self._reply_to(command.actor, command.context.channel_id, command.response_url)
+        if command.masked:
+            reply = replace(reply, remark=_MASKED)
         work = self._run(partial(handle, command, reply), partial(tell, reply))
         self.tasks.start(work, "command")
 

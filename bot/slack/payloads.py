@@ -11,6 +11,7 @@ import structlog
 
 from bot.domain.models import Actor, ChannelId, SlackContext, TeamId, UserId
 from bot.domain.names import SLACK_ID, TEAM_ID
+from bot.domain.secrets import mask
 from bot.domain.text import storable
 
 Payload = Mapping[str, Any]
@@ -65,12 +66,15 @@ class Installation:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SlashCommand:
-    """A command as typed. It has no `repr`, because `response_url` is a capability."""
+    """A command. It has no `repr`, because `response_url` is a capability."""
 
     actor: Actor
     context: SlackContext
     text: str
+    """Without what looks like a token; nothing else ever sees that."""
     response_url: ResponseUrl | None
+    masked: bool = False
+    """Whether something was left out of the text."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,7 +96,9 @@ def read_command(body: Payload, installation: Installation) -> SlashCommand:
     """Read a slash command."""
     actor = installation.actor(body.get("team_id"), body.get("user_id"), body.get("enterprise_id"))
     context = SlackContext(ChannelId(_id(body.get("channel_id"))), _delivery(body))
-    return SlashCommand(actor, context, _text(body.get("text")), installation.response_url(body))
+    typed = _text(body.get("text"))
+    text = mask(typed)
+    return SlashCommand(actor, context, text, installation.response_url(body), masked=text != typed)
 
 
 def read_interaction(body: Payload, installation: Installation) -> Interaction:

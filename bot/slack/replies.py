@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.models import Actor, ChannelId
-from bot.slack.blocks import Message
+from bot.slack.blocks import Block, Message
 from bot.slack.payloads import ResponseUrl
 
 _OK = 200
@@ -32,6 +32,8 @@ class Reply:
     reader: Actor
     channel_id: ChannelId
     response_url: ResponseUrl | None = None
+    remark: Block | None = None
+    """What every message begins with."""
 
     async def send(self, message: Message) -> bool:
         """Show a new message to the reader alone; return whether Slack accepted it."""
@@ -43,6 +45,8 @@ class Reply:
 
     async def deliver(self, message: Message, *, replace_original: bool) -> None:
         """Do the same, but raise the last of `FAILURES` if Slack did not accept it in any way."""
+        if self.remark is not None:
+            message = Message(message.text, (self.remark, *message.blocks))
         if not await self._respond(message, replace_original=replace_original):
             await self._send_otherwise(message)
 
