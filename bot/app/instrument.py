@@ -99,6 +99,9 @@ class ObservedTurso:
     async def groups(self) -> tuple[GroupName, ...] | None:
         return await self._turso.groups()
 
+    async def group_of(self, database: str) -> GroupName | None:
+        return await self._turso.group_of(database)
+
     async def group_info(self, group: GroupName) -> GroupInfo:
         with self._tracing.span("turso.group_info"):
             return await self._turso.group_info(group)

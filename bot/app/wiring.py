@@ -24,6 +24,7 @@ from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
 from bot.domain.grants import Role
 from bot.domain.models import Actor, ChannelId, Organization
+from bot.domain.names import ID_LETTERS
 from bot.domain.reading import History
 from bot.domain.recording import OutcomeRecorder
 from bot.domain.rotations import RotationConfig, Rotations
@@ -224,4 +225,4 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 def _new_id() -> str:
     """Return 13 random characters (65 bits) that are hard to confuse."""
-    return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(13))
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(13))

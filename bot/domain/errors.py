@@ -6,6 +6,7 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     BotError
     ├── SettingsError            a setting is missing or malformed (exit 2)
     ├── UsageError               the input cannot be understood (exit 2)
+    │   └── NotAGroup            what was typed is no group's name; recorded
     ├── OutdatedButton           a button of another version, or a forged one
     ├── Refused                  the rules forbid it; recorded
     ├── NoSuchGroup              Turso does not know the group; recorded
@@ -29,6 +30,7 @@ failure: a cancelled task hands on with it what it knows.
 """
 
 from asyncio import CancelledError
+from collections.abc import Sequence
 from enum import StrEnum
 
 from bot.domain.models import GroupName, Outcome, Rotation
@@ -71,6 +73,15 @@ class UsageError(BotError):
     refusal = Refusal.MALFORMED
 
 
+class NotAGroup(UsageError):
+    """What was typed is no group's name. `example` is how the command is written; `similar` are groups to choose."""
+
+    def __init__(self, words: str, example: str = "", similar: Sequence[GroupName] = ()) -> None:
+        super().__init__(words)
+        self.example = example
+        self.similar = similar
+
+
 class OutdatedButton(BotError):
     """A button of another version was pressed, or a forged one."""
 
@@ -81,23 +92,39 @@ class OutdatedButton(BotError):
 
 
 class Refused(BotError):
-    """The rules forbid it. `group` is what was asked for, if the reader needs its name to know whom to ask."""
+    """The rules forbid it.
 
-    def __init__(self, words: str, refusal: Refusal = Refusal.NOT_ALLOWED, group: GroupName | None = None) -> None:
+    `group` is what was asked for, if it exists and the reader needs its name to know whom to ask; `similar` are groups
+    that they may ask for.
+    """
+
+    def __init__(
+        self,
+        words: str,
+        refusal: Refusal = Refusal.NOT_ALLOWED,
+        group: GroupName | None = None,
+        similar: Sequence[GroupName] = (),
+    ) -> None:
         super().__init__(words)
         self.refusal = refusal
         self.group = group
+        self.similar = similar
 
 
 class NoSuchGroup(BotError):
-    """Turso does not know the group. `similar` are existing names, best match first."""
+    """Turso does not know the group.
+
+    `similar` are groups that the person may rotate, best match first. If a database has this name, `holder` is its
+    group, which they may rotate too.
+    """
 
     refusal = Refusal.NO_SUCH_GROUP
 
-    def __init__(self, group: GroupName, similar: tuple[GroupName, ...] = ()) -> None:
+    def __init__(self, group: GroupName, similar: Sequence[GroupName] = (), holder: GroupName | None = None) -> None:
         super().__init__(f"Turso has no group called {group}.")
         self.group = group
         self.similar = similar
+        self.holder = holder
 
 
 class NoSuchRotation(BotError):

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
+from bot.domain.names import EXPLICIT
 from bot.domain.states import State
 
 TeamId = NewType("TeamId", str)
@@ -51,10 +52,24 @@ class SlackContext:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A parsed command: a valid group name and a reason, possibly empty."""
+    """A parsed command: a group and a reason, possibly empty."""
 
     group: GroupName
+    """A valid name: as it was typed or, if that is none, what it most likely stands for."""
     reason: str
+    typed: str = ""
+    """The word as it was typed, if it is not the name itself."""
+    readings: tuple[GroupName, ...] = ()
+    """Other names that the word may stand for."""
+    problem: str = ""
+    """Why the word is hardly the name of a group, for the person who typed it; Turso's list knows better."""
+    example: str = ""
+    """How the command is written instead, if that is known."""
+
+    @property
+    def as_typed(self) -> bool:
+        """Whether the name is what was typed, and not only what it most likely stands for."""
+        return self.typed.removeprefix(EXPLICIT) in {"", self.group}
 
 
 class TargetKind(StrEnum):
@@ -135,5 +150,3 @@ class GroupInfo:
     exists: bool | None
     databases: tuple[str, ...] | None
     hostnames: tuple[str, ...] = ()
-    similar: tuple[GroupName, ...] = ()
-    """If the group does not exist: existing names that are similar, best match first."""

@@ -114,6 +114,9 @@ class Turso(Protocol):
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the organization's groups, or return `None` if that fails."""
 
+    async def group_of(self, database: str) -> GroupName | None:
+        """Return the group that a database is in, or `None` if there is no such database or it cannot be read."""
+
     async def rotate(self, target: Target) -> Outcome:
         """Rotate the target's key, which invalidates its tokens, with at most one call.
 

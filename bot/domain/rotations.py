@@ -8,6 +8,7 @@ from typing import NoReturn
 from bot.domain.access import PolicySource
 from bot.domain.errors import (
     AlreadyDecided,
+    BotError,
     ChangedMeanwhile,
     DatabaseUnavailable,
     GroupBusy,
@@ -30,6 +31,7 @@ from bot.domain.models import (
     RotationId,
     SlackContext,
 )
+from bot.domain.naming import GroupFinder, Meaning
 from bot.domain.policy import Policy, refuses_lockout
 from bot.domain.ports import AuditTrail, NewRotation, RotationStore, Turso
 from bot.domain.recording import NEVER_STARTED, Claimed, OutcomeRecorder
@@ -41,6 +43,8 @@ LEASE_MARGIN_SECONDS = 5.0
 _BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
 _CHANGED = "This request, or your right to it, was just changed. Nothing was rotated; please try again."
 _TRIES = 3
+_TYPED = 80
+"""How many characters are recorded of what names no group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ConfirmationPrompt:
     info: GroupInfo
     last: Rotation | None
     """The group's last rotation that reached Turso, or may have."""
+    also: GroupName | None = None
+    """Another group, with whose name the reason begins: perhaps both were meant."""
 
 
 class Rotations:
@@ -83,6 +89,7 @@ class Rotations:
         self._store = store
         self._trail = trail
         self._turso = turso
+        self._finder = GroupFinder(turso)
         self._recorder = recorder
         self._new_id = new_id
 
@@ -99,30 +106,34 @@ class Rotations:
     async def request(self, actor: Actor, context: SlackContext, request: Request) -> ConfirmationPrompt:
         """Open a request that waits for its confirmation.
 
-        Raises `Refused`, `NoSuchGroup`, `DuplicateDelivery` or `DatabaseError`; a refusal is recorded first.
+        Raises `DuplicateDelivery`, `DatabaseError`, or one of these, which is recorded first: `Refused`, `NotAGroup`,
+        `NoSuchGroup`.
         """
-        group = request.group
-        event = self._event(Action.REQUESTED, actor, context, group=group, reason=request.reason)
         policy = await self._policies.policy_for(actor)
-        if refused := policy.refuses_request(actor, group):
-            await self._refuse(event, refused)
-        if not self._turso.has_token(group):
-            words = f"The bot has no Turso API token for {group}."
-            await self._refuse(event, Refused(words, Refusal.NO_TOKEN, group))
-        info = await self._turso.group_info(group)
+        meaning = await self._finder.find(policy, actor, request)
+        group = meaning.group
+        event = self._event(Action.REQUESTED, actor, context, group=group, reason=request.reason)
+        if meaning.problem is not None:
+            await self._reject(event, request, meaning.problem)
+        refused = policy.refuses_request(actor, group)
+        if refused is None and not self._turso.has_token(group):
+            refused = Refused(f"The bot has no Turso API token for {group}.", Refusal.NO_TOKEN)
+        if refused is not None:
+            await self._refuse_request(event, request, meaning, refused)
+        info = meaning.info or await self._turso.group_info(group)
         if info.exists is False:
-            await self._reject_missing(event, policy, NoSuchGroup(group, info.similar))
+            await self._reject(event, request, NoSuchGroup(group, meaning.similar))
         if lockout := refuses_lockout(info, self._config.database_host, group):
             await self._refuse(event, lockout)
         rotation_id = RotationId(self._new_id())
         event = replace(event, rotation_id=rotation_id)
         new = NewRotation(rotation_id, event, context.channel_id, request.reason, self._config.confirm_seconds)
         rotation, last = await self._store.open(new)
-        return ConfirmationPrompt(rotation, info, last)
+        return ConfirmationPrompt(rotation, info, last, meaning.also)
 
     async def reject(self, actor: Actor, context: SlackContext, typed: str, why: str) -> None:
         """Record a command that names no possible group, with the first characters of what was typed."""
-        await self._trail.append(self._event(Action.REJECTED, actor, context, typed=typed[:80], why=why))
+        await self._trail.append(self._event(Action.REJECTED, actor, context, typed=typed[:_TYPED], why=why))
 
     async def confirm(self, actor: Actor, context: SlackContext, rotation_id: RotationId) -> Claimed:
         """Claim the rotation for this process; call `carry_out` with the result.
@@ -198,11 +209,17 @@ class Rotations:
         await self._trail.append(_with(event, Action.DENIED, why=str(refused)))
         raise refused
 
-    async def _reject_missing(self, event: Event, policy: Policy, missing: NoSuchGroup) -> NoReturn:
-        """Record that the group does not exist, and suggest only groups that the actor may rotate."""
-        await self._trail.append(_with(event, Action.REJECTED, why="Turso has no such group."))
-        theirs = (each for each in missing.similar if policy.refuses_request(event.actor, each) is None)
-        raise NoSuchGroup(missing.group, tuple(theirs))
+    async def _refuse_request(self, event: Event, request: Request, meaning: Meaning, refused: Refused) -> NoReturn:
+        """Refuse, without advice about a group that does not exist."""
+        if meaning.listed is False:
+            event = _unnamed(event, request)
+        if refused.refusal is not Refusal.OTHER_WORKSPACE:
+            refused = Refused(str(refused), refused.refusal, event.group, meaning.similar)
+        await self._refuse(event, refused)
+
+    async def _reject(self, event: Event, request: Request, problem: BotError) -> NoReturn:
+        await self._trail.append(_with(_unnamed(event, request), Action.REJECTED, why=str(problem)))
+        raise problem
 
     def _event(
         self,
@@ -227,3 +244,9 @@ class Rotations:
 
 def _with(event: Event, action: Action, **detail: object) -> Event:
     return replace(event, action=action, detail={**event.detail, **detail})
+
+
+def _unnamed(event: Event, request: Request) -> Event:
+    """Return an event with what was typed instead of a group: a typo is no group to list or to count."""
+    typed = (request.typed or request.group)[:_TYPED]
+    return replace(event, group=None, detail={**event.detail, "typed": typed})

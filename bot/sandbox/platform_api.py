@@ -118,6 +118,9 @@ class PlatformApi:
         match (line.method, *rest):
             case ("GET",):
                 return self._list_databases(token, line.query.get("group", [None])[0])
+            case ("GET", name):
+                group = self._require_database(token, "read", name)
+                return ApiResponse(200, {"database": _database(self.organization, group, name)})
             case ("POST", name, "auth", "rotate"):
                 self._require_database(token, "db:rotate-creds", name)
                 self.organization.rotate_database(name)
@@ -145,11 +148,12 @@ class PlatformApi:
         if name not in self.organization.groups:
             raise ApiRefusal(404, "group not found")
 
-    def _require_database(self, token: ApiToken, scope: str, name: str) -> None:
+    def _require_database(self, token: ApiToken, scope: str, name: str) -> str:
         group = self.organization.group_of(name)
         _require(token, scope, group)
         if group is None:
             raise ApiRefusal(404, f"could not find database with name {name}: record not found")
+        return group
 
 
 def _require(token: ApiToken, scope: str, group: str | None = None) -> None:

@@ -1,7 +1,6 @@
 """The client for Turso's Platform API: it rotates a group with at most one call, and reads about groups."""
 
 import asyncio
-import difflib
 import json
 import re
 import time
@@ -121,9 +120,22 @@ class TursoClient:
         if not self.has_token(_checked(group)):
             return GroupInfo(exists=None, databases=None)
         until = self._soon()
-        (exists, similar), rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
+        exists, rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
         names, hostnames = of_group(group, rows or ())
-        return GroupInfo(exists, None if rows is None else names, hostnames, similar)
+        return GroupInfo(exists, None if rows is None else names, hostnames)
+
+    async def group_of(self, database: str) -> GroupName | None:
+        """Ask for the database; without a token for the organization, look for it in each group that has a token."""
+        until = self._soon()
+        if self._api_token:
+            page = await self._page(f"databases/{_checked(database)}", self._api_token, until)
+            found = page.data.get("database")
+            group = found.get("group") if isinstance(found, dict) else None
+            return GroupName(group) if isinstance(group, str) else None
+        groups = tuple(map(GroupName, sorted(self._group_tokens)))
+        pages = await asyncio.gather(*(self._databases(group, until) for group in groups))
+        held = (group for group, rows in zip(groups, pages, strict=True) if database in of_group(group, rows or ())[0])
+        return next(held, None)
 
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the groups; without a token for the organization, those that have a token of their own."""
@@ -176,14 +188,13 @@ class TursoClient:
         latest = (deadline.when() or 0.0) - self._timeout * _CALL_SHARE
         return pause if pause is not None and asyncio.get_running_loop().time() + pause <= latest else None
 
-    async def _existence(self, group: GroupName, until: float) -> tuple[bool | None, tuple[GroupName, ...]]:
+    async def _existence(self, group: GroupName, until: float) -> bool | None:
         listed = await self._listed(self._api_token or self._token(group), until)
         if listed is not None and group in listed:
-            return True, ()
+            return True
         # A token for one group may not list others, and the list may be seconds old: ask for this group.
         page = await self._page(f"groups/{group}", self._token(group), until)
-        exists = {200: True, 404: False}.get(page.status)
-        return exists, _similar(group, listed or ()) if exists is False else ()
+        return {200: True, 404: False}.get(page.status)
 
     async def _databases(self, group: GroupName, until: float) -> list[dict[str, Any]] | None:
         return (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
@@ -227,9 +238,3 @@ def _checked(group: str) -> GroupName:
     if GROUP_NAME.fullmatch(group) is None:
         raise ValueError("not the name of a group")
     return GroupName(group)
-
-
-def _similar(group: GroupName, names: tuple[GroupName, ...]) -> tuple[GroupName, ...]:
-    """Return up to three similar names, ignoring case."""
-    by_lower = {name.lower(): name for name in names}
-    return tuple(by_lower[lower] for lower in difflib.get_close_matches(group.lower(), by_lower))

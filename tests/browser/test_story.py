@@ -50,7 +50,7 @@ async def test_a_stranger_is_refused(browsers: Browsers, sandbox: Sandbox, name:
     await stranger.sees("Nothing was done; the attempt is recorded")
     await stranger.has_trail("rotation.denied")
     await stranger.has_service("checkout-api", "works")
-    assert sandbox.turso.requests == []
+    assert {request.method for request in sandbox.turso.requests} <= {"GET"}
 
 
 async def test_somebody_allowed_for_one_group_may_rotate_that_one_only(browsers: Browsers, sandbox: Sandbox) -> None:

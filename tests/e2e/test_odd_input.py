@@ -48,7 +48,7 @@ ODD_NAMES = {
     "-payments": "That is not a group name",
     "payload": "no group called `payload`",
     "payload-db": "no group called `payload-db`",
-    "PAYMENTS": "no group called `PAYMENTS`",
+    "PAYMENTZ": "no group called `PAYMENTZ`",
     "": "How to use",
     "   ": "How to use",
     "help": "How to use",
@@ -125,7 +125,7 @@ async def test_an_empty_allowlist_allows_nobody(
         await slack.types(ALICE, "/turso-rotate *")
         await slack.sees(ALICE, "That is not a group name")
 
-    assert turso.requests == []
+    assert [request.path for request in turso.requests] == ["/v1/organizations/acme/groups"]
     assert await trail() == ["rotation.denied", "rotation.rejected"]
 
 
@@ -173,8 +173,9 @@ class TestOnPostgresOverHttp:
             told = await slack.sees(ALICE, words, since=since)
             assert typed.status == 200, name
             assert len(told.plain) < 1000, name
-        odd = ("payload", "payload-db", "PAYMENTS")
-        looks = {f"groups/{name}" for name in odd} | {f"databases?group={name}" for name in odd} | {"groups"}
+        odd = ("payload", "payload-db", "PAYMENTZ", "channel")  # the last one in <!channel>
+        paths = ("groups/{}", "databases?group={}", "databases/{}")
+        looks = {path.format(name) for path in paths for name in (*odd, "paymentz")} | {"groups"}
 
         assert "Traceback" not in bot.output
         assert {request.method for request in turso.requests} == {"GET"}

@@ -58,6 +58,8 @@ async def test_groups_and_databases_are_listed(http: httpx.AsyncClient) -> None:
     assert [database["Name"] for database in databases] == ["ledger", "invoices"]
     assert (await http.get(f"{V1}/groups/payments")).json()["group"]["name"] == "payments"
     assert len((await http.get(f"{V1}/databases")).json()["databases"]) == 2
+    assert (await http.get(f"{V1}/databases/ledger")).json() == {"database": databases[0]}
+    assert (await http.get(f"{V1}/databases/nowhere")).status_code == 404
 
 
 async def test_the_account_can_be_looked_at(http: httpx.AsyncClient) -> None:

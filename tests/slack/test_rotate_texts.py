@@ -84,7 +84,9 @@ def marked_up(part: object) -> Iterator[str]:
         yield from marked_up(list(part.values()))
 
 
-@pytest.mark.parametrize("text", ["", "  ", "help", "--help", "?"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "\u00a0\u200b", "help", "HELP me", "\u200bHelp!", "--help", "\u2014help", "?"]
+)
 def test_nothing_or_help_asks_for_help(text: str) -> None:
     assert parse(text) is None
 
@@ -96,6 +98,7 @@ def test_nothing_or_help_asks_for_help(text: str) -> None:
         ("payments key leaked: in CI log", "payments", "key leaked: in CI log"),
         ("  payload-db   twice  spaced ", "payload-db", "twice  spaced"),
         ("payments\tafter a tab", "payments", "after a tab"),
+        ("\ufeffpayments\u202f\u200bafter a narrow blank\r\nand a line", "payments", "after a narrow blank and a line"),
     ],
 )
 def test_a_group_and_a_reason_are_read_as_typed(text: str, group: str, reason: str) -> None:
@@ -103,7 +106,7 @@ def test_a_group_and_a_reason_are_read_as_typed(text: str, group: str, reason: s
 
 
 @pytest.mark.parametrize(
-    "text", ["../x", "a/b", "%2e%2e", "-x", "x" * 65, "pay\u200fments", "💥", "a\x00b", "<x>", "`x`"]
+    "text", ["../x", "a/b", "%2e%2e", "-x", "x" * 65, "pay\u200fments", "💥", "a\x00b", "a*b", "\u202ex"]
 )
 @pytest.mark.fault("F27")
 def test_what_is_no_name_is_refused_without_being_quoted(text: str) -> None:

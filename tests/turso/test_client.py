@@ -587,14 +587,22 @@ async def test_a_look_finds_the_group_and_its_databases(turso: LocalTurso) -> No
     assert [request.path for request in turso.requests] == READS
 
 
-@pytest.mark.parametrize(
-    ("typed", "similar"),
-    [("Payments", ("payments",)), ("payment", ("payments",)), ("prod", ("prod-us", "prod-eu")), ("zzz", ())],
-)
-async def test_a_missing_group_is_answered_with_names_that_come_close(
-    turso: LocalTurso, typed: str, similar: tuple[GroupName, ...]
-) -> None:
-    assert await looked(turso.url, typed) == GroupInfo(exists=False, databases=(), similar=similar)
+async def test_a_missing_group_is_known_to_be_missing(turso: LocalTurso) -> None:
+    assert await looked(turso.url, "Payments") == GroupInfo(exists=False, databases=())
+
+
+@pytest.mark.fault("F63")
+async def test_a_databases_group_is_found_with_whatever_token_there_is(turso: LocalTurso) -> None:
+    turso.api.tokens["for-payments"] = ApiToken(frozenset({"read"}), "payments")
+    tokens: dict[str, Any] = {"api_token": None, "group_tokens": dict.fromkeys(["payments", "gone"], "for-payments")}
+    async with client(turso.url) as whole, client(turso.url, **tokens) as single:
+        found = [[await asked.group_of(name) for name in ("ledger", "nowhere")] for asked in (whole, single)]
+        turso.inject(FixedResponse(200, b'{"database": {"group": 7}}'), on=RequestKind.READS)
+        rubbish = await whole.group_of("rubbish")
+
+    assert found == [["payments", None]] * 2
+    assert rubbish is None
+    assert {request.method for request in turso.requests} == {"GET"}
 
 
 async def test_a_token_for_one_group_asks_for_that_group(turso: LocalTurso) -> None:

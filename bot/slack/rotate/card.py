@@ -59,6 +59,7 @@ def ask(prompt: ConfirmationPrompt) -> Message:
             f"*Every token minted for the group {group} in {organization} stops working at once.* Live connections "
             "may drop, and every service that uses such a token fails until it gets a new one."
         ),
+        *([] if prompt.also is None else [section(_misread(group, code(prompt.also)))]),
         section(DATABASE_TOKENS),
         _databases(prompt.info.databases),
         section(_last(prompt.last)),
@@ -92,6 +93,12 @@ def in_progress(rotation: Rotation, reader: Actor) -> Message:
 def rotation_id(rotation: Rotation) -> str:
     """Return the small print that names the rotation."""
     return f"Rotation {code(rotation.id)}"
+
+
+def _misread(group: str, also: str) -> str:
+    return (
+        f":warning: *Only {group} is rotated.* {also} was read as the reason. To rotate both, type the command twice."
+    )
 
 
 def _databases(names: Sequence[str] | None) -> Block:

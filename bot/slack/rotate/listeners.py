@@ -16,7 +16,7 @@ from bot.slack.notifier import Notifier
 from bot.slack.payloads import Interaction, Payload, SlashCommand
 from bot.slack.replies import Reply
 from bot.slack.rotate import card, outcome, refusal
-from bot.slack.rotate.command import parse
+from bot.slack.rotate.command import asks_for_groups, parse
 
 _SHOWING_SECONDS = 3.0
 
@@ -68,8 +68,10 @@ class RotationListeners:
         except UsageError as error:
             await self._rotations.reject(actor, context, storable(command.text), str(error))
             raise
-        if request is None:
-            return card.usage(await self._rotations.rotatable(actor))
+        if request is None or asks_for_groups(request):
+            groups = await self._rotations.rotatable(actor)
+            if request is None or request.group not in (groups or ()):
+                return card.usage(groups)
         return card.ask(await self._rotations.request(actor, context, request))
 
     async def _confirm(self, press: Interaction, reply: Reply) -> None:

@@ -1,19 +1,23 @@
 """Why nothing happened, and whom to ask: messages as pure functions of the error."""
 
+from collections.abc import Sequence
+
 from bot.domain.errors import (
     AlreadyDecided,
     BotError,
     GroupBusy,
     NoSuchGroup,
     NoSuchRotation,
+    NotAGroup,
     Refusal,
     Refused,
     UsageError,
 )
-from bot.domain.models import Actor
+from bot.domain.models import Actor, GroupName
 from bot.slack.blocks import Message, code, escape, message
 from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card
+from bot.slack.rotate.card import DATABASE_TOKENS
 
 
 def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for each kind
@@ -38,20 +42,32 @@ def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for
 def refused(error: Refused, actor: Actor) -> Message:
     """Refuse, and name whom to ask."""
     no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
-    return message(f"{no}\n{_whom_to_ask(error, actor)}")
+    return message(f"{no}\n{_whom_to_ask(error, actor)}{did_you_mean(error.similar)}")
 
 
 def no_such_group(error: NoSuchGroup) -> Message:
-    """Report that the group does not exist, and suggest similar names."""
-    text = f":mag: Turso has no group called {code(error.group)}. Nothing was done."
-    if error.similar:
-        text += " Did you mean " + " or ".join(map(code, error.similar)) + "?"
-    return message(text)
+    """Report that the group does not exist, and suggest what may be meant."""
+    if error.holder is not None:
+        holder, command = code(error.holder), code(f"/turso-rotate {error.holder}")
+        text = f":mag: {code(error.group)} is a database in the group {holder}, not a group. Nothing was done."
+        return message(f"{text}\nTo rotate that group: {command}. {DATABASE_TOKENS}")
+    return message(
+        f":mag: Turso has no group called {code(error.group)}. Nothing was done.{did_you_mean(error.similar)}"
+    )
+
+
+def did_you_mean(groups: Sequence[GroupName]) -> str:
+    """Suggest groups, as the end of a text."""
+    return f" Did you mean {' or '.join(map(code, groups))}?" if groups else ""
 
 
 def misunderstood(error: BotError) -> Message:
     """Report what is wrong with the command, and how it is written."""
-    return message(f"{escape(str(error))}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
+    text = escape(str(error), 600)
+    if isinstance(error, NotAGroup):
+        text += f" For example: {code(error.example)}." if error.example else ""
+        text += did_you_mean(error.similar)
+    return message(f"{text}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
 
 
 def other_failure(error: BotError) -> Message:
@@ -69,8 +85,9 @@ def _whom_to_ask(error: Refused, actor: Actor) -> str:
     group = error.group or "<group>"
     match error.refusal:
         case Refusal.NOT_ALLOWED:
-            command = f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}"
-            return f"An operator of this bot can allow it: {code(command)}"
+            command = code(f"turso-rotate allow add {actor.user_id} --team {actor.team_id} --group {group}")
+            allowing = f"An operator of this bot can allow it: {command}"
+            return allowing if error.group else "Check the name, or ask an operator of this bot."
         case Refusal.NO_TOKEN:
             return f"An operator of this bot can set one for this group in {code('TURSO_GROUP_TOKENS')}."
         case Refusal.OWN_DATABASE:
