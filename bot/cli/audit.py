@@ -21,6 +21,7 @@ from bot.cli.options import (
     parse_range,
 )
 from bot.cli.output import OutputFormat, print_rows
+from bot.cli.typos import warn_of_typo
 from bot.config import DatabaseSettings
 from bot.domain.errors import NoSuchRotation, UsageError
 from bot.domain.events import RecordedEvent
@@ -76,6 +77,8 @@ def list_events(  # noqa: PLR0913 - one for each option
 
     events = with_database(settings, read_page)
     _print_events(events, output_format)
+    if not events:
+        warn_of_typo(settings, group)
     if len(events) == limit and output_format is OutputFormat.TABLE:
         typer.echo(f"To list older events, if there are any: --before {events[-1].seq}", err=True)
 
@@ -111,6 +114,8 @@ def show_rotations(  # noqa: PLR0913 - one for each option
         if not events:
             raise NoSuchRotation
     _print_events(events, output_format)
+    if not events:
+        warn_of_typo(settings, group)
 
 
 async def _stories(database: Database, settings: DatabaseSettings, search: HistorySearch) -> Sequence[RecordedEvent]:

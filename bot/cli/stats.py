@@ -11,6 +11,7 @@ from bot.cli.chart import Canvas, chart
 from bot.cli.database import load_settings
 from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
 from bot.cli.output import OutputFormat, print_rows
+from bot.cli.typos import warn_of_typo
 from bot.domain.history import REFUSED_AS
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
@@ -48,6 +49,8 @@ def show_stats(  # noqa: PLR0913 - one for each option
         _draw(tallies, medians, by, after)
     else:
         print_rows(_rows(tallies, medians), output_format, empty="No matching requests.")
+    if not tallies:
+        warn_of_typo(settings, group)
 
 
 def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:

@@ -10,19 +10,20 @@ _AGO = re.compile(r"([0-9]{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DAYS = re.compile(rf"(?:{_DAY})?\.\.(?:{_DAY})?|{_DAY}")
+_NAMED_DAYS = frozenset({"today", "yesterday"})
 _IMPOSSIBLE = "There is no such period: a day does not exist, or the last day is before the first."
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period as it was written: `7d`, `2026-10-01` or `2026-10-01..2026-10-31`; either end may be missing."""
+    """A period as it was written: `7d`, `yesterday`, `2026-10-01`, or `2026-10-01..2026-10-31` or one end of it."""
 
     text: str
 
     @staticmethod
     def looks_like(text: str) -> bool:
         """Return whether the text is written like a period, whether or not it makes sense."""
-        return text != ".." and bool(_AGO.fullmatch(text) or _DAYS.fullmatch(text))
+        return text != ".." and bool(_AGO.fullmatch(text) or _DAYS.fullmatch(text) or text in _NAMED_DAYS)
 
     @classmethod
     def parse(cls, text: str) -> "Period":
@@ -37,6 +38,9 @@ class Period:
         """Return the first instant of the period and the first one after it. Raises `UsageError`."""
         if ago := _AGO.fullmatch(self.text):
             return _ago(ago, now), None
+        if self.text in _NAMED_DAYS:
+            midnight = datetime.combine(now.date(), time(), UTC)
+            return (midnight, None) if self.text == "today" else (midnight - timedelta(days=1), midnight)
         first, dots, last = self.text.partition("..")
         try:
             since = _midnight(first)

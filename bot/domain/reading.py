@@ -1,17 +1,24 @@
 """The use cases of reading history: pages of requests, the story of one, and the Home tab."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
 from bot.domain.access import PolicySource
-from bot.domain.errors import NoSuchRotation, Refused
+from bot.domain.errors import NoSuchRotation, Refused, UsageError
 from bot.domain.events import Action, Event
 from bot.domain.history import PAGE, AccessPath, Cursor, HistoryQuery, HistorySearch, HistoryStore, Home, Page, Story
 from bot.domain.models import Actor, GroupName, Organization, RotationId, SlackContext
+from bot.domain.names import GROUP_NAME
+from bot.domain.naming import alike, similar
+from bot.domain.policy import Visibility
 from bot.domain.ports import AuditTrail, GrantStore
 
 MENU = 100
 """How many groups the Home tab offers to choose from."""
+_MOST_GROUPS = 2000
 
 _OWN = "You only see your own requests."
 _ROTATABLE = "You only see the groups that you may rotate."
@@ -42,6 +49,35 @@ class History:
         Raises `Refused`, which is recorded first, `UsageError`, `DuplicateDelivery` or `DatabaseError`.
         """
         return await self._page(await self._admit(reader, context, cursor, limit))
+
+    async def spelled(self, reader: Actor, query: HistoryQuery) -> HistoryQuery:
+        """Return what somebody typed with the group's name as history spells it.
+
+        Raises `UsageError` if the reader may ask for a group of that name, but there is none. What they may not ask
+        for, `page` refuses in the same words whether or not it exists.
+        """
+        policy = await self._policies.policy_for(reader)
+        group, visibility = query.group, policy.visibility(reader)
+        if group is None or reader.team_id != policy.team_id or group in visibility.patterns:
+            return query
+        person = reader.user_id if query.person == reader.user_id else None
+        found = await self._store.find(HistorySearch(visibility, HistoryQuery(group, person), limit=1))
+        if found.entries:
+            return query
+        known = await self._known(visibility)
+        if same := alike(group, known):
+            return replace(query, group=same)
+        if policy.refuses_reading(reader, group, query.person):
+            return query
+        close = await asyncio.to_thread(similar, group, known)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise UsageError(f"There is no history of a group called {group} that you may see.{hint}")
+
+    async def visible_story(self, reader: Actor, rotation_id: RotationId) -> Story | None:
+        """Read the story of a rotation if there is one that the reader may see; nobody learns which of the two."""
+        policy = await self._policies.policy_for(reader)
+        story = await self._store.story(rotation_id)
+        return None if story is None or policy.refuses_story(reader, story.rotation) else story
 
     async def story(self, reader: Actor, context: SlackContext, rotation_id: RotationId) -> Story:
         """Read the story of one rotation. Raises as `page` does, or `NoSuchRotation`, which is recorded too."""
@@ -74,9 +110,12 @@ class History:
         """Check that the reader may ask for this, and turn it into a search as of the database's time."""
         policy, query = await self._policies.policy_for(reader), cursor.query
         since, until = query.period.between(policy.now) if query.period else (None, None)
-        if refused := policy.refuses_reading(reader, query.group, query.person):
-            await self._refuse(reader, context, refused, query.group, **_sought(query, since, until))
         visibility = policy.visibility(reader)
+        if refused := policy.refuses_reading(reader, query.group, query.person):
+            if query.group is not None:
+                close = await asyncio.to_thread(similar, query.group, await self._known(visibility))
+                refused = Refused(str(refused), refused.refusal, similar=close)
+            await self._refuse(reader, context, refused, query.group, **_sought(query, since, until))
         return HistorySearch(visibility, query, since, until, cursor.before, cursor.after, limit)
 
     async def _page(self, search: HistorySearch) -> Page:
@@ -90,6 +129,11 @@ class History:
             newer=found.entries[0].key if found.entries and newer else None,
             narrowed=_narrowed(search, crowded=found.crowded),
         )
+
+    async def _known(self, visibility: Visibility) -> Sequence[GroupName]:
+        """List the groups that the reader may see: those with a history, and those that their grants name."""
+        named = [GroupName(pattern) for pattern in visibility.patterns if GROUP_NAME.fullmatch(pattern)]
+        return list(dict.fromkeys([*named, *await self._store.groups(visibility, _MOST_GROUPS)]))
 
     async def _refuse(
         self, reader: Actor, context: SlackContext, refused: Refused, group: GroupName | None = None, **sought: object

@@ -8,8 +8,9 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import BotError
-from bot.domain.history import Cursor
+from bot.domain.history import Cursor, HistoryQuery
 from bot.domain.models import Actor, RotationId, SlackContext
+from bot.domain.names import ROTATION_ID
 from bot.domain.reading import History
 from bot.slack.blocks import Block, Message
 from bot.slack.history import cursor, pages, stories
@@ -52,10 +53,13 @@ class HistoryListeners:
 
     async def _command(self, command: SlashCommand, reply: Reply) -> None:
         query = parse(command.text, command.actor.user_id)
-        if query is None:
-            await reply.send(pages.usage())
-        else:
-            await reply.send(await self._page(command.actor, command.context, Cursor(query)))
+        await reply.send(pages.usage() if query is None else await self._answer(command, query))
+
+    async def _answer(self, command: SlashCommand, query: HistoryQuery) -> Message:
+        reader, typed = command.actor, (query.group or "").lower()
+        if ROTATION_ID.fullmatch(typed) and (story := await self._history.visible_story(reader, RotationId(typed))):
+            return stories.message(story)
+        return await self._page(reader, command.context, Cursor(await self._history.spelled(reader, query)))
 
     async def _turn(self, press: Interaction, reply: Reply) -> None:
         await reply.replace(await self._page(press.actor, press.context, cursor.read(press.chosen)))

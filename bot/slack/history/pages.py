@@ -22,6 +22,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.history import cursor
 from bot.slack.history.wording import asked_for, duration, status_label
+from bot.slack.rotate.refusal import did_you_mean
 
 OLDER = "history:older"
 NEWER = "history:newer"
@@ -73,10 +74,11 @@ def usage() -> Message:
         ),
         section(
             "• a group; write `group:failed` if its name is also an outcome\n"
+            "• a rotation's ID, to read its story\n"
             "• a person from Slack's list, or `me`\n"
             f"• an outcome: {', '.join(map(code, RequestStatus))}\n"
-            "• a period: `30m`, `24h`, `7d`, `4w`, `2026-10-01`, `2026-10-01..2026-10-31`, `2026-10-01..`; days are "
-            "UTC, and the last one is included"
+            "• a period: `30m`, `24h`, `7d`, `4w`, `today`, `yesterday`, `2026-10-01`, `2026-10-01..2026-10-31`, "
+            "`2026-10-01..`; days are UTC, and the last one is included"
         ),
         section("For example: `/turso-audit payments failed 7d`"),
     )
@@ -86,7 +88,7 @@ def failed(error: BotError) -> Message:
     """Explain why there is no page."""
     match error:
         case Refused():
-            return message(f":no_entry: {escape(str(error))} The attempt is recorded.")
+            return message(f":no_entry: {escape(str(error))} The attempt is recorded.{did_you_mean(error.similar)}")
         case UsageError():
             return message(f"{escape(str(error))}\nUsage: {USAGE}. Pick people from the list that Slack shows after @.")
         case _:

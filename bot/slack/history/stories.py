@@ -1,11 +1,25 @@
-"""The details of a rotation as a modal: pure functions of its story."""
+"""The details of a rotation as a modal or a message: pure functions of its story."""
 
 from collections.abc import Iterator, Sequence
 
 from bot.domain.errors import BotError
 from bot.domain.events import RecordedEvent
 from bot.domain.history import RequestStatus, Story
-from bot.slack.blocks import Block, code, context, escape, header, modal, plain, quoted, rule, section, when, who
+from bot.slack.blocks import (
+    Block,
+    Message,
+    code,
+    context,
+    escape,
+    header,
+    modal,
+    plain,
+    quoted,
+    rule,
+    section,
+    when,
+    who,
+)
 from bot.slack.history.wording import ACTIONS, facts, place, status_label
 
 _TITLE = "Rotation details"
@@ -26,9 +40,18 @@ def failed(error: BotError) -> Block:
 
 def show(story: Story) -> Block:
     """Show a rotation's story, row by row of the audit trail."""
+    return modal(_TITLE, _blocks(story))
+
+
+def message(story: Story) -> Message:
+    """Show the same as a message."""
+    return Message(f"The rotation of {escape(story.rotation.group)}", tuple(_blocks(story)))
+
+
+def _blocks(story: Story) -> list[Block]:
     rotation = story.rotation
     requested = f"Requested by {who(rotation.requester)} {when(rotation.requested_at)}{place(rotation.channel_id)}."
-    blocks = [
+    return [
         header(f"{rotation.group} in {rotation.organization}"),
         section(f"{status_label(RequestStatus(rotation.state), rotation.resolved_as)}\n{requested}"),
         *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
@@ -37,7 +60,6 @@ def show(story: Story) -> Block:
         rule(),
         context(f"Rotation {code(rotation.id)}", f"In a terminal: {code(f'turso-rotate audit show {rotation.id}')}"),
     ]
-    return modal(_TITLE, blocks)
 
 
 def _events(events: Sequence[RecordedEvent]) -> Iterator[Block]:

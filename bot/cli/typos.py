@@ -1,0 +1,36 @@
+"""Warn of a group that no event names: its name is probably misspelt."""
+
+from collections.abc import Sequence
+
+import typer
+
+from bot.cli.database import with_database
+from bot.cli.operator import operator
+from bot.config import DatabaseSettings
+from bot.domain.models import GroupName, Organization
+from bot.domain.naming import similar
+from bot.domain.policy import Visibility
+from bot.domain.text import escaped
+from bot.store.database import Database
+from bot.store.history import MAX_NAMES, SqlHistory
+from bot.store.trail import SqlTrail
+from bot.trail.records import EventFilter
+
+
+def warn_of_typo(settings: DatabaseSettings, group: str | None) -> None:
+    """Warn on standard error if no event names the group, and suggest groups that some do."""
+    if not group:
+        return
+    close = with_database(settings, lambda database: _similar(database, settings, GroupName(group)))
+    if close is not None:
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        typer.echo(f"No event names a group called {escaped(group)}.{hint}", err=True)
+
+
+async def _similar(database: Database, settings: DatabaseSettings, group: GroupName) -> Sequence[GroupName] | None:
+    """Return groups with a similar name, or `None` if an event names this one."""
+    if await SqlTrail(database, settings.seal()).page(EventFilter(group=group), limit=1):
+        return None
+    everything = Visibility(everything=True, patterns=(), actor=operator())
+    history = SqlHistory(database, Organization(settings.turso_organization or ""))
+    return similar(group, await history.groups(everything, 2 * MAX_NAMES))
