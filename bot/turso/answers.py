@@ -1,4 +1,8 @@
-"""Decide what Turso's answer, or the lack of one, says about a rotation, and put it into words."""
+"""Decide what an answer to a rotation proves, or the lack of one, and put it into words.
+
+An answer proves a success or a refusal only if it is on one of the two lists below *and* its body fits. Anything else
+may come from a proxy or a broken gateway after Turso has performed the rotation, so the outcome is unknown.
+"""
 
 import json
 import re
@@ -6,65 +10,94 @@ import socket
 import ssl
 from asyncio import CancelledError
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Any
 
 import httpx
 
+from bot.domain.lease import LeaseSpent
 from bot.domain.models import Outcome, Target
 from bot.domain.states import State
 from bot.domain.text import one_line
 from bot.ops.redaction import Redactor
+
+PROVES_SUCCESS = frozenset({200, 204})
+PROVES_REFUSAL = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 429, 431})
 
 _TOO_MANY_REQUESTS = 429
 _MIN_PAUSE_SECONDS = 1.0  # taken literally, "0" would mean one request after another until the deadline
 _MAX_MESSAGE = 270
 _MAX_READ = 8192
 _MAX_SECRET = 4096
-_HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
+_MAYBE = "the rotation may have happened"
 
 _OBSTACLES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (LeaseSpent, "The bot stood still between the start and the call, for longer than its claim holds"),
     (socket.gaierror, "The host name {} could not be resolved"),
     (ssl.SSLError, "A secure connection to {} could not be established"),
     (ConnectionRefusedError, "The connection to {} was refused"),
     ((TimeoutError, httpx.TimeoutException), "{} could not be reached in time"),
 )
-_REFUSALS = {
-    401: "Turso does not accept the bot's API token.",
-    403: "The bot's API token lacks the scope group:rotate-creds.",
-}
 
 
-@dataclass(frozen=True, slots=True)
+class Body(Enum):
+    """What a body says about a request."""
+
+    EMPTY = auto()
+    ERROR = auto()
+    """JSON with an `error`."""
+    NO_ERROR = auto()
+    """JSON that names no failure."""
+    HTML = auto()
+    OTHER = auto()
+    """Anything else; also what could not be read whole."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class TursoAnswer:
-    """A complete answer; only a very long body is cut."""
+    """A complete answer. It has no `repr`: the text is foreign."""
 
     status: int
-    text: str = field(default="", repr=False)
+    body: Body = Body.EMPTY
+    text: str = ""
+    """The body, possibly cut; empty if it is compressed."""
     pause: float | None = None
-    """The seconds that Turso asks to wait before the next request, if it answered 429 and says so."""
+    """The seconds to wait before the next request, if the rate is limited and the answer says so."""
 
     @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "TursoAnswer":
-        """Keep what matters of an answer; `headers` must be case-insensitive."""
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, whole: bool) -> "TursoAnswer":
+        """Keep what matters of an answer; `headers` must be case-insensitive, `whole` says that no byte is missing."""
         packed = headers.get("Content-Encoding", "identity").lower() != "identity"
-        later = headers.get("Retry-After") if status == _TOO_MANY_REQUESTS else None
-        pause = None if later is None else _seconds(later, headers.get("Date"))
-        return cls(status, "" if packed else body.decode(errors="replace"), pause)
+        text = "" if packed else body.decode(errors="replace")
+        kind = _kind(body) if whole and not packed else Body.OTHER if body else Body.EMPTY
+        later = headers.get("Retry-After") if _limits_rate(status, kind) else None
+        return cls(status, kind, text, None if later is None else _seconds(later, headers.get("Date")))
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it proves that nothing was changed."""
+        return self.status in PROVES_REFUSAL and self.body in {Body.EMPTY, Body.ERROR}
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it proves that the rotation was performed."""
+        return self.status in PROVES_SUCCESS and self.body in {Body.EMPTY, Body.NO_ERROR}
 
 
 def classify(target: Target, answer: TursoAnswer, secrets: Collection[str] = ()) -> Outcome:
     """Return the outcome of a rotation that was answered; `secrets` are kept out of the explanation."""
-    match answer.status // 100:
-        case 2:
-            return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {target}.", answer.status)
-        case 3 | 4:
-            state = State.FAILED
-            sentence = f"{_refusal(target, answer)} Nothing was changed.{_advice(answer)}"
-        case _:
-            state, sentence = State.UNKNOWN, f"Turso answered with {answer.status}: the rotation may have happened."
+    if answer.confirms:
+        return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {target}.", answer.status)
     message = error_message(answer.text, secrets)
-    return Outcome(state, f"{sentence} Turso said: {message}" if message else sentence, answer.status)
+    if answer.refuses:
+        state, sentence = State.FAILED, f"{_refusal(target, answer, message)} Nothing was changed.{_advice(answer)}"
+    else:
+        state, sentence = State.UNKNOWN, f"{_unproven(answer)}: {_MAYBE}."
+    said = "Turso said" if answer.body is Body.ERROR else "The answer said"
+    return Outcome(state, f"{sentence} {said}: {message}" if message else sentence, answer.status)
 
 
 def never_sent(error: BaseException | None, host: str) -> Outcome:
@@ -80,24 +113,53 @@ def unanswered(error: BaseException | None, seconds: float) -> Outcome:
         case CancelledError():
             why = "The bot was stopped during the call"
         case TimeoutError() | httpx.TimeoutException():
-            why = f"Turso did not answer within {seconds:g} s"
+            why = f"There was no complete answer within {seconds:g} s"
         case httpx.RemoteProtocolError() if not re.search("disconnected|closed", str(error)):
-            why = "Turso's answer was malformed"
+            why = "The answer was malformed"
         case _:
-            why = "Turso closed the connection before it answered"
-    return Outcome(State.UNKNOWN, f"{why}: the rotation may have happened.")
+            why = "The connection broke before the answer was complete"
+    return Outcome(State.UNKNOWN, f"{why}: {_MAYBE}.")
 
 
 def error_message(text: str, secrets: Collection[str] = ()) -> str:
-    """Return Turso's message as one short line without control characters and secrets; it may still hold mrkdwn."""
+    """Return what an answer says as one short line without control characters and secrets; it may hold mrkdwn."""
     message = _json_error(text)
     if message is None:
-        message = "" if _HTML.match(text) else text  # a proxy's error page is not Turso's message
+        # A page is for browsers, and JSON without an error is no message.
+        message = "" if _HTML.match(text) or _json(text) is not None else text
     line = Redactor(secrets).text(one_line(message[:_MAX_READ]))
     if len(message) > _MAX_READ:
         # The cut may have left half a secret at the end, which no longer looks like one.
         line = line[:-_MAX_SECRET] + line[-_MAX_SECRET:].rpartition(" ")[0]
     return line if len(line) <= _MAX_MESSAGE else f"{line[: _MAX_MESSAGE - 1]}…"
+
+
+def _kind(body: bytes) -> Body:
+    """Return what a whole body says."""
+    try:
+        text = body.decode()
+    except ValueError:
+        return Body.OTHER
+    if not text.strip():
+        return Body.EMPTY
+    if _HTML.match(text):
+        return Body.HTML
+    data = _json(text)
+    if isinstance(data, dict) and data.get("error"):
+        return Body.ERROR
+    harmless = text.strip() == "null" or data in ([], True) or (isinstance(data, dict) and not _names_failure(data))
+    return Body.NO_ERROR if harmless else Body.OTHER
+
+
+def _names_failure(data: Mapping[str, Any]) -> bool:
+    """Return whether an object speaks of a failure in one of the ways that are usual."""
+    lower = {str(name).lower(): value for name, value in data.items()}
+    named = any(lower.get(name) is not None for name in ("error", "errors"))
+    return named or any(lower.get(name) is False for name in ("ok", "success"))
+
+
+def _limits_rate(status: int, body: Body) -> bool:
+    return status == _TOO_MANY_REQUESTS and body in {Body.EMPTY, Body.ERROR}
 
 
 def _seconds(later: str, date: str | None) -> float | None:
@@ -111,24 +173,44 @@ def _seconds(later: str, date: str | None) -> float | None:
     return max(_MIN_PAUSE_SECONDS, seconds)
 
 
-def _refusal(target: Target, answer: TursoAnswer) -> str:
-    if answer.status in _REFUSALS:
-        return _REFUSALS[answer.status]
-    if answer.status == 404:  # noqa: PLR2004 - known to everybody
-        return f"Turso has no group called {target}."
-    if answer.status == _TOO_MANY_REQUESTS:
-        return "Turso is limiting the rate of requests."
-    if answer.status < 400:  # noqa: PLR2004 - 3xx
-        return f"Turso answered with a redirect ({answer.status}), which the bot never follows."
-    return f"Turso refused the rotation ({answer.status})."
+def _refusal(target: Target, answer: TursoAnswer, message: str) -> str:
+    """Describe a refusal; without a word from Turso, it is not said who refused what."""
+    match answer.status:
+        case 429:
+            return "The rate of requests is limited (429)."
+        case status if answer.body is Body.EMPTY:
+            return f"The rotation was refused ({status}), without an explanation."
+        case 401:
+            return "Turso does not accept the bot's API token (401)."
+        case 403:
+            return "Turso does not let the bot's API token do this (403)."
+        case 404 if "group" in message.lower():
+            return f"Turso has no group called {target} (404)."
+        case status:
+            return f"Turso refused the rotation ({status})."
 
 
 def _advice(answer: TursoAnswer) -> str:
-    if answer.status in _REFUSALS:
-        return " Please tell the bot's operators."
-    if answer.status == _TOO_MANY_REQUESTS:
-        return " Try again later." if answer.pause is None else f" Try again in {answer.pause:.0f} seconds."
-    return ""
+    match answer.status:
+        case 401:
+            return " Please tell the bot's operators."
+        case 403 if answer.body is Body.ERROR:
+            return " Please tell the bot's operators: it may lack the scope group:rotate-creds."
+        case 403:
+            return " Please tell the bot's operators."
+        case 429:
+            return " Try again later." if answer.pause is None else f" Try again in {answer.pause:.0f} seconds."
+        case _:
+            return ""
+
+
+def _unproven(answer: TursoAnswer) -> str:
+    """Describe an answer that proves neither a success nor a refusal."""
+    if answer.body is Body.HTML:
+        return f"Something between the bot and Turso answered with a web page ({answer.status})"
+    if answer.status // 100 == 3:  # noqa: PLR2004 - 3xx
+        return f"The answer was a redirect ({answer.status}), which the bot never follows"
+    return f"The answer ({answer.status}) proves neither a success nor a refusal"
 
 
 def _obstacle(error: BaseException | None, host: str) -> str:
@@ -143,12 +225,16 @@ def _obstacle(error: BaseException | None, host: str) -> str:
     return f"{host} could not be reached"
 
 
-def _json_error(text: str) -> str | None:
-    """Find the error in a JSON body: a string, or an object with a message."""
+def _json(text: str) -> Any:
     try:
-        body = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _json_error(text: str) -> str | None:
+    """Find the error in a JSON body: a string, or an object with a message."""
+    body = _json(text)
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         error = error.get("message")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from bot.domain.errors import Interrupted
+from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.names import GROUP_NAME
 from bot.domain.states import State
@@ -21,6 +22,7 @@ from bot.turso.transport import Observe, clients, exchange, read_body
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
 _FRESH_SECONDS = 5.0
+_MAX_TRIES = 3  # of a call that is answered with 429
 _CALL_SHARE = 0.1  # the end of the deadline, in which no further attempt starts: it would end as unknown
 
 
@@ -28,13 +30,21 @@ _CALL_SHARE = 0.1  # the end of the deadline, in which no further attempt starts
 class _Attempt:
     """What is known about one call, even if it is interrupted."""
 
+    lease: Lease
     sent: bool = False  # its first byte may have been sent
-    answer: TursoAnswer | None = None
+    answer: TursoAnswer | None = None  # of the last try that was sent
+    tries: int = 0
+    until: float = 0.0  # the deadline, on the loop's clock
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note that httpcore starts to write the request; the same event announces a CONNECT to a proxy."""
+        """Check the lease right before httpcore writes the request, where raising still sends nothing.
+
+        The same event announces a CONNECT to a proxy. Raises `LeaseSpent`.
+        """
         if event.endswith("send_request_headers.started") and info["request"].method == b"POST":
-            self.sent = True
+            self.lease.require(self.until - asyncio.get_running_loop().time())
+            self.sent, self.answer = True, None
+            self.tries += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +107,9 @@ class TursoClient:
         """Look for a token of the group, else for one of the organization."""
         return bool(self._token(group))
 
-    async def rotate(self, target: Target) -> Outcome:
-        """Call Turso, unless there is no token. Raises `Interrupted`."""
-        attempt = _Attempt()
+    async def rotate(self, target: Target, lease: Lease) -> Outcome:
+        """Call Turso, unless there is no token or the lease does not last. Raises `Interrupted`."""
+        attempt = _Attempt(lease)
         group = _checked(target.name)
         request = self._request("POST", f"groups/{group}/auth/rotate", self._token(group), attempt)
         if not self.has_token(group):
@@ -164,14 +174,14 @@ class TursoClient:
         return unanswered(error, self._timeout) if attempt.sent else never_sent(error, self._base.host)
 
     async def _call(self, request: httpx.Request, attempt: _Attempt) -> Exception | None:
-        """Send the request until the answer is not 429, or the deadline is near."""
+        """Send the request, and once or twice more if the rate is limited and the deadline is not near."""
         try:
             # httpx's timeouts start again with each byte; this one does not.
             async with asyncio.timeout(self._timeout) as deadline:
+                attempt.until = deadline.when() or 0.0
                 await self._post(request, attempt)
-                while (pause := self._pause(attempt.answer, deadline)) is not None:
+                while (pause := self._pause(attempt)) is not None:
                     await asyncio.sleep(pause)
-                    attempt.sent, attempt.answer = False, None
                     await self._post(request, attempt)
         except Exception as error:  # noqa: BLE001 - what counts is whether the request was sent
             return error
@@ -180,13 +190,15 @@ class TursoClient:
     async def _post(self, request: httpx.Request, attempt: _Attempt) -> None:
         async with exchange(self._caller, request, self._observe) as response:
             body = await read_body(response, _ANSWER_BYTES)
-            attempt.answer = TursoAnswer.of(response.status_code, response.headers, body)
+            whole = len(body) <= _ANSWER_BYTES
+            attempt.answer = TursoAnswer.of(response.status_code, response.headers, body, whole=whole)
 
-    def _pause(self, answer: TursoAnswer | None, deadline: asyncio.Timeout) -> float | None:
-        """Return how long to wait before the next attempt, if Turso asks for that and there is time for it."""
-        pause = answer.pause if answer else None
-        latest = (deadline.when() or 0.0) - self._timeout * _CALL_SHARE
-        return pause if pause is not None and asyncio.get_running_loop().time() + pause <= latest else None
+    def _pause(self, attempt: _Attempt) -> float | None:
+        """Return how long to wait before the next try, if the answer asks for that and there is time for it."""
+        pause = attempt.answer.pause if attempt.answer else None
+        latest = attempt.until - self._timeout * _CALL_SHARE
+        in_time = pause is not None and asyncio.get_running_loop().time() + pause <= latest
+        return pause if in_time and attempt.tries < _MAX_TRIES else None
 
     async def _existence(self, group: GroupName, until: float) -> bool | None:
         listed = await self._listed(self._api_token or self._token(group), until)

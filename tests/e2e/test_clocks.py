@@ -43,6 +43,16 @@ datetime.datetime = _Wrong
 """
 
 
+SLEEPS = """
+import time
+from itertools import count
+
+_right, _readings = time.clock_gettime, count()
+time.clock_gettime = lambda clock: _right(clock) + (60 if next(_readings) else 0)
+"""
+"""The machine is suspended for a minute between the first reading of this clock and the second."""
+
+
 @pytest.fixture
 def ahead() -> list[float]:
     """Seconds that Slack's clock is ahead; a test turns it."""
@@ -142,6 +152,22 @@ class TestTwoReplicas:
 
         assert turso.calls_to_rotate() == 0
         assert await trail() == ["rotation.requested", "rotation.expired"]
+
+
+@pytest.mark.fault("F44")
+async def test_a_machine_that_slept_between_claim_and_call_sends_nothing(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLEEPS)
+    path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    async with BotProcess(tmp_path, settings | path) as bot:
+        await connect(slack, bot, settings)
+        card = await asks(slack, ALICE, "payments")
+        await slack.presses(ALICE, card, CONFIRM)
+        await slack.sees(ALICE, "Failed: the tokens of payments", "The bot stood still", "nothing was sent")
+
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
 
 
 @pytest.mark.fault("F22")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,32 +25,37 @@ STATES = {NO: "rotation.failed", YES: "rotation.succeeded", WHO_KNOWS: "rotation
 MEGABYTE = 1_000_000
 LATER = b'{"error": "slow down"}'
 STORIES: dict[str, tuple[Fault, str, str]] = {
-    "f3-hang": (Hang(), WHO_KNOWS, "did not answer within 2 s"),
-    "f3-drip": (SlowDrip(), WHO_KNOWS, "did not answer within 2 s"),
-    "f4-close": (CloseConnection(), WHO_KNOWS, "closed the connection"),
+    "f3-hang": (Hang(), WHO_KNOWS, "no complete answer within 2 s"),
+    "f3-drip": (SlowDrip(), WHO_KNOWS, "no complete answer within 2 s"),
+    "f4-close": (CloseConnection(), WHO_KNOWS, "The connection broke"),
     "f4-headers": (TruncatedHeaders(), WHO_KNOWS, "may have happened"),
     "f4-garbage": (InvalidHttp(), WHO_KNOWS, "may have happened"),
     "f4-body": (TruncatedBody(status=500), WHO_KNOWS, "may have happened"),
     **{
-        f"f5-{status}": (FixedResponse(status), WHO_KNOWS, f"answered with {status}") for status in (500, 502, 503, 504)
+        f"f5-{status}": (FixedResponse(status), WHO_KNOWS, f"The answer ({status}) proves neither")
+        for status in (500, 502, 503, 504)
     },
     "f6-hour": (FixedResponse(429, LATER, {"Retry-After": "3600"}), NO, "Try again in 3600 seconds"),
     "f6-rubbish": (FixedResponse(429, LATER, {"Retry-After": "soon"}), NO, "slow down"),
     "f7-401": (FixedResponse(401), NO, "tell the bot's operators"),
     "f7-402": (FixedResponse(402, b'{"error": "pay"}'), NO, "Turso said: pay"),
-    "f7-403": (FixedResponse(403), NO, "group:rotate-creds"),
+    "f7-403": (FixedResponse(403, b'{"error": "no"}'), NO, "group:rotate-creds"),
     "f7-404": (FixedResponse(404, b'{"error": "<!channel> *gone*"}'), NO, "Turso said: <!channel> *gone*"),
-    "f7-409": (FixedResponse(409), NO, "refused the rotation (409)"),
-    "f7-422": (FixedResponse(422), NO, "refused the rotation (422)"),
+    "f7-409": (FixedResponse(409), WHO_KNOWS, "The answer (409) proves neither"),
+    "f7-422": (FixedResponse(422), NO, "was refused (422), without an explanation"),
     "f7-302": (
         FixedResponse(302, headers={"Location": "/v1/organizations/acme/groups/default/auth/rotate"}),
-        NO,
+        WHO_KNOWS,
         "redirect",
     ),
+    "f40-408": (FixedResponse(408, b'{"error": "late"}'), WHO_KNOWS, "The answer (408) proves neither"),
+    "f41-page": (FixedResponse(200, b"<html>Login</html>"), WHO_KNOWS, "answered with a web page (200)"),
+    "f41-202": (FixedResponse(202), WHO_KNOWS, "The answer (202) proves neither"),
+    "f42-page": (FixedResponse(404, b"<html>not found</html>"), WHO_KNOWS, "answered with a web page (404)"),
     "f7-204": (FixedResponse(204), YES, "turso group tokens create"),
-    "f7-rubbish": (FixedResponse(200, b"\x00\xff not JSON"), YES, "turso group tokens create"),
+    "f7-rubbish": (FixedResponse(200, b"\x00\xff not JSON"), WHO_KNOWS, "The answer (200) proves neither"),
     "f36-reset": (ResetOnReuse(), YES, "turso group tokens create"),
-    "f37-bomb": (GzipBomb(), YES, "turso group tokens create"),
+    "f37-bomb": (GzipBomb(), WHO_KNOWS, "The answer (200) proves neither"),
 }
 
 
@@ -60,7 +66,7 @@ async def turso() -> AsyncIterator[LocalTurso]:
         yield organization
 
 
-@pytest.mark.fault("F3", "F4", "F5", "F6", "F7", "F36", "F37")
+@pytest.mark.fault("F3", "F4", "F5", "F6", "F7", "F36", "F37", "F40", "F41", "F42")
 async def test_every_answer_is_told_as_what_it_is(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, stories: Stories
 ) -> None:
@@ -96,6 +102,21 @@ async def test_a_second_that_turso_asks_for_is_waited(
 
     assert done - refused >= 1
     assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
+
+
+@pytest.mark.parametrize("changes", [{"TURSO_TIMEOUT": "30"}], ids=["patient"])
+@pytest.mark.fault("F43")
+async def test_a_rate_limit_without_an_end_is_called_three_times(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess
+) -> None:
+    turso.inject(FixedResponse(429, LATER, {"Retry-After": "0"}))
+    card = await asks(slack, ALICE, "payments")
+    await slack.presses(ALICE, card, CONFIRM)
+    await slack.sees(ALICE, "Failed: the tokens of payments", "The rate of requests is limited (429)")
+    tries = [request.at for request in turso.requests if request.method == "POST"]
+
+    assert len(tries) == 3
+    assert all(after - before >= 1 for before, after in pairwise(tries))
 
 
 @pytest.mark.fault("F8")
@@ -160,8 +181,8 @@ async def test_a_hostile_error_is_cut_and_inert(
     turso.inject(FixedResponse(status, body))
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM)
-    await slack.sees(ALICE, "of payments", "Turso said", "<!channel> *bold*")
-    told = await slack.sees(None, "Turso said", channel="C0AUDIT")
+    await slack.sees(ALICE, "of payments", "The answer said", "<!channel> *bold*")
+    told = await slack.sees(None, "The answer said", channel="C0AUDIT")
     shown = json.dumps([(message.text, message.blocks) for message in slack.messages])
     kept = await asyncio.to_thread(files, tmp_path)
 
