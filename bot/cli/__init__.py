@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import allow, audit, doctor, export, resolve, sandbox, serving, stats, verification
+from bot.cli import allow, audit, doctor, export, note, resolve, rotate, sandbox, serving, stats, verification
 from bot.cli.options import examples
 from bot.domain.errors import BotError, SettingsError, UsageError
 
@@ -28,6 +28,7 @@ _ADD_AUDITOR = "allow add U024BE7LH --role audit --note 'external auditor'"
 _COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], ...] = (
     (app, "serve", serving.serve, ("serve --migrate",)),
     (app, "migrate", serving.migrate_database, ("migrate",)),
+    (app, "rotate", rotate.rotate_group, ("rotate payments --reason 'key leaked, Slack is down'",)),
     (app, "doctor", doctor.run_doctor, ("doctor", "doctor --replicas 3 --format json")),
     (app, "sandbox", sandbox.run_sandbox, ("sandbox", "sandbox --script")),
     (_allow, "add", allow.add_grant, (_ADD, _ADD_AUDITOR)),
@@ -39,6 +40,7 @@ _COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], 
     (_audit, "export", export.export_trail, ("audit export --period 2026-10-01..2026-10-31 --output oct.jsonl",)),
     (_audit, "verify", verification.verify_trail, ("audit verify", "audit verify --file oct.jsonl --format json")),
     (_audit, "resolve", resolve.resolve_rotation, ("audit resolve 0m8x5kq2f7r1a --as failed --note 'seen at Turso'",)),
+    (_audit, "note", note.note_rotation, ("audit note payments --at 5m --note 'by hand, the bot was down'",)),
     (_audit, "stats", stats.show_stats, ("audit stats --period 2026-01-01.. --by month",)),
 )
 for _parent, _name, _command, _lines in _COMMANDS:

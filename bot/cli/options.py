@@ -8,7 +8,7 @@ import typer
 from bot.cli.output import OutputFormat, ReportFormat
 from bot.domain.errors import UsageError
 from bot.domain.events import RECORDED_AS, Action
-from bot.domain.history import REFUSED_AS, RequestStatus
+from bot.domain.history import RECORDED_ALONE, RequestStatus
 from bot.domain.periods import Period, moment
 from bot.domain.secrets import mask
 from bot.domain.states import State
@@ -82,7 +82,7 @@ def parse_action(name: str | None, outcome: RequestStatus | None) -> Action | No
     if outcome is not None:
         if name:
             raise UsageError("Use either --outcome or --action, not both.")
-        return REFUSED_AS.get(outcome) or RECORDED_AS[State(outcome)]
+        return RECORDED_ALONE.get(outcome) or RECORDED_AS[State(outcome)]
     named = [action for action in Action if name in {action, action.partition(".")[2]}]
     if len(named) == 1:
         return named[0]

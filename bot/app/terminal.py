@@ -1,0 +1,85 @@
+"""Put together what a rotation from a terminal needs: the same store, call and notifications as in Slack."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import __version__
+from bot.app.wiring import build_notifier, build_rotations, open_turso
+from bot.config import Settings
+from bot.domain.access import PolicySource
+from bot.domain.errors import DatabaseError
+from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Rotation
+from bot.domain.recording import Claimed, OutcomeRecorder
+from bot.domain.rotations import Rotations
+from bot.ops.metrics import Metrics
+from bot.slack.notifier import Notifier
+from bot.slack.payloads import ResponseUrl
+from bot.slack.replies import Reply
+from bot.store.database import open_database
+from bot.store.key_check import check_key
+from bot.store.schema import check_schema
+from bot.store.stores import Stores
+
+_SLACK_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The use cases of a rotation, for whoever runs a command."""
+
+    rotations: Rotations
+    stores: Stores
+    _recorder: OutcomeRecorder
+    _notifier: Notifier
+
+    async def recorded(self, claimed: Claimed, seconds: float) -> tuple[Rotation, bool]:
+        """Wait until the outcome is on record; return the rotation as it ended, and whether it is recorded."""
+        until = time.monotonic() + seconds
+        while (outcome := self._recorder.unrecorded(claimed)) is not None:
+            with suppress(DatabaseError):
+                async for _ in self._recorder.tidy():
+                    pass
+            if time.monotonic() > until:
+                return replace(claimed.rotation, state=outcome.state, detail=outcome.detail), False
+            await asyncio.sleep(_RETRY_SECONDS)
+        return await self.stores.rotations.get(claimed.rotation.id) or claimed.rotation, True
+
+    async def announce(self, rotation: Rotation) -> bool:
+        """Try to announce the outcome now; return whether nothing about it is left to be announced."""
+        await self._notifier.notify(rotation)
+        return not await self.stores.outbox.any_left(rotation.id)
+
+
+@asynccontextmanager
+async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
+    """Open everything. Slack is not asked for anything until there is something to announce.
+
+    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is missing.
+    """
+    async with AsyncExitStack() as stack:
+        metrics = Metrics(__version__)
+        database = open_database(settings.database_url)
+        stack.push_async_callback(database.close)
+        await check_schema(database)
+        await check_key(database, settings.seal())
+        stores = Stores(database, settings.seal(), Organization(settings.turso_organization))
+        turso = await stack.enter_async_context(open_turso(settings, metrics))
+        limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
+        token = settings.slack_bot_token.get_secret_value()
+        web = AsyncWebClient(token, base_url=settings.slack_api_url, session=session)
+
+        def reply_to(reader: Actor, channel_id: ChannelId, response_url: ResponseUrl | None) -> Reply:
+            return Reply(web, session, reader, channel_id, response_url)
+
+        recorder = OutcomeRecorder(stores.rotations)
+        policies = PolicySource(TERMINAL, stores.grants)
+        rotations = build_rotations(settings, policies, stores.rotations, stores, turso=turso, recorder=recorder)
+        yield Terminal(rotations, stores, recorder, build_notifier(settings, web, reply_to, stores, metrics))
