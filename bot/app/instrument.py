@@ -9,8 +9,9 @@ import structlog
 
 from bot.domain.errors import DatabaseError, Interrupted, Refusal
 from bot.domain.events import Event
-from bot.domain.models import GrantId, GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
-from bot.domain.ports import NewRotation, RotationStore, Turso
+from bot.domain.lease import Lease
+from bot.domain.models import GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
+from bot.domain.ports import NewClaim, NewRotation, Opened, RotationStore, Superseded, Turso
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import Tracing
@@ -19,7 +20,11 @@ from bot.store.database import Database, Transaction
 T = TypeVar("T")
 
 _ID_LENGTH = 13
-_ENDED = {State.CANCELLED: "request cancelled", State.EXPIRED: "request expired"}
+_ENDED = {
+    State.CANCELLED: "request cancelled",
+    State.EXPIRED: "request expired",
+    State.SUPERSEDED: "request superseded",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -49,24 +54,23 @@ class ObservedRotationStore:
         self._store = store
         self._telemetry = telemetry
 
-    async def open(self, new: NewRotation) -> tuple[Rotation, Rotation | None]:
-        rotation, last = await self._store.open(new)
-        self._telemetry.bind(rotation.id)
-        self._telemetry.metrics.requested()
-        log.info("request opened", group=rotation.group)
-        return rotation, last
+    async def open(self, new: NewRotation) -> Opened:
+        opened = await self._store.open(new)
+        self._opened(opened.rotation)
+        return opened
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         self._telemetry.bind(rotation_id[:_ID_LENGTH])
         return await self._store.get(rotation_id)
 
-    async def claim(
-        self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
-    ) -> Rotation | None:
-        rotation = await self._store.claim(rotation_id, grant=grant, claim=claim, lease=lease, event=event)
-        if rotation is not None:
-            log.info("rotation started", rotation=rotation.id, group=rotation.group)
-        return rotation
+    async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
+        started = await self._store.claim(claim)
+        if isinstance(started, Superseded):
+            self._ended(started.old)
+            self._opened(started.new.rotation)
+        elif started is not None:
+            log.info("rotation started", rotation=started.id, group=started.group)
+        return started
 
     async def move(
         self, rotation_id: RotationId, *, expected: State, event: Event, claim: str | None = None
@@ -77,13 +81,21 @@ class ObservedRotationStore:
             log.warning("not recorded yet", rotation=rotation_id, action=str(event.action), why=str(error))
             raise
         if rotation is not None:
-            self._telemetry.metrics.ended(rotation.state)
-            ended = _ENDED.get(rotation.state, "rotation ended")
-            log.info(ended, rotation=rotation.id, group=rotation.group, state=str(rotation.state))
+            self._ended(rotation)
         return rotation
 
     async def overdue(self) -> Sequence[Rotation]:
         return await self._store.overdue()
+
+    def _opened(self, rotation: Rotation) -> None:
+        self._telemetry.bind(rotation.id)
+        self._telemetry.metrics.requested()
+        log.info("request opened", group=rotation.group)
+
+    def _ended(self, rotation: Rotation) -> None:
+        self._telemetry.metrics.ended(rotation.state)
+        ended = _ENDED.get(rotation.state, "rotation ended")
+        log.info(ended, rotation=rotation.id, group=rotation.group, state=str(rotation.state))
 
 
 class ObservedTurso:
@@ -106,11 +118,11 @@ class ObservedTurso:
         with self._tracing.span("turso.group_info"):
             return await self._turso.group_info(group)
 
-    async def rotate(self, target: Target) -> Outcome:
+    async def rotate(self, target: Target, lease: Lease) -> Outcome:
         log.info("calling Turso", group=target.name)
         with self._tracing.span("turso.rotate"):
             try:
-                outcome = await self._turso.rotate(target)
+                outcome = await self._turso.rotate(target, lease)
             except Interrupted as interrupted:
                 self._ended(interrupted.outcome)
                 raise

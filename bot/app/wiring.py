@@ -25,6 +25,7 @@ from bot.domain.errors import DatabaseError
 from bot.domain.grants import Role
 from bot.domain.models import Actor, ChannelId, Organization
 from bot.domain.names import ID_LETTERS
+from bot.domain.ports import RotationStore, Turso
 from bot.domain.reading import History
 from bot.domain.recording import OutcomeRecorder
 from bot.domain.rotations import RotationConfig, Rotations
@@ -37,7 +38,7 @@ from bot.slack.home.listeners import HomeListeners
 from bot.slack.intake import Intake
 from bot.slack.notifier import Notifier
 from bot.slack.payloads import Installation, ResponseUrl
-from bot.slack.replies import Reply
+from bot.slack.replies import Reply, ReplyTo
 from bot.slack.rotate import outcome
 from bot.slack.rotate.listeners import RotationListeners
 from bot.slack.sockets import open_socket
@@ -85,22 +86,16 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         if not await check_key(database, settings.seal()):
             log.warning("check-up", check=str(Check.AUDIT_SEAL), found=ANOTHER_KEY, fix=ANOTHER_KEY_FIX)
         slack = await _open_slack(stack, settings)
-        turso = await stack.enter_async_context(_turso(settings, metrics))
+        turso = await stack.enter_async_context(open_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
         stores = Stores(database, settings.seal(), organization)
         policies = PolicySource(slack.identity.team_id, stores.grants)
         observed = ObservedRotationStore(stores.rotations, telemetry)
         recorder = OutcomeRecorder(observed)
-        rotations = Rotations(
-            RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, settings.database_url.host),
-            policies,
-            store=observed,
-            trail=stores.trail,
-            turso=ObservedTurso(turso, telemetry),
-            recorder=recorder,
-            new_id=_new_id,
+        rotations = build_rotations(
+            settings, policies, observed, stores, turso=ObservedTurso(turso, telemetry), recorder=recorder
         )
-        notifier = _notifier(settings, slack, stores, metrics)
+        notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
         sweeper = Sweeper(recorder, notifier, stores.backlog, metrics)
         bot = Bot(recorder, sweeper, database, telemetry)
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
@@ -117,13 +112,38 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         yield bot
 
 
-def _notifier(settings: Settings, slack: "_Slack", stores: Stores, metrics: Metrics) -> Notifier:
+def build_rotations(  # noqa: PLR0913 - one argument for each part
+    settings: Settings,
+    policies: PolicySource,
+    store: RotationStore,
+    stores: Stores,
+    *,
+    turso: Turso,
+    recorder: OutcomeRecorder,
+) -> Rotations:
+    """Build the use cases of a rotation."""
+    organization, host = Organization(settings.turso_organization), settings.database_url.host
+    return Rotations(
+        RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, host),
+        policies,
+        store=store,
+        trail=stores.trail,
+        turso=turso,
+        recorder=recorder,
+        new_id=_new_id,
+    )
+
+
+def build_notifier(
+    settings: Settings, web: AsyncWebClient, reply_to: ReplyTo, stores: Stores, metrics: Metrics
+) -> Notifier:
+    """Build what tells people how rotations ended."""
     return Notifier(
         stores.outbox,
         stores.rotations,
         stores.trail,
-        web=slack.web,
-        reply_to=slack.reply_to,
+        web=web,
+        reply_to=reply_to,
         audit_channel=ChannelId(settings.audit_channel) if settings.audit_channel else None,
         metrics=metrics,
         ended=outcome.ended,
@@ -165,7 +185,8 @@ def _listen(slack: _Slack, intake: Intake, rotations: Rotations, notifier: Notif
     listeners.register_fallback(slack.app)
 
 
-def _turso(settings: Settings, metrics: Metrics) -> TursoClient:
+def open_turso(settings: Settings, metrics: Metrics) -> TursoClient:
+    """Return the client for Turso, an async context manager."""
     return TursoClient(
         organization=Organization(settings.turso_organization),
         base_url=settings.turso_api_url,

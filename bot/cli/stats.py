@@ -12,7 +12,7 @@ from bot.cli.database import load_settings
 from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
 from bot.cli.output import OutputFormat, print_rows
 from bot.cli.typos import warn_of_typo
-from bot.domain.history import REFUSED_AS
+from bot.domain.history import RECORDED_ALONE
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
 from bot.store.driver_errors import translated_errors
@@ -82,7 +82,7 @@ def _chart_end(after: datetime | None) -> date:
 
 
 def _totals(tallies: Sequence[Tally]) -> str:
-    refused = sum(tally.count for tally in tallies if tally.key.outcome in REFUSED_AS)
+    refused = sum(tally.count for tally in tallies if tally.key.outcome in RECORDED_ALONE)
     requests = sum(tally.count for tally in tallies) - refused
     unresolved = sum(tally.unresolved for tally in tallies)
     totals = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}."

@@ -12,7 +12,6 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     ├── NoSuchGroup              Turso does not know the group; recorded
     ├── NoSuchRotation           the organization has no rotation with that id; a press on it is recorded
     ├── AlreadyDecided           the request was confirmed, cancelled or has expired
-    ├── GroupBusy                another rotation of the group is running; recorded
     ├── ChangedMeanwhile         what was to be changed was changed by others at the same time
     ├── NotUnknown               only an unknown outcome can be judged
     ├── AlreadyResolved          somebody has judged it the same way before
@@ -49,7 +48,6 @@ class Refusal(StrEnum):
     NO_SUCH_GROUP = "no_such_group"
     NO_SUCH_ROTATION = "no_such_rotation"
     ALREADY_DECIDED = "already_decided"
-    GROUP_BUSY = "group_busy"
     DUPLICATE = "duplicate"
     SHUTTING_DOWN = "shutting_down"
     OVERLOADED = "overloaded"
@@ -144,16 +142,6 @@ class AlreadyDecided(BotError):
 
     def __init__(self, rotation: Rotation) -> None:
         super().__init__(f"This request is already {rotation.state}.")
-        self.rotation = rotation
-
-
-class GroupBusy(BotError):
-    """Another rotation of the same group is running."""
-
-    refusal = Refusal.GROUP_BUSY
-
-    def __init__(self, rotation: Rotation) -> None:
-        super().__init__(f"The tokens of {rotation.group} are being rotated right now.")
         self.rotation = rotation
 
 

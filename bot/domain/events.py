@@ -17,12 +17,15 @@ class Action(StrEnum):
     REJECTED = "rotation.rejected"
     CANCELLED = "rotation.cancelled"
     EXPIRED = "rotation.expired"
+    SUPERSEDED = "rotation.superseded"
     STARTED = "rotation.started"
     SUCCEEDED = "rotation.succeeded"
     FAILED = "rotation.failed"
     UNKNOWN = "rotation.unknown"
     RESOLVED = "rotation.resolved"
     """A person's judgement of an `unknown`. It never becomes `succeeded`, which only Turso can say."""
+    NOTED = "rotation.noted"
+    """Somebody noted a rotation that was made by hand, without the bot; it has no id."""
     GRANTED = "allowlist.granted"
     REVOKED = "allowlist.revoked"
     READING_DENIED = "history.denied"
@@ -38,6 +41,7 @@ RECORDED_AS: Mapping[State, Action] = {
     State.UNKNOWN: Action.UNKNOWN,
     State.CANCELLED: Action.CANCELLED,
     State.EXPIRED: Action.EXPIRED,
+    State.SUPERSEDED: Action.SUPERSEDED,
 }
 """The action that records the move to each state.
 

@@ -28,17 +28,21 @@ class RequestStatus(StrEnum):
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
     DENIED = "denied"
     """The rules forbade the command; there is no rotation."""
     REJECTED = "rejected"
     """The command named no group that exists; there is no rotation."""
+    NOTED = "noted"
+    """Somebody noted a rotation made by hand, which has no id."""
 
 
-REFUSED_AS: Mapping[RequestStatus, Action] = {
+RECORDED_ALONE: Mapping[RequestStatus, Action] = {
     RequestStatus.DENIED: Action.DENIED,
     RequestStatus.REJECTED: Action.REJECTED,
+    RequestStatus.NOTED: Action.NOTED,
 }
-"""The action that records a refused command, by its status."""
+"""The action that records what has no rotation, by its status: refused commands, and rotations made by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The values of the domain: who, where, what to rotate, and how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,15 @@ GroupName = NewType("GroupName", str)
 RotationId = NewType("RotationId", str)
 GrantId = NewType("GrantId", int)
 
+SHOWN_DATABASES = 20
+"""How many of a group's databases a card names."""
+
+
+TERMINAL = TeamId("cli")
+"""Stands for a Slack team where somebody runs a command."""
+AT_TERMINAL = ChannelId("terminal")
+"""Stands for a channel in the same way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -28,12 +37,12 @@ class Actor:
     @classmethod
     def on_terminal(cls, os_user: str) -> "Actor":
         """Return the operating-system user who runs a command."""
-        return cls(TeamId("cli"), UserId(os_user))
+        return cls(TERMINAL, UserId(os_user))
 
     @property
     def in_slack(self) -> bool:
         """Whether this is a Slack user."""
-        return self.team_id not in {"cli", "system"}
+        return self.team_id not in {TERMINAL, "system"}
 
 
 SYSTEM = Actor(TeamId("system"), UserId("system"))
@@ -96,6 +105,19 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Databases:
+    """How many databases a group has, and the names of the first few."""
+
+    count: int
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str] | None) -> "Databases | None":
+        """Keep as many names as a card may show; a group may have thousands."""
+        return None if names is None else cls(len(names), tuple(names[:SHOWN_DATABASES]))
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """One request and how it ended. Times are UTC and come from the database's clock."""
 
@@ -116,11 +138,35 @@ class Rotation:
     """The facts of the event that ended it."""
     resolved_as: State | None = None
     """How a person judged an `unknown`. The state stays what the bot knows."""
+    databases: Databases | None = None
+    """The group's databases when it was requested; `None` if they could not be listed."""
 
     @property
     def target(self) -> Target:
         """The key that this rotation rotates."""
         return Target.of_group(self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class HandRotation:
+    """A rotation that somebody made without the bot, as they noted it."""
+
+    at: datetime
+    """When it was made (UTC)."""
+    noted_by: Actor
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWorld:
+    """What a card has to say about its group's past, read together with the request."""
+
+    last: Rotation | None = None
+    """The group's last rotation that reached Turso, or may have."""
+    by_hand: HandRotation | None = None
+    """The one noted last."""
+    waiting: tuple[Rotation, ...] = ()
+    """Requests of other people that wait for confirmation."""
 
 
 @dataclass(frozen=True, slots=True)

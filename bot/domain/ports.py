@@ -5,14 +5,30 @@ whose answer was lost.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bot.domain.events import Event, TrailHead
+from bot.domain.events import Action, Event, TrailHead
 from bot.domain.grants import GrantSnapshot
-from bot.domain.models import Actor, ChannelId, GrantId, GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
+from bot.domain.lease import Lease
+from bot.domain.models import (
+    Actor,
+    ChannelId,
+    Databases,
+    GrantId,
+    GroupInfo,
+    GroupName,
+    GroupWorld,
+    Outcome,
+    Rotation,
+    RotationId,
+    Target,
+)
 from bot.domain.notifications import Notification
 from bot.domain.states import State
+
+ASKED_AGAIN = "The same person asked again."
+WORLD_GONE = "The group was rotated since this request was made, or was being rotated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,44 @@ class NewRotation:
     channel_id: ChannelId
     reason: str
     seconds: int
+    databases: Databases | None = None
+
+    def superseding(self, older: RotationId, why: str) -> Event:
+        """Return the event that ends an older request of the same person."""
+        detail = {"channel": self.channel_id, "why": why, "superseded_by": self.id}
+        return replace(self.event, action=Action.SUPERSEDED, rotation_id=older, detail=detail, delivery=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request that waits for confirmation, and the world that its card describes."""
+
+    rotation: Rotation
+    world: GroupWorld
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A request whose world is gone, and the one that takes its place."""
+
+    old: Rotation
+    new: Opened
+
+
+@dataclass(frozen=True, slots=True)
+class NewClaim:
+    """An attempt to start a rotation."""
+
+    rotation_id: RotationId
+    grant: GrantId | None
+    """The grant that must still hold; `None` at a terminal, where the settings are the right."""
+    claim: str
+    """The name of the attempt, so that only its holder can end it."""
+    seconds: float
+    """How long it holds."""
+    event: Event
+    instead: NewRotation
+    """What is requested if the world of the request is gone."""
 
 
 class GrantStore(Protocol):
@@ -39,8 +93,8 @@ class GrantStore(Protocol):
 class RotationStore(Protocol):
     """Rotations. Each change commits together with its audit event, or not at all."""
 
-    async def open(self, new: NewRotation) -> tuple[Rotation, Rotation | None]:
-        """Insert a requested rotation; return it, and the group's last rotation that reached Turso or may have.
+    async def open(self, new: NewRotation) -> Opened:
+        """Insert a requested rotation, and supersede older requests of the same person for the same group.
 
         Raises `DuplicateDelivery` if the delivery was handled before.
         """
@@ -48,14 +102,11 @@ class RotationStore(Protocol):
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
 
-    async def claim(
-        self, rotation_id: RotationId, *, grant: GrantId, claim: str, lease: float, event: Event
-    ) -> Rotation | None:
+    async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         """Move `requested → rotating` if the request has not expired and the grant still holds.
 
-        `claim` names the attempt, so that only its holder can end it; `lease` is in seconds. Return `None` if somebody
-        else decided first, the request expired or the grant is gone. Raises `GroupBusy` while another rotation of the
-        group is running.
+        If the group was rotated since the request was opened, or is being rotated, supersede the request instead, and
+        open a new one. Return `None` if somebody else decided first, the request expired or the grant is gone.
         """
 
     async def move(
@@ -117,8 +168,8 @@ class Turso(Protocol):
     async def group_of(self, database: str) -> GroupName | None:
         """Return the group that a database is in, or `None` if there is no such database or it cannot be read."""
 
-    async def rotate(self, target: Target) -> Outcome:
-        """Rotate the target's key, which invalidates its tokens, with at most one call.
+    async def rotate(self, target: Target, lease: Lease) -> Outcome:
+        """Rotate the target's key, which invalidates its tokens, with at most one call, if the lease lasts for it.
 
         If the task is cancelled meanwhile, raises an `Interrupted` that carries what is known.
         """

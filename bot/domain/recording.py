@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bot.domain.events import RECORDED_AS, Action, Event
-from bot.domain.models import SYSTEM, Outcome, Rotation
+from bot.domain.lease import Lease
+from bot.domain.models import SYSTEM, Actor, Outcome, Rotation
 from bot.domain.ports import RotationStore
 from bot.domain.states import State
 
-NEVER_STARTED = Outcome(State.FAILED, "The database did not confirm the start. Nothing was sent to Turso.")
+_NEVER_STARTED = Outcome(State.FAILED, "The database did not confirm the start. Nothing was sent to Turso.")
+_UNSENT_SECONDS = 60.0
+"""How long after its lease a claim that was never used is watched: its commit may still arrive."""
 _ABANDONED = Outcome(
     State.UNKNOWN,
     "No outcome was recorded in time, for example because the bot was interrupted during the call: "
@@ -28,6 +31,7 @@ class Claimed:
     rotation: Rotation
     claim: str
     """The name of the attempt."""
+    lease: Lease
 
 
 class OutcomeRecorder:
@@ -36,6 +40,7 @@ class OutcomeRecorder:
     def __init__(self, store: RotationStore) -> None:
         self._store = store
         self._kept: dict[str, tuple[Claimed, Outcome]] = {}  # by claim
+        self._unsent: dict[str, Claimed] = {}  # by claim
         self._nothing_kept = Signal()
         self._nothing_kept.set()
 
@@ -58,6 +63,14 @@ class OutcomeRecorder:
         self._kept[claimed.claim] = (claimed, outcome)
         self._nothing_kept.clear()
 
+    def watch(self, claimed: Claimed) -> None:
+        """Watch a claim whose commit was not confirmed, for `tidy`: no call follows, but it may still arrive."""
+        self._unsent[claimed.claim] = claimed
+
+    def unrecorded(self, claimed: Claimed) -> Outcome | None:
+        """Return the outcome of this claim if it could not be recorded yet."""
+        return self._kept[claimed.claim][1] if claimed.claim in self._kept else None
+
     async def all_recorded(self) -> None:
         """Wait until no outcome is kept anymore."""
         await self._nothing_kept.wait()
@@ -76,6 +89,7 @@ class OutcomeRecorder:
         One that fails does not hold up the others; the first failure is raised at the end: a `DatabaseError`, or a bug.
         """
         kept = [partial(self._write, *each) for each in self._kept.values()]
+        kept += [partial(self._end_unsent, each) for each in self._unsent.values()]
         overdue = [partial(self.end_overdue, rotation) for rotation in await self._store.overdue()]
         failures: list[Exception] = []
         for end in (*kept, *overdue):
@@ -92,16 +106,31 @@ class OutcomeRecorder:
             raise failures[0]
 
     async def _write(self, claimed: Claimed, outcome: Outcome) -> Rotation | None:
-        """Record an outcome, if need be over an `unknown` that another replica recorded when the lease expired."""
+        """Record an outcome, unless that was done before."""
+        recorded = await self._end(claimed, outcome, claimed.rotation.requester)
+        self._kept.pop(claimed.claim, None)
+        if not self._kept:
+            self._nothing_kept.set()
+        return recorded
+
+    async def _end_unsent(self, claimed: Claimed) -> Rotation | None:
+        """Record that no call followed, once the claim's commit has arrived; forget it when that cannot happen."""
+        rotation, recorded = await self._store.get(claimed.rotation.id), None
+        state = None if rotation is None else rotation.state
+        if state is State.REQUESTED and claimed.lease.left() > -_UNSENT_SECONDS:
+            return None
+        if state in {State.ROTATING, State.UNKNOWN}:
+            recorded = await self._end(claimed, _NEVER_STARTED, SYSTEM)
+        self._unsent.pop(claimed.claim, None)
+        return recorded
+
+    async def _end(self, claimed: Claimed, outcome: Outcome, actor: Actor) -> Rotation | None:
+        """End the claim, if need be over an `unknown` that another replica recorded when the lease expired."""
         rotation = claimed.rotation
-        actor = rotation.requester if outcome is not NEVER_STARTED else SYSTEM
         event = replace(_by_system(rotation, RECORDED_AS[outcome.state], outcome.detail), actor=actor)
         recorded = await self._store.move(rotation.id, expected=State.ROTATING, event=event, claim=claimed.claim)
         if recorded is None and outcome.state is not State.UNKNOWN:
             recorded = await self._store.move(rotation.id, expected=State.UNKNOWN, event=event, claim=claimed.claim)
-        self._kept.pop(claimed.claim, None)
-        if not self._kept:
-            self._nothing_kept.set()
         return recorded
 
 

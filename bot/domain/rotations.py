@@ -10,8 +10,6 @@ from bot.domain.errors import (
     AlreadyDecided,
     BotError,
     ChangedMeanwhile,
-    DatabaseUnavailable,
-    GroupBusy,
     Interrupted,
     NoSuchGroup,
     NoSuchRotation,
@@ -20,10 +18,13 @@ from bot.domain.errors import (
 )
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
+from bot.domain.lease import Lease
 from bot.domain.models import (
     Actor,
+    Databases,
     GroupInfo,
     GroupName,
+    GroupWorld,
     Organization,
     Outcome,
     Request,
@@ -33,12 +34,9 @@ from bot.domain.models import (
 )
 from bot.domain.naming import GroupFinder, Meaning
 from bot.domain.policy import Policy, refuses_lockout
-from bot.domain.ports import AuditTrail, NewRotation, RotationStore, Turso
-from bot.domain.recording import NEVER_STARTED, Claimed, OutcomeRecorder
+from bot.domain.ports import AuditTrail, NewClaim, NewRotation, RotationStore, Superseded, Turso
+from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.states import State
-
-LEASE_MARGIN_SECONDS = 5.0
-"""How much longer than the call's deadline a claim holds: time to record the outcome."""
 
 _BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
 _CHANGED = "This request, or your right to it, was just changed. Nothing was rotated; please try again."
@@ -64,8 +62,9 @@ class ConfirmationPrompt:
 
     rotation: Rotation
     info: GroupInfo
-    last: Rotation | None
-    """The group's last rotation that reached Turso, or may have."""
+    world: GroupWorld
+    instead_of: Rotation | None = None
+    """The confirmed request that this one takes the place of, because its world is gone."""
     also: GroupName | None = None
     """Another group, with whose name the reason begins: perhaps both were meant."""
 
@@ -127,24 +126,31 @@ class Rotations:
             await self._refuse(event, lockout)
         rotation_id = RotationId(self._new_id())
         event = replace(event, rotation_id=rotation_id)
-        new = NewRotation(rotation_id, event, context.channel_id, request.reason, self._config.confirm_seconds)
-        rotation, last = await self._store.open(new)
-        return ConfirmationPrompt(rotation, info, last, meaning.also)
+        seconds, databases = self._config.confirm_seconds, Databases.of(info.databases)
+        new = NewRotation(rotation_id, event, context.channel_id, request.reason, seconds, databases)
+        opened = await self._store.open(new)
+        return ConfirmationPrompt(opened.rotation, info, opened.world, also=meaning.also)
 
     async def reject(self, actor: Actor, context: SlackContext, typed: str, why: str) -> None:
         """Record a command that names no possible group, with the first characters of what was typed."""
         await self._trail.append(self._event(Action.REJECTED, actor, context, typed=typed[:_TYPED], why=why))
 
-    async def confirm(self, actor: Actor, context: SlackContext, rotation_id: RotationId) -> Claimed:
+    async def confirm(
+        self, actor: Actor, context: SlackContext, rotation_id: RotationId
+    ) -> Claimed | ConfirmationPrompt:
         """Claim the rotation for this process; call `carry_out` with the result.
 
-        Raises `Refused`, `NoSuchRotation`, `AlreadyDecided`, `GroupBusy` or `DatabaseError`: then nothing is called.
+        If the world that its card described is gone, supersede it instead, and return what is to be confirmed anew.
+        Raises `Refused`, `NoSuchRotation`, `AlreadyDecided`, `ChangedMeanwhile` or `DatabaseError`: then nothing is
+        called.
         """
         for _ in range(_TRIES):
             rotation, policy = await self._admit(actor, context, rotation_id)
             grant = policy.grant_for(actor, rotation.group)
-            if grant is not None and (claimed := await self._claim(actor, context, rotation, grant)) is not None:
-                return claimed
+            if grant is not None or policy.at_terminal:
+                claimed = await self._claim(actor, context, rotation, grant)
+                if claimed is not None:
+                    return claimed
             # The rotation was decided, or the grant or the request ended, since it was read: ask again.
         raise ChangedMeanwhile(_CHANGED)
 
@@ -154,7 +160,7 @@ class Rotations:
         If the outcome cannot be recorded, the rotation reads `unknown` for now, and the recorder tries again later.
         """
         try:
-            outcome = await self._turso.rotate(claimed.rotation.target)
+            outcome = await self._turso.rotate(claimed.rotation.target, claimed.lease)
         except BaseException as error:
             known = error.outcome if isinstance(error, Interrupted) else _BROKEN
             await asyncio.shield(self._recorder.record(claimed, known))
@@ -162,7 +168,7 @@ class Rotations:
         return await asyncio.shield(self._recorder.record(claimed, outcome))
 
     async def cancel(self, actor: Actor, context: SlackContext, rotation_id: RotationId) -> Rotation:
-        """Cancel a request. Raises the same errors as `confirm`, except `GroupBusy`."""
+        """Cancel a request. Raises the same errors as `confirm`."""
         for _ in range(_TRIES):
             rotation, _ = await self._admit(actor, context, rotation_id)
             event = self._event(Action.CANCELLED, actor, context, rotation=rotation)
@@ -187,23 +193,38 @@ class Rotations:
             raise AlreadyDecided(rotation)
         return rotation, policy
 
-    async def _claim(self, actor: Actor, context: SlackContext, rotation: Rotation, grant: Grant) -> Claimed | None:
+    async def _claim(
+        self, actor: Actor, context: SlackContext, rotation: Rotation, grant: Grant | None
+    ) -> Claimed | ConfirmationPrompt | None:
         """Start the rotation for this process; return `None` if it can no longer be started."""
-        event = self._event(Action.STARTED, actor, context, rotation=rotation, grant=grant.id)
-        claimed = Claimed(rotation, self._new_id())
-        lease = self._config.call_seconds + LEASE_MARGIN_SECONDS
+        claimed = Claimed(rotation, self._new_id(), Lease(self._config.call_seconds))
+        right = {"terminal": True} if grant is None else {"grant": grant.id}
+        claim = NewClaim(
+            rotation.id,
+            None if grant is None else grant.id,
+            claimed.claim,
+            claimed.lease.seconds,
+            self._event(Action.STARTED, actor, context, rotation=rotation, **right),
+            self._instead_of(rotation, context),
+        )
         try:
-            started = await self._store.claim(
-                rotation.id, grant=grant.id, claim=claimed.claim, lease=lease, event=event
-            )
-        except GroupBusy as busy:
-            await self._trail.append(_with(event, Action.DENIED, why=str(busy), busy_with=busy.rotation.id))
-            raise
-        except DatabaseUnavailable:
+            started = await self._store.claim(claim)
+        except BaseException:
             # The commit may have succeeded although its answer was lost. No call follows, so record that.
-            self._recorder.keep(claimed, NEVER_STARTED)
+            self._recorder.watch(claimed)
             raise
+        if isinstance(started, Superseded):
+            info = await self._turso.group_info(rotation.group)
+            return ConfirmationPrompt(started.new.rotation, info, started.new.world, started.old)
         return None if started is None else replace(claimed, rotation=started)
+
+    def _instead_of(self, rotation: Rotation, context: SlackContext) -> NewRotation:
+        """Return the request that takes the place of one whose world is gone; it is the same person's."""
+        rotation_id = RotationId(self._new_id())
+        event = self._event(Action.REQUESTED, rotation.requester, context, rotation=rotation, reason=rotation.reason)
+        event = replace(event, rotation_id=rotation_id, delivery=None)
+        seconds = self._config.confirm_seconds
+        return NewRotation(rotation_id, event, rotation.channel_id, rotation.reason, seconds, rotation.databases)
 
     async def _refuse(self, event: Event, refused: Refused) -> NoReturn:
         await self._trail.append(_with(event, Action.DENIED, why=str(refused)))

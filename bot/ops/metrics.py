@@ -21,7 +21,7 @@ from bot.domain.notifications import Backlog, NotificationKind
 from bot.domain.states import State
 
 PREFIX = "turso_rotate"
-ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.CANCELLED, State.EXPIRED)
+ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.CANCELLED, State.EXPIRED, State.SUPERSEDED)
 CALLED = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
 STATUSES = ("2xx", "3xx", "4xx", "5xx", "none")
 _DATABASE_FAILURES = {DatabaseUnavailable: "unavailable", DatabaseReadOnly: "read_only", SchemaMismatch: "schema"}

@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import DatabaseError
 from bot.domain.events import Action, Event, TrailHead
-from bot.domain.models import SYSTEM, ChannelId, Rotation
+from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation
 from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
@@ -128,8 +128,8 @@ class Notifier:
 
     async def _announce(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id
-        if channel.startswith("D"):
-            return  # in a direct message there is nobody else to tell
+        if channel.startswith("D") or channel == AT_TERMINAL:
+            return  # there is nobody else to tell
         announcement = self._announcement(rotation, await self._head())
         try:
             await self._web.chat_postMessage(channel=channel, **announcement.payload())
@@ -139,7 +139,7 @@ class Notifier:
             # The `response_url` of the press still reaches the channel of the command.
             if channel == rotation.channel_id and await reply.show_channel(announcement):
                 return
-            if notification.attempts == 1:
+            if notification.attempts == 1 and rotation.requester.in_slack:
                 await reply.send(_not_announced(channel))
             raise
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from bot.domain.history import (
-    REFUSED_AS,
+    RECORDED_ALONE,
     AccessPath,
     EntryKey,
     HistoryEntry,
@@ -30,10 +30,10 @@ from bot.store.trail import ROTATION_EVENTS, recorded_of
 MAX_GROUPS = 200
 """How many groups a page is collected from."""
 MAX_NAMES = 1000
-"""How many names are read to find them: so many of rotations, and so many of refused commands."""
+"""How many names are read to find them: so many of rotations, and so many of what has none."""
 MAX_PENDING = 100
 
-_STATUSES = {str(action): status for status, action in REFUSED_AS.items()} | {
+_STATUSES = {str(action): status for status, action in RECORDED_ALONE.items()} | {
     str(state): RequestStatus(state) for state in State
 }
 _GLOB = frozenset("*?[")
@@ -127,8 +127,8 @@ def _shape(dialect: str, paths: tuple[AccessPath, ...], search: HistorySearch) -
         dialect,
         paths,
         limit=search.limit + 1,
-        rotations=query.outcome not in REFUSED_AS,
-        refused=query.outcome is None or query.outcome in REFUSED_AS,
+        rotations=query.outcome not in RECORDED_ALONE,
+        alone=query.outcome is None or query.outcome in RECORDED_ALONE,
         group=query.group is not None,
         person=query.person is not None,
         outcome=query.outcome is not None,
@@ -145,24 +145,24 @@ def _chosen(search: HistorySearch) -> dict[str, Any]:
         **dict(zip(("above_at", "above_id", "above_seq"), max(above), strict=True)),
         "group": query.group,
         "person": query.person,
-        "status": None if query.outcome is None else str(REFUSED_AS.get(query.outcome, query.outcome)),
+        "status": None if query.outcome is None else str(RECORDED_ALONE.get(query.outcome, query.outcome)),
         "own_team": reader.team_id,
         "own_user": reader.user_id,
     }
 
 
 def _entry(row: Row[Any]) -> HistoryEntry:
-    refused = row.seq is not None
+    alone = row.seq is not None
     detail: Mapping[str, object] = row.detail
     return HistoryEntry(
-        key=EntryKey(row.at, f"#{row.seq}" if refused else row.id),
+        key=EntryKey(row.at, f"#{row.seq}" if alone else row.id),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
         group=None if row.group is None else GroupName(row.group),
         status=_STATUSES[row.status],
-        reason=_text(detail, "reason", "typed") if refused else row.reason,
+        reason=_text(detail, "reason", "typed", "note") if alone else row.reason,
         explanation=_text(detail, "explanation", "why"),
         seconds=None if row.ended_at is None else (row.ended_at - row.at).total_seconds(),
-        rotation_id=None if refused else RotationId(row.id),
+        rotation_id=None if alone else RotationId(row.id),
         resolved_as=None if row.resolved_as is None else State(row.resolved_as),
     )
 

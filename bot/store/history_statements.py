@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 
 from bot.domain.history import AccessPath
 from bot.store.sqltypes import UtcTime, hidden
-from bot.store.tables import REFUSED, audit_events, rotations
+from bot.store.tables import NO_ROTATION, audit_events, rotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Shape:
     limit: int
     """How many rows to read for each path from each table; in the text, or PostgreSQL plans for a tenth of all."""
     rotations: bool = True
-    refused: bool = True
+    alone: bool = True
     group: bool = False
     person: bool = False
     outcome: bool = False
@@ -57,7 +57,7 @@ def page_statement(shape: Shape) -> CompoundSelect[Any]:
 @cache
 def names_statement(limit: int) -> CompoundSelect[Any]:
     """Return a statement that lists up to `limit` groups of each table, by jumping along an index from name to name."""
-    return union_all(*(_names(source, limit) for source in (_ROTATIONS, _REFUSED)))
+    return union_all(*(_names(source, limit) for source in (_ROTATIONS, _ALONE)))
 
 
 def _null(name: str, kind: TypeEngine[Any]) -> Label[Any]:
@@ -77,7 +77,7 @@ _ROTATION = select(
     _r.ended_at,
     _r.resolved_as,
 )
-_REFUSAL = select(
+_EVENT = select(
     *(_e[name] for name in _COMMON),
     _e.at,
     _e.action.label("status"),
@@ -86,7 +86,7 @@ _REFUSAL = select(
     _null("reason", Text()),
     _null("ended_at", UtcTime()),
     _null("resolved_as", Text()),
-).where(text(REFUSED))
+).where(text(NO_ROTATION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,11 @@ class _Source:
 
 
 _ROTATIONS = _Source(_ROTATION, "id")
-_REFUSED = _Source(_REFUSAL, "seq")
+_ALONE = _Source(_EVENT, "seq")
 
 
 def _parts(shape: Shape) -> Iterator[Select[Any]]:
-    for source in (_ROTATIONS,) * shape.rotations + (_REFUSED,) * shape.refused:
+    for source in (_ROTATIONS,) * shape.rotations + (_ALONE,) * shape.alone:
         for path in shape.paths:
             if path is not AccessPath.COVERED:
                 yield _first(source, shape, path)

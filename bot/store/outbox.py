@@ -45,6 +45,7 @@ _THIS = (outbox.c.id == bindparam("of_notification"), outbox.c.attempts == bindp
 _PUT_OFF = update(outbox).where(*_THIS).values(due_at=database_later("in_seconds"))
 _GIVE_UP = delete(outbox).where(*_THIS)
 _DISCARD = delete(outbox).where(outbox.c.rotation_id == bindparam("of_rotation"), outbox.c.kind == bindparam("of_kind"))
+_LEFT = select(outbox.c.id).where(outbox.c.rotation_id == bindparam("of_rotation")).limit(1)
 _DONE = delete(outbox).where(outbox.c.id == bindparam("of_notification"))
 
 
@@ -94,6 +95,11 @@ class SqlOutbox:
             return None if row is None else _notification(row)
 
         return await self._database.write(transaction)
+
+    async def any_left(self, rotation_id: RotationId) -> bool:
+        """Return whether a notification about a rotation is not delivered yet."""
+        chosen = {"of_rotation": rotation_id}
+        return await self._database.read(lambda connection: connection.execute(_LEFT, chosen).first() is not None)
 
     async def any_due(self) -> bool:
         """Look for one with a read, which waits for no writer."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from bot.domain.errors import SchemaMismatch
 from bot.store.database import Database
 
-HEAD = "0001_bcf56450"
+HEAD = "0001_f84737f0"
 """The newest migration. A constant, so that `serve` need not import Alembic; a test compares it with the migrations.
 
 Revisions begin with a number of four digits, which says their order.
@@ -38,7 +38,7 @@ TRIGGER_DIGESTS: Mapping[str, Mapping[str, str]] = {
         "rotations_no_delete": "ebec2531681e819c",
         "rotations_not_moved_busy": "f94df56067b02e9f",
         "rotations_not_opened_busy": "f481fc9fbe1f0d70",
-        "rotations_same_request": "af01d85aa158c20e",
+        "rotations_same_request": "4e75878f19ee9a29",
     },
 }
 """The triggers that keep history from being changed, for each kind of database.

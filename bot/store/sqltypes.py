@@ -59,13 +59,13 @@ class CanonicalJson(TypeDecorator[dict[str, Any]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Serialise the object."""
-        return detail_text(dict(value))
+        return None if value is None else detail_text(dict(value))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
         """Parse the object."""
-        return dict(json.loads(value))
+        return None if value is None else dict(json.loads(value))
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is

@@ -21,13 +21,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from bot.domain.history import REFUSED_AS, RequestStatus
+from bot.domain.history import RECORDED_ALONE, RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.states import State
 from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally
-from bot.store.tables import REFUSED, audit_events, rotations
+from bot.store.tables import NO_ROTATION, audit_events, rotations
 
-_STATUSES = {str(action): str(status) for status, action in REFUSED_AS.items()}
+_STATUSES = {str(action): str(status) for status, action in RECORDED_ALONE.items()}
 
 
 class SqlStatistics:
@@ -74,7 +74,7 @@ class SqlStatistics:
             columns.group,
             case(_STATUSES, value=columns.action).label("outcome"),
             literal_column("0"),
-        ).where(text(REFUSED))
+        ).where(text(NO_ROTATION))
         return self._filtered(query, columns.organization, columns.group, columns.at)
 
     def _filtered(

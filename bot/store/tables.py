@@ -62,6 +62,7 @@ rotations = Table(
     Column("user_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("databases", CanonicalJson),
     Column("state", Text, nullable=False),
     Column("requested_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
@@ -69,6 +70,7 @@ rotations = Table(
     Column("lease_until", UtcTime),
     Column("ended_at", UtcTime),
     Column("claim", Text),
+    Column("world", BigInteger, nullable=False, server_default="0"),
     Column("detail", CanonicalJson, nullable=False),
     Column("resolved_as", Text),
     CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in State)})", name="state"),
@@ -98,11 +100,17 @@ rotations = Table(
     *_newest_first("ix_rotations", ("organization",), "state", ("requested_at", "id")),
 )
 
-REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
-"""The condition for events that record a refused command, which has no rotation.
+NO_ROTATION = (
+    "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected', 'rotation.noted') "
+    "ELSE false END"
+)
+"""The condition for events that history shows although they have no rotation: refused commands, and notes.
 
 It is one CASE because SQLite would otherwise take the index on `rotation_id` for the best one, and sort.
 """
+
+CHANGES_WORLD = "action IN ('rotation.started', 'rotation.noted')"
+"""The condition for events after which an older card no longer describes its group."""
 
 audit_events = Table(
     "audit_events",
@@ -121,9 +129,17 @@ audit_events = Table(
     Column("hash", Text, nullable=False),
     CheckConstraint("length(hash) = 64 AND length(prev_hash) = 64", name="sealed"),
     Index(None, "rotation_id", "seq"),
+    Index(
+        "ix_audit_events_world",
+        "organization",
+        "group",
+        "seq",
+        sqlite_where=text(CHANGES_WORLD),
+        postgresql_where=text(CHANGES_WORLD),
+    ),
     *_newest_first("ix_audit_events", (), "action", ("at", "seq")),
-    # Refused commands have no rotation, so history finds them here.
-    *_newest_first("ix_audit_events_refused", ("organization",), "action", ("at", "seq"), where=REFUSED),
+    # What has no rotation, history finds here.
+    *_newest_first("ix_audit_events_no_rotation", ("organization",), "action", ("at", "seq"), where=NO_ROTATION),
 )
 
 outbox = Table(

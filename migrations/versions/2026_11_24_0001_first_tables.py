@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 # Edited in place until the first release. The digits are the start of a SHA-256 of this file without this line; a
 # test says which, so that no database made by an earlier edit is taken for one made by this.
-revision = "0001_bcf56450"
+revision = "0001_f84737f0"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -18,7 +18,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.Text().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 GRANTED = "id, team_id, user_id, pattern, until, note, granted_at, granted_by_team, granted_by_user, role"
-REQUESTED = 'id, organization, "group", team_id, user_id, channel_id, reason'
+REQUESTED = 'id, organization, "group", team_id, user_id, channel_id, reason, databases, world'
 
 APPEND_ONLY = "audit_events is append-only"
 GRANTS_STAY = "a grant never changes, and is revoked once"
@@ -27,7 +27,11 @@ BUSY = "another rotation of the group is running"
 
 OPEN = "state IN ('requested', 'rotating')"
 UNRESOLVED = "state = 'unknown' AND resolved_as IS NULL"
-REFUSED = "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected') ELSE false END"
+NO_ROTATION = (
+    "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected', 'rotation.noted') "
+    "ELSE false END"
+)
+CHANGES_WORLD = "action IN ('rotation.started', 'rotation.noted')"
 
 # "tursorot": the lock under which events are numbered. Volatile, so that it reads what was committed before its turn.
 TAKE_TURN = """
@@ -89,14 +93,17 @@ def _create_allowlist() -> None:
 
 
 def _create_rotations() -> None:
-    states = "'requested', 'rotating', 'succeeded', 'failed', 'unknown', 'cancelled', 'expired'"
+    states = "'requested', 'rotating', 'succeeded', 'failed', 'unknown', 'cancelled', 'expired', 'superseded'"
     op.create_table(
         "rotations",
-        *_texts("id", "organization", "group", "team_id", "user_id", "channel_id", "reason", "state"),
+        *_texts("id", "organization", "group", "team_id", "user_id", "channel_id", "reason"),
+        *_texts("databases", nullable=True),
+        *_texts("state"),
         sa.Column("requested_at", MOMENT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         *(sa.Column(name, MOMENT) for name in ("started_at", "lease_until", "ended_at")),
         *_texts("claim", nullable=True),
+        sa.Column("world", sa.BigInteger(), nullable=False, server_default="0"),
         *_texts("detail"),
         *_texts("resolved_as", nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_rotations"),
@@ -145,11 +152,12 @@ def _indexes() -> Iterator[tuple[str, str, list[str], str | None]]:
     yield "ix_rotations_unresolved", "rotations", ["organization"], UNRESOLVED
     yield "ix_rotations_organization_group_started_at", "rotations", ["organization", "group", "started_at"], None
     yield "ix_audit_events_rotation_id_seq", "audit_events", ["rotation_id", "seq"], None
+    yield "ix_audit_events_world", "audit_events", ["organization", "group", "seq"], CHANGES_WORLD
     yield "ix_outbox_due_at", "outbox", ["due_at"], None
     for name, first, what, order, where in (
         ("ix_rotations", ["organization"], "state", ["requested_at", "id"], None),
         ("ix_audit_events", [], "action", ["at", "seq"], None),
-        ("ix_audit_events_refused", ["organization"], "action", ["at", "seq"], REFUSED),
+        ("ix_audit_events_no_rotation", ["organization"], "action", ["at", "seq"], NO_ROTATION),
     ):
         table = "rotations" if name == "ix_rotations" else "audit_events"
         for choice in (choice for size in range(4) for choice in combinations(("group", "user_id", what), size)):

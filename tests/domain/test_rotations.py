@@ -1,7 +1,7 @@
 """What was left behind is settled, and nothing that cannot be settled holds up the rest."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -9,7 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from bot.domain.errors import NoSuchGroup
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant
+from bot.domain.lease import Lease
 from bot.domain.models import Actor, GroupName, Request, Rotation, UserId
+from bot.domain.ports import NewClaim, Superseded
+from bot.domain.recording import Claimed
 from bot.domain.states import State
 from bot.slack.rotate import card
 from bot.store.rotations import SqlRotations
@@ -27,9 +30,9 @@ class RevokedMeanwhile(SqlRotations):
         super().__init__(store.database, UNKEYED, ACME)
         self._grants = store.grants
 
-    async def claim(self, *which: Any, **more: Any) -> Rotation | None:
+    async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         await self._grants.revoke(ALICE, "*", Event(Action.REVOKED, OPERATOR, ACME))
-        return await super().claim(*which, **more)
+        return await super().claim(claim)
 
 
 @pytest.fixture
@@ -89,3 +92,29 @@ async def test_nobody_is_offered_a_group_they_may_not_rotate(world: World) -> No
 
     assert everything.value.similar == ("payments",)
     assert nothing.value.similar == ()
+
+
+async def test_a_claim_whose_commit_arrives_late_ends_as_failed(world: World) -> None:
+    asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    late = Claimed(asked.rotation, "late", Lease(2))
+    world.recorder.watch(late)
+    before = [rotation async for rotation in world.recorder.tidy()]
+    await world.store.claim(asked.rotation, None, claim="late")
+    after = [rotation async for rotation in world.recorder.tidy()]
+    async with asyncio.timeout(1):
+        await world.recorder.all_recorded()
+
+    assert before == []
+    assert [rotation.state for rotation in after] == [State.FAILED]
+    assert world.turso.calls_to_rotate() == 0
+
+
+async def test_a_claim_that_cannot_arrive_any_more_is_forgotten(world: World) -> None:
+    asked, now = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked")), [0.0]
+    world.recorder.watch(Claimed(asked.rotation, "late", Lease(2, [lambda: now[0]])))
+    now[0] = 17 + 61
+    await anext(world.recorder.tidy(), None)
+    await world.store.claim(asked.rotation, None, claim="late")
+    await anext(world.recorder.tidy(), None)
+
+    assert await world.state(asked.rotation) is State.ROTATING

@@ -50,7 +50,9 @@ class World:
     async def claimed(self) -> Claimed:
         """Let Alice ask and confirm."""
         asked = await self.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
-        return await self.rotations.confirm(ALICE, HERE, asked.rotation.id)
+        claimed = await self.rotations.confirm(ALICE, HERE, asked.rotation.id)
+        assert isinstance(claimed, Claimed)
+        return claimed
 
     async def state(self, rotation: Rotation) -> State:
         found = await self.store.rotations.get(rotation.id)

@@ -1,7 +1,8 @@
 """A Slack, a Turso and a migrated database, around the real process."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, settings_for
 from tests.proxy import Proxy
+from tests.store import shell
 
 ALICE = Person("U0ALICE01", "alice")
 BOB = Person("U0B0B0002", "bob")
@@ -172,3 +174,9 @@ def announced(slack: LocalSlack, group: str | None = None) -> list[str]:
     """Everything that was announced in the audit channel, about one group or all."""
     said = [message.plain for message in slack.messages if message.channel == "C0AUDIT"]
     return [text for text in said if group is None or f"`{group}`" in text]
+
+
+async def end_leases(settings: Mapping[str, str]) -> None:
+    """Let the leases of a bot that was killed end now, instead of seventeen seconds later."""
+    ended = "UPDATE rotations SET lease_until = started_at WHERE state = 'rotating'"
+    await asyncio.to_thread(shell.run, load_url(settings["DATABASE_URL"]), ended)

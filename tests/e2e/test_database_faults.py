@@ -18,7 +18,7 @@ from bot.sandbox.faults import Fault, FixedResponse
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso, RequestKind
 from bot.sandbox.messages import PostedMessage
-from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, id_on, over
+from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, end_leases, id_on, over
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
@@ -84,7 +84,7 @@ class TestPostgres:
         assert await trail() == STORY
 
     @pytest.mark.usefixtures("bot")
-    @pytest.mark.fault("F10")
+    @pytest.mark.fault("F10", "F45")
     async def test_a_claim_whose_commit_is_not_answered_ends_as_failed(
         self, slack: LocalSlack, turso: LocalTurso, line: Proxy, trail: Trail
     ) -> None:
@@ -143,6 +143,7 @@ class TestPostgres:
         await cut_off_in_the_call(slack, turso, line)
         await bot.kills()
         await line.resumes()
+        await end_leases(settings)
         await bot.start()
         await connect(slack, bot, settings)
         await slack.sees(None, "Whether that happened is unknown", channel="C0AUDIT", timeout=15)

@@ -11,7 +11,7 @@ from bot.sandbox.faults import Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso, RequestKind
 from bot.sandbox.workspace import Person
-from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, id_on
+from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, asks, connect, end_leases, id_on
 from tests.process import BotProcess, run
 
 CONFIRM, CANCEL = "rotation:confirm", "rotation:cancel"
@@ -180,6 +180,7 @@ async def test_a_bot_killed_in_the_call_says_unknown_after_its_restart(
     await turso.reached()
     await bot.kills()
     turso.clear_faults()
+    await end_leases(settings)
     await bot.start()
     await connect(slack, bot, settings)
 

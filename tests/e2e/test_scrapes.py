@@ -23,7 +23,10 @@ class TestAStory:
     async def test_a_story_is_counted_and_names_nobody(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], mode: str
     ) -> None:
-        done, cancelled, unknown, _ = [await asks(slack, ALICE, "payments because") for _ in range(4)]
+        turso.organization.groups |= {"spare": (), "other": ()}
+        done = await asks(slack, ALICE, "payments because")
+        cancelled, unknown = [await asks(slack, ALICE, f"{group} because") for group in ("default", "spare")]
+        await asks(slack, ALICE, "other because")
         await slack.types(ALICE, "/turso-rotate nowhere")
         await slack.types(ALICE, "/turso-rotate ../x")
         await slack.types(MALLORY, "/turso-rotate payments")
@@ -34,7 +37,7 @@ class TestAStory:
         await slack.sees(ALICE, "Cancelled")
         turso.inject(FixedResponse(500, b"{}"))
         await slack.presses(ALICE, unknown, CONFIRM)
-        await slack.sees(ALICE, "Unknown: the tokens of payments")
+        await slack.sees(ALICE, "Unknown: the tokens of spare")
         await slack.presses(ALICE, unknown, CONFIRM)
         await slack.called("chat.postMessage", 2)
         await slack.called("response_url", 14)  # the answer to the stale press is the last

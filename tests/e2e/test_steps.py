@@ -20,7 +20,7 @@ CALLED = ["request opened", "rotation started", "calling Turso", "call ended", "
 async def test_each_step_is_one_event_that_names_the_rotation(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess
 ) -> None:
-    done, withdrawn = [await asks(slack, ALICE, "payments key leaked") for _ in range(2)]
+    done, withdrawn = [await asks(slack, ALICE, f"{group} key leaked") for group in ("payments", "default")]
     await slack.presses(BOB, done, CONFIRM)
     await slack.sees(BOB, "Only the person who requested")
     turso.inject(FixedResponse(500, b"{}"))

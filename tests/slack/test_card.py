@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.models import Actor, GroupInfo, Rotation, TeamId, UserId
+from bot.domain.models import Actor, GroupInfo, GroupWorld, HandRotation, Rotation, TeamId, UserId
 from bot.domain.rotations import ConfirmationPrompt
 from bot.domain.states import State
 from bot.sandbox.render import render
@@ -17,8 +17,17 @@ SEEN = GroupInfo(exists=True, databases=("ledger", "invoices"))
 UNSEEN = GroupInfo(exists=None, databases=None)
 
 
-def shown_card(look: GroupInfo = SEEN, last: Rotation | None = None, reason: str = "") -> str:
-    return shown(card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason), look, last)))
+def shown_card(
+    look: GroupInfo = SEEN,
+    last: Rotation | None = None,
+    reason: str = "",
+    *,
+    by_hand: HandRotation | None = None,
+    waiting: tuple[Rotation, ...] = (),
+    instead_of: Rotation | None = None,
+) -> str:
+    world = GroupWorld(last, by_hand, waiting)
+    return shown(card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason), look, world, instead_of)))
 
 
 def shown(message: Message) -> str:
@@ -28,9 +37,9 @@ def shown(message: Message) -> str:
 def test_a_card_says_what_stops_working_and_what_does_not() -> None:
     text = shown_card()
 
-    assert "*Every token minted for the group `payments` in `acme` stops working at once.*" in text
-    assert "Live connections may drop, and every service that uses such a token fails until it gets a new one." in text
-    assert "Tokens minted for a *single database* are signed separately and stay valid." in text
+    assert "*Every token minted for the group `payments` in `acme` will stop working*" in text
+    assert "every service that uses one fails until it gets a new one. Open connections may drop." in text
+    assert "Tokens minted for a *single database* normally stay valid. Only in legacy groups, one key signs" in text
 
 
 @pytest.mark.parametrize(

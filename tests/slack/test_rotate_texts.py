@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bot.domain.errors import (
     AlreadyDecided,
     BotError,
+    ChangedMeanwhile,
     DatabaseUnavailable,
-    GroupBusy,
     NoSuchGroup,
     NoSuchRotation,
     Refusal,
@@ -26,6 +26,7 @@ from bot.domain.models import (
     ChannelId,
     GroupInfo,
     GroupName,
+    GroupWorld,
     Organization,
     Request,
     Rotation,
@@ -195,7 +196,7 @@ def test_cards_hold_slacks_limits_and_stay_inert(
     last: Rotation | None,
 ) -> None:
     look = GroupInfo(exists, None if databases is None else tuple(databases))
-    message = card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason, group="g" * 64), look, last))
+    message = card.ask(ConfirmationPrompt(rotation(State.REQUESTED, reason, group="g" * 64), look, GroupWorld(last)))
 
     assert inert(message)
     assert [element["value"] for element in message.blocks[-2]["elements"]] == ["62xrejy87vfv9"] * 2
@@ -240,7 +241,7 @@ def test_a_refusal_says_whom_to_ask(why: Refusal, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AlreadyDecided(rotation(State.EXPIRED)), GroupBusy(rotation(State.ROTATING)), NoSuchRotation()]
+    "error", [AlreadyDecided(rotation(State.EXPIRED)), ChangedMeanwhile("Others were faster."), NoSuchRotation()]
 )
 def test_every_failure_has_words(error: BotError) -> None:
     assert str(error).endswith((".", "?"))

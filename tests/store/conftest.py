@@ -1,7 +1,7 @@
 """A migrated database of each kind, and the stores over it."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.grants import NewGrant
 from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization, Rotation, RotationId, TeamId, UserId
-from bot.domain.ports import NewRotation
+from bot.domain.ports import NewClaim, NewRotation, Opened, Superseded
 from bot.domain.states import State
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
@@ -23,6 +23,7 @@ from tests.databases import load_url
 
 ACME = Organization("acme")
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
+BOB = Actor(TeamId("T012AB3CD"), UserId("U0B0B0002"))
 OPERATOR = Actor.on_terminal("root")
 
 
@@ -46,24 +47,47 @@ class Store:
         event = Event(Action.GRANTED, OPERATOR, ACME)
         return (await self.grants.add(NewGrant(ALICE, pattern, None, ""), event)).id
 
-    async def request(self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None) -> Rotation:
-        """Open a request of Alice's."""
-        return (await self.open(group, seconds=seconds, delivery=delivery))[0]
+    async def request(
+        self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None, by: Actor = ALICE
+    ) -> Rotation:
+        """Open a request."""
+        return (await self.open(group, seconds=seconds, delivery=delivery, by=by)).rotation
 
     async def open(
-        self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None
-    ) -> tuple[Rotation, Rotation | None]:
-        """Open a request of Alice's; returns it with the group's last rotation."""
+        self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None, by: Actor = ALICE
+    ) -> Opened:
+        """Open a request, and read what its card would say."""
+        return await self.rotations.open(self.new(group, seconds=seconds, delivery=delivery, by=by))
+
+    def new(
+        self, group: str = "payments", *, seconds: int = 300, delivery: str | None = None, by: Actor = ALICE
+    ) -> NewRotation:
+        """Describe a request with a fresh id."""
         rotation_id = next(self._ids)
-        event = Event(Action.REQUESTED, ALICE, ACME, GroupName(group), rotation_id, delivery=delivery)
-        return await self.rotations.open(NewRotation(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds))
+        event = Event(Action.REQUESTED, by, ACME, GroupName(group), rotation_id, delivery=delivery)
+        return NewRotation(rotation_id, event, ChannelId("C0INCIDENT"), "why", seconds)
 
     async def claim(
-        self, rotation: Rotation, grant: GrantId, *, claim: str = "c1", lease: float = 30
+        self, rotation: Rotation, grant: GrantId | None, *, claim: str = "c1", lease: float = 30
     ) -> Rotation | None:
-        """Claim a rotation."""
-        event = event_about(rotation, Action.STARTED)
-        return await self.rotations.claim(rotation.id, grant=grant, claim=claim, lease=lease, event=event)
+        """Claim a rotation whose world is not gone."""
+        claimed = await self.try_claim(rotation, grant, claim=claim, lease=lease)
+        assert not isinstance(claimed, Superseded)
+        return claimed
+
+    async def try_claim(
+        self,
+        rotation: Rotation,
+        grant: GrantId | None,
+        *,
+        claim: str = "c1",
+        lease: float = 30,
+        delivery: str | None = None,
+    ) -> Rotation | Superseded | None:
+        """Claim a rotation, or open it anew."""
+        event = replace(event_about(rotation, Action.STARTED), delivery=delivery)
+        instead = self.new(rotation.group, by=rotation.requester)
+        return await self.rotations.claim(NewClaim(rotation.id, grant, claim, lease, event, instead))
 
     async def move(self, rotation: Rotation, expected: State, to: State, claim: str | None = None) -> Rotation | None:
         """Move a rotation to an end."""

@@ -47,7 +47,7 @@ async def test_events_are_numbered_without_a_gap_also_after_a_rollback(store: St
     await store.request(delivery="d1")
     with pytest.raises(DuplicateDelivery):
         await store.request(delivery="d1")
-    await store.request(delivery="d2")
+    await store.request("default", delivery="d2")
 
     assert [recorded.seq for recorded in await store.trail.page(EventFilter(), limit=10)] == [2, 1]
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.domain.errors import DuplicateDelivery, GroupBusy
+from bot.domain.errors import DuplicateDelivery
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant
-from bot.domain.models import GrantId, Rotation
+from bot.domain.models import Actor, GrantId, Rotation, UserId
+from bot.domain.ports import Superseded
 from bot.domain.states import State
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
@@ -18,12 +19,13 @@ REVOKED = Event(Action.REVOKED, ALICE, ACME)
 
 @pytest.mark.fault("F21")
 async def test_of_eight_requests_for_one_group_one_is_started_and_named_to_the_others(store: Store) -> None:
-    grant, requests = await store.grant(), [await store.request() for _ in range(8)]
+    grant, requests = await store.grant(), [await store.request(by=person(number)) for number in range(8)]
 
-    claims = await asyncio.gather(*(store.claim(one, grant) for one in requests), return_exceptions=True)
+    claims = await asyncio.gather(*(store.try_claim(one, grant) for one in requests))
 
     [winner] = [claim for claim in claims if isinstance(claim, Rotation)]
-    assert [claim.rotation.id for claim in claims if isinstance(claim, GroupBusy)] == [winner.id] * 7
+    named = [claim.new.world.last for claim in claims if isinstance(claim, Superseded)]
+    assert [last and last.id for last in named] == [winner.id] * 7
     assert (await shell.trail_of(store.database)).count("rotation.started") == 1
 
 
@@ -57,10 +59,9 @@ async def test_a_claim_and_a_revocation_stand_in_the_order_in_which_they_held(st
 async def test_a_click_delivered_twice_starts_nothing(store: Store) -> None:
     grant, rotation = await store.grant(), await store.request()
     await store.trail.append(Event(Action.DENIED, ALICE, ACME, delivery="d1"))
-    event = Event(Action.STARTED, ALICE, ACME, rotation.group, rotation.id, delivery="d1")
 
     with pytest.raises(DuplicateDelivery):
-        await store.rotations.claim(rotation.id, grant=grant, claim="c1", lease=60, event=event)
+        await store.try_claim(rotation, grant, delivery="d1")
 
     assert await store.rotations.get(rotation.id) == rotation
 
@@ -68,7 +69,7 @@ async def test_a_click_delivered_twice_starts_nothing(store: Store) -> None:
 async def test_starts_and_ends_of_one_group_race_without_a_bare_error(store: Store) -> None:
     grant = await store.grant()
 
-    done = await asyncio.gather(*(_start_and_end(store, grant) for _ in range(15)))
+    done = await asyncio.gather(*(_start_and_end(store, grant, person(number)) for number in range(15)))
 
     trail = await shell.trail_of(store.database)
     assert sum(done) == trail.count("rotation.started") == trail.count("rotation.failed") >= 1
@@ -82,11 +83,15 @@ async def test_events_of_many_writers_are_numbered_in_the_order_of_their_times(s
     assert [at for _, at in found] == sorted(str(at) if isinstance(at, str) else at for _, at in found)  # type: ignore[type-var]
 
 
-async def _start_and_end(store: Store, grant: GrantId) -> bool:
-    rotation = await store.request()
-    try:
-        claimed = await store.claim(rotation, grant, claim=rotation.id)
-    except GroupBusy:
+def person(number: int) -> Actor:
+    """Name one of many people."""
+    return Actor(ALICE.team_id, UserId(f"U0PERSON{number:02}"))
+
+
+async def _start_and_end(store: Store, grant: GrantId, by: Actor) -> bool:
+    rotation = await store.request(by=by)
+    claimed = await store.try_claim(rotation, grant, claim=rotation.id)
+    if isinstance(claimed, Superseded):
         return False
     assert claimed is not None
     event = event_about(claimed, Action.FAILED)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, Connection, event
 
 from bot.domain.events import Action
-from bot.domain.history import REFUSED_AS, AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
+from bot.domain.history import RECORDED_ALONE, AccessPath, EntryKey, HistoryQuery, HistorySearch, RequestStatus
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
 from bot.store.database import Database, open_database
@@ -157,8 +157,8 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _best(search: HistorySearch) -> frozenset[str]:
     """Name the indexes that are made for the search."""
     ending = search.query.outcome
-    sources = [("ix_rotations", "state")] if ending not in REFUSED_AS else []
-    sources += [("ix_audit_events_refused", "action")] if ending is None or ending in REFUSED_AS else []
+    sources = [("ix_rotations", "state")] if ending not in RECORDED_ALONE else []
+    sources += [("ix_audit_events_no_rotation", "action")] if ending is None or ending in RECORDED_ALONE else []
     return frozenset("_".join((name, *_choice(search, path, what))) for name, what in sources for path in search.paths)
 
 

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import GroupBusy
 from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.models import Rotation
 from bot.domain.notifications import NotificationKind
+from bot.domain.ports import Superseded
 from bot.domain.states import MOVES, State
 from bot.store.sqltypes import database_now
 from bot.store.tables import rotations
-from tests.store.conftest import ACME, ALICE, OPERATOR, Store
+from tests.store.conftest import ACME, ALICE, BOB, OPERATOR, Store
 
 LEGAL = [(expected, to) for expected in State for to in sorted(MOVES[expected]) if to is not State.ROTATING]
 
@@ -30,14 +30,15 @@ async def test_of_twenty_claims_at_once_one_wins(store: Store) -> None:
 
 @pytest.mark.fault("F21")
 async def test_a_group_is_rotated_by_one_at_a_time(store: Store) -> None:
-    grant, first, second = await store.grant(), await store.request(), await store.request()
+    grant, first, second = await store.grant(), await store.request(), await store.request(by=BOB)
     await store.claim(first, grant)
-    with pytest.raises(GroupBusy) as busy:
-        await store.claim(second, grant)
-    await store.move(first, State.ROTATING, State.SUCCEEDED, "c1")
-    claimed = await store.claim(second, grant)
+    busy = await store.try_claim(second, grant)
+    assert isinstance(busy, Superseded)
+    await store.move(first, State.ROTATING, State.FAILED, "c1")
+    claimed = await store.claim(busy.new.rotation, grant)
 
-    assert busy.value.rotation.id == first.id
+    assert busy.new.world.last is not None
+    assert busy.new.world.last.id == first.id
     assert claimed is not None
 
 
@@ -46,7 +47,7 @@ async def test_the_database_itself_refuses_a_second_rotation_of_a_group(store: S
     await _put(store, await store.request(), State.ROTATING)
 
     with pytest.raises(IntegrityError):
-        await _put(store, await store.request(), State.ROTATING)
+        await _put(store, await store.request(by=BOB), State.ROTATING)
     await _put(store, await store.request("other"), State.ROTATING)
 
 
@@ -129,16 +130,15 @@ async def test_an_errand_is_taken_by_one_at_a_time(store: Store) -> None:
 
 
 async def test_the_last_rotation_of_a_group_is_the_one_that_reached_turso(store: Store) -> None:
-    grant, done, cancelled = await store.grant(), await store.request(), await store.request()
+    grant, done, cancelled = await store.grant(), await store.request(), await store.request(by=BOB)
     await store.claim(done, grant)
     await store.move(done, State.ROTATING, State.SUCCEEDED, "c1")
     await store.move(cancelled, State.REQUESTED, State.CANCELLED)
-    _, last = await store.open()
-    _, none = await store.open("default")
+    payments, default = (await store.open()).world, (await store.open("default")).world
 
-    assert last is not None
-    assert last.id == done.id
-    assert none is None
+    assert payments.last is not None
+    assert payments.last.id == done.id
+    assert default.last is None
 
 
 async def _put(store: Store, rotation: Rotation, state: State) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,8 @@ async def test_a_caller_who_goes_away_does_not_stop_what_has_begun(store: Store)
 
 
 async def _requests_without_end(store: Store) -> None:
-    while True:
-        await store.request()
+    for number in count():
+        await store.request(f"group-{number}")
 
 
 def _file(store: Store, end: str = "") -> Path:

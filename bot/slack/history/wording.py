@@ -18,8 +18,10 @@ STATUS_LABELS: Mapping[RequestStatus, str] = {
     RequestStatus.UNKNOWN: ":warning: *unknown*",
     RequestStatus.CANCELLED: ":no_entry_sign: *cancelled*",
     RequestStatus.EXPIRED: ":alarm_clock: *expired*",
+    RequestStatus.SUPERSEDED: ":arrows_counterclockwise: *superseded*",
     RequestStatus.DENIED: ":no_entry: *denied*",
     RequestStatus.REJECTED: ":mag: *rejected*",
+    RequestStatus.NOTED: ":writing_hand: *noted*, made by hand",
 }
 ACTIONS: Mapping[Action, str] = {
     Action.REQUESTED: "Requested the rotation",
@@ -27,6 +29,8 @@ ACTIONS: Mapping[Action, str] = {
     Action.REJECTED: "Named a group that does not exist",
     Action.CANCELLED: "Cancelled the request",
     Action.EXPIRED: "The request expired: nobody confirmed it in time",
+    Action.SUPERSEDED: "Another request took its place",
+    Action.NOTED: "Noted a rotation made by hand",
     Action.STARTED: "Confirmed; the call to Turso came next",
     Action.SUCCEEDED: "Turso confirmed that the tokens were rotated",
     Action.FAILED: "It failed: nothing was changed",
@@ -47,6 +51,8 @@ _FACTS = {
     "note": "Note",
     "as": "Judged as",
     "instead_of": "Instead of",
+    "superseded_by": "Superseded by",
+    "rotated_at": "Rotated at",
 }
 _SHOWN_AS_PLACE = "channel"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -1,8 +1,9 @@
 """The card that asks for confirmation, and what it shows meanwhile: pure functions that return messages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
-from bot.domain.models import Actor, GroupName, Rotation
+from bot.domain.models import Actor, GroupName, GroupWorld, HandRotation, Rotation
 from bot.domain.rotations import ConfirmationPrompt
 from bot.domain.states import State
 from bot.slack.blocks import (
@@ -22,12 +23,21 @@ from bot.slack.blocks import (
 )
 
 CONFIRM = "rotation:confirm"
+CONFIRM_AGAIN = "rotation:confirm_again"
 CANCEL = "rotation:cancel"
+RECENTLY = timedelta(days=1)
+"""How long ago a rotation still deserves a warning."""
 
 _SHOWN_DATABASES = 5
 _SHOWN_GROUPS = 20
-DATABASE_TOKENS = "Tokens minted for a *single database* are signed separately and stay valid."
+_SHOWN_WAITING = 3
+DATABASE_TOKENS = (
+    "Tokens minted for a *single database* normally stay valid. Only in legacy groups, one key signs them all."
+)
 """What people most often get wrong about a rotation."""
+_NOT_YET = "*Your press changed nothing:* what your card said about this group is no longer true."
+_ENDS_NEW_TOKENS = "Rotating again also ends the tokens minted since."
+_MAY_END_NEW_TOKENS = "If it happened, rotating again also ends the tokens minted since."
 
 
 def usage(groups: Sequence[GroupName] | None) -> Message:
@@ -50,29 +60,31 @@ def usage(groups: Sequence[GroupName] | None) -> Message:
 
 
 def ask(prompt: ConfirmationPrompt) -> Message:
-    """Ask for the confirmation."""
-    rotation = prompt.rotation
+    """Ask for the confirmation, anew if the group was rotated since the request was made."""
+    rotation, again = prompt.rotation, prompt.instead_of is not None
     group, organization = code(rotation.group), code(rotation.organization)
     blocks = [
-        header(f"Rotate the tokens of {rotation.group}?"),
+        header(f"Rotate the tokens of {rotation.group}{' again' if again else ''}?"),
+        *([section(_NOT_YET)] if again else []),
+        *map(section, _past(rotation, prompt.world)),
         section(
-            f"*Every token minted for the group {group} in {organization} stops working at once.* Live connections "
-            "may drop, and every service that uses such a token fails until it gets a new one."
+            f"*Every token minted for the group {group} in {organization} will stop working*, and every service that "
+            "uses one fails until it gets a new one. Open connections may drop."
         ),
         *([] if prompt.also is None else [section(_misread(group, code(prompt.also)))]),
         section(DATABASE_TOKENS),
         _databases(prompt.info.databases),
-        section(_last(prompt.last)),
     ]
     if prompt.info.exists is None:
         blocks.append(section(":warning: Could not ask Turso whether this group exists. You can rotate it anyway."))
     if rotation.reason:
         blocks.append(quoted("Reason", rotation.reason))
+    confirm = (CONFIRM_AGAIN, "Rotate again") if again else (CONFIRM, "Rotate tokens")
     blocks += [
-        actions(button(CONFIRM, "Rotate tokens", rotation.id, "danger"), button(CANCEL, "Cancel", rotation.id)),
+        actions(button(*confirm, rotation.id, "danger"), button(CANCEL, "Cancel", rotation.id)),
         context(f"Waiting for you until {when(rotation.expires_at)}", rotation_id(rotation)),
     ]
-    return Message(f"Rotate the tokens of {escape(rotation.group)}? Confirm or cancel.", tuple(blocks))
+    return Message(f"{blocks[0]['text']['text']} Confirm or cancel.", tuple(blocks))
 
 
 def rotating(rotation: Rotation) -> Message:
@@ -110,13 +122,35 @@ def _databases(names: Sequence[str] | None) -> Block:
     return section(f"*{len(names)} database{'s' if len(names) > 1 else ''}* in the group: {shown}")
 
 
-def _last(last: Rotation | None) -> str:
-    if last is None or last.started_at is None:
-        return "This bot has not rotated this group before."
+def _past(rotation: Rotation, world: GroupWorld) -> Iterator[str]:
+    """Describe what others did with the group; in bold if it may matter to the decision."""
+    since = rotation.requested_at - RECENTLY
+    if world.last is not None and world.last.started_at is not None:
+        yield _last(world.last, world.last.started_at, bold=world.last.started_at >= since)
+    if world.by_hand is not None and (world.last is None or world.by_hand.at > (world.last.started_at or since)):
+        yield _by_hand(world.by_hand, bold=world.by_hand.at >= since)
+    if world.last is None and world.by_hand is None:
+        yield "This bot has not rotated this group before."
+    for other in world.waiting[:_SHOWN_WAITING]:
+        yield f":warning: *{who(other.requester)} also asked for this*, {when(other.requested_at)}, and may confirm it."
+
+
+def _last(last: Rotation, at: datetime, *, bold: bool) -> str:
     if last.state is State.ROTATING:
-        return f":hourglass_flowing_sand: *Being rotated right now* by {who(last.requester)}, {when(last.started_at)}."
-    by = f"{when(last.started_at)} by {who(last.requester)}"
-    if last.state is not State.UNKNOWN:
-        return f"Last rotated {by}."
-    judged = "" if last.resolved_as is None else f", judged {last.resolved_as}"
-    return f"Last attempt {by} (outcome unknown{judged})."
+        now = f"*Being rotated right now* by {who(last.requester)}, {when(at)}."
+        return f":hourglass_flowing_sand: {now} {_ENDS_NEW_TOKENS}"
+    by = f"{when(at)} by {who(last.requester)}"
+    if last.state is State.UNKNOWN:
+        judged = "" if last.resolved_as is None else f", judged {last.resolved_as}"
+        return _stressed(f"Last attempt {by} (outcome unknown{judged}).", _MAY_END_NEW_TOKENS, bold=bold)
+    return _stressed(f"Last rotated {by}.", _ENDS_NEW_TOKENS, bold=bold)
+
+
+def _by_hand(rotation: HandRotation, *, bold: bool) -> str:
+    note = f" ({escape(rotation.note, 150)})" if rotation.note else ""
+    text = f"Rotated by hand {when(rotation.at)}, as {who(rotation.noted_by)} noted{note}."
+    return _stressed(text, _ENDS_NEW_TOKENS, bold=bold)
+
+
+def _stressed(text: str, consequence: str, *, bold: bool) -> str:
+    return f":warning: *{text}* {consequence}" if bold else text

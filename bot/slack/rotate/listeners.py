@@ -7,7 +7,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.errors import AlreadyDecided, BotError, OutdatedButton, UsageError
 from bot.domain.models import RotationId
-from bot.domain.rotations import Rotations
+from bot.domain.rotations import ConfirmationPrompt, Rotations
 from bot.domain.states import State
 from bot.domain.text import storable
 from bot.slack.blocks import Message
@@ -33,6 +33,7 @@ class RotationListeners:
         """Register with Bolt, which asks listeners in the order of registration: these are used most."""
         app.command("/turso-rotate")(self.on_command)
         app.action(card.CONFIRM)(self.on_confirm)
+        app.action(card.CONFIRM_AGAIN)(self.on_confirm)
         app.action(card.CANCEL)(self.on_cancel)
 
     def register_fallback(self, app: AsyncApp) -> None:
@@ -44,7 +45,7 @@ class RotationListeners:
         await self._intake.command(ack, body, self._command, self._tell, refusal.other_failure)
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
-        """Handle a press of *Rotate tokens*."""
+        """Handle a press of *Rotate tokens* or *Rotate again*."""
         await ack()
         self._intake.press(body, self._confirm, self._tell)
 
@@ -76,6 +77,9 @@ class RotationListeners:
 
     async def _confirm(self, press: Interaction, reply: Reply) -> None:
         claimed = await self._rotations.confirm(press.actor, press.context, RotationId(press.chosen))
+        if isinstance(claimed, ConfirmationPrompt):
+            await reply.replace(card.ask(claimed))
+            return
         showing = self._intake.tasks.hold(reply.replace(card.rotating(claimed.rotation)))
         rotation = await self._rotations.carry_out(claimed)
         # Do not show "Rotating…" after the outcome, and do not let a slow Slack delay the outcome.

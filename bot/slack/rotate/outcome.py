@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from bot.domain.by_hand import rotate_databases, rotate_group
 from bot.domain.events import TrailHead
 from bot.domain.models import Rotation
 from bot.domain.states import State
@@ -10,14 +11,14 @@ from bot.slack.rotate.card import DATABASE_TOKENS, rotating, rotation_id
 
 _ANNOUNCED = {
     State.SUCCEEDED: ":white_check_mark: {who} rotated the tokens of {group} in {organization}. "
-    "Tokens minted for the group before that no longer work; services need new ones.",
+    "Tokens minted for the group before that are invalid; services need new ones.",
     State.FAILED: ":x: {who} tried to rotate the tokens of {group} in {organization}. It failed; nothing was changed.",
     State.UNKNOWN: ":warning: {who} tried to rotate the tokens of {group} in {organization}. *Whether that happened is "
     "unknown.* Check whether services that use the group still work.",
 }
 
 
-def ended(rotation: Rotation) -> Message:  # noqa: PLR0911 - one for each state
+def ended(rotation: Rotation) -> Message:
     """Return what the card becomes: how the request ended, and what to do next."""
     match rotation.state:
         case State.SUCCEEDED:
@@ -26,16 +27,10 @@ def ended(rotation: Rotation) -> Message:  # noqa: PLR0911 - one for each state
             return _failed(rotation)
         case State.UNKNOWN:
             return _judged(rotation) if _is_judged(rotation) else _unknown(rotation)
-        case State.CANCELLED:
-            text = f":no_entry_sign: Cancelled. The tokens of {code(rotation.group)} were not touched."
-            return _closed(rotation, text)
-        case State.EXPIRED:
-            again = f"Nothing was done. To request it again: {code(f'/turso-rotate {rotation.group}')}"
-            return _closed(rotation, f":alarm_clock: The request to rotate {code(rotation.group)} expired. {again}")
         case State.ROTATING:
             return rotating(rotation)
-        case State.REQUESTED:
-            return _closed(rotation, f"The request to rotate {code(rotation.group)} is still waiting for confirmation.")
+        case State.REQUESTED | State.CANCELLED | State.EXPIRED | State.SUPERSEDED:
+            return message(_uncalled(rotation), context(rotation_id(rotation)))
         case _:
             assert_never(rotation.state)
 
@@ -44,8 +39,7 @@ def announcement(rotation: Rotation, head: TrailHead | None) -> Message:
     """Tell the channel who did what, how it ended, and the newest row of the audit trail."""
     text = _judgement(rotation) if _is_judged(rotation) else _announced(rotation)
     blocks = [section(text), *_explanation(rotation), *_note(rotation)]
-    if rotation.reason:
-        blocks.append(quoted("Reason", rotation.reason))
+    blocks += _reason(rotation)
     anchor = [] if head is None else [f"Audit trail {code(str(head))}"]
     return Message(text, (*blocks, context(rotation_id(rotation), *anchor)))
 
@@ -71,28 +65,45 @@ def _judgement(rotation: Rotation) -> str:
 
 
 def _succeeded(rotation: Rotation) -> Message:
+    at = when(rotation.started_at or rotation.requested_at, seconds=True)
     return Message(
         f"The tokens of {escape(rotation.group)} are rotated.",
         (
             header(f"Done: the tokens of {rotation.group} are rotated"),
             section(
-                f"Every token minted for the group {code(rotation.group)} in {code(rotation.organization)} before now "
-                "has stopped working.\n*Next:* mint a new token and redeploy every service that used an old one:\n"
+                f"Turso confirmed it: tokens minted for the group {code(rotation.group)} in "
+                f"{code(rotation.organization)} before {at} are invalid. Turso does not say how soon each of its "
+                "servers refuses them.\n*Next:* mint a new token and redeploy every service that used an old one:\n"
                 f"```turso group tokens create {escape(rotation.group)}```"
             ),
-            section(f"{DATABASE_TOKENS} To rotate those: `turso db tokens invalidate &lt;database&gt;`"),
+            section(f"{DATABASE_TOKENS}{_databases(rotation)}"),
+            *_reason(rotation),
             context(rotation_id(rotation)),
         ),
     )
 
 
+def _databases(rotation: Rotation) -> str:
+    """Return how to rotate the keys of the group's databases."""
+    command, more = rotate_databases(rotation)
+    rest = f" {more} more are in the group: {code('turso db list')} lists them." if more else ""
+    return f" To rotate those too:\n```{command}```{rest}" if command else ""
+
+
 def _failed(rotation: Rotation) -> Message:
+    group = escape(rotation.group)
     return Message(
-        f"Rotating the tokens of {escape(rotation.group)} failed. Nothing was changed.",
+        f"Rotating the tokens of {group} failed. Nothing was changed.",
         (
             header(f"Failed: the tokens of {rotation.group} were not rotated"),
-            section("*Nothing was changed.* The old tokens still work, and it is safe to try again."),
+            section("*Nothing was changed.* The old tokens still work."),
             *_explanation(rotation),
+            section(
+                f"*Next:* try again with {code(f'/turso-rotate {rotation.group}')}, or close the leak without the bot, "
+                f"with one of these:\n```{rotate_group(rotation.organization, rotation.group)}```\n"
+                f"Then record it: {code(f'turso-rotate audit note {rotation.group} --note TEXT')}"
+            ),
+            *_reason(rotation),
             context(rotation_id(rotation)),
         ),
     )
@@ -112,8 +123,8 @@ def _unknown(rotation: Rotation) -> Message:
             *_explanation(rotation),
             section(
                 "*To find out:* connect with a token minted before "
-                f"{when(rotation.started_at or rotation.requested_at)}. If it is refused, the rotation happened: mint "
-                "new tokens and redeploy. If it is accepted, it did not.\n"
+                f"{when(rotation.started_at or rotation.requested_at)} that has not expired. If it is refused, the "
+                "rotation happened: mint new tokens and redeploy. If it is accepted, nothing is proved for an hour.\n"
                 f"*To rotate again on purpose:* {again}. That also ends tokens minted in the meantime."
             ),
             context(rotation_id(rotation)),
@@ -134,13 +145,31 @@ def _judged(rotation: Rotation) -> Message:
     )
 
 
-def _closed(rotation: Rotation, text: str) -> Message:
-    return message(text, context(rotation_id(rotation)))
+def _uncalled(rotation: Rotation) -> str:
+    """Describe a request for which nothing was called."""
+    group, again = code(rotation.group), code(f"/turso-rotate {rotation.group}")
+    match rotation.state:
+        case State.CANCELLED:
+            return f":no_entry_sign: Cancelled. The tokens of {group} were not touched."
+        case State.EXPIRED:
+            return (
+                f":alarm_clock: The request to rotate {group} expired. Nothing was done. To request it again: {again}"
+            )
+        case State.SUPERSEDED:
+            newer = code(str(rotation.detail.get("superseded_by")))
+            text = f":arrows_counterclockwise: Nothing was done: the request {newer} took the place of this one."
+            return f"{text} To see what is current: {again}"
+        case _:
+            return f"The request to rotate {group} is still waiting for confirmation."
 
 
 def _explanation(rotation: Rotation) -> list[Block]:
     explanation = rotation.detail.get("explanation")
     return [quoted("What happened", explanation)] if isinstance(explanation, str) and explanation else []
+
+
+def _reason(rotation: Rotation) -> list[Block]:
+    return [quoted("Reason", rotation.reason)] if rotation.reason else []
 
 
 def _note(rotation: Rotation) -> list[Block]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from bot.domain.errors import (
     AlreadyDecided,
     BotError,
-    GroupBusy,
     NoSuchGroup,
     NoSuchRotation,
     NotAGroup,
@@ -23,7 +22,7 @@ from bot.slack.rotate.card import DATABASE_TOKENS
 def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for each kind
     """Return what to say about any error of `/turso-rotate` and its buttons."""
     match error:
-        case GroupBusy() | AlreadyDecided():
+        case AlreadyDecided():
             return card.in_progress(error.rotation, reader)
         case NoSuchGroup():
             return no_such_group(error)
