@@ -56,8 +56,13 @@ class ObservedRotationStore:
 
     async def open(self, new: NewRotation) -> Opened:
         opened = await self._store.open(new)
+        for older in opened.superseded:
+            self._ended(older)
         self._opened(opened.rotation)
         return opened
+
+    async def note(self, event: Event) -> None:
+        await self._store.note(event)
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         self._telemetry.bind(rotation_id[:_ID_LENGTH])

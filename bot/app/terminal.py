@@ -17,6 +17,7 @@ from bot.domain.errors import DatabaseError
 from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Rotation
 from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.rotations import Rotations
+from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
 from bot.slack.payloads import ResponseUrl
@@ -39,22 +40,60 @@ class Terminal:
     _recorder: OutcomeRecorder
     _notifier: Notifier
 
-    async def recorded(self, claimed: Claimed, seconds: float) -> tuple[Rotation, bool]:
-        """Wait until the outcome is on record; return the rotation as it ended, and whether it is recorded."""
+    @property
+    def has_claim_in_doubt(self) -> bool:
+        """Whether a claim was sent to the database, and its commit not confirmed: it may be recorded, or not."""
+        return self._recorder.has_unsent
+
+    def has_unrecorded(self, claimed: Claimed) -> bool:
+        """Return whether the outcome is known, but could not be recorded yet."""
+        return self._recorder.unrecorded(claimed) is not None
+
+    async def settle(self, seconds: float) -> bool:
+        """Wait until it is recorded that no call followed such a claim; return whether it is."""
         until = time.monotonic() + seconds
-        while (outcome := self._recorder.unrecorded(claimed)) is not None:
-            with suppress(DatabaseError):
-                async for _ in self._recorder.tidy():
-                    pass
-            if time.monotonic() > until:
-                return replace(claimed.rotation, state=outcome.state, detail=outcome.detail), False
+        while True:
+            await self._tidy()
+            if not self._recorder.has_unsent or time.monotonic() > until:
+                return not self._recorder.has_unsent
             await asyncio.sleep(_RETRY_SECONDS)
-        return await self.stores.rotations.get(claimed.rotation.id) or claimed.rotation, True
+
+    async def recorded(self, claimed: Claimed, seconds: float) -> Rotation | None:
+        """Wait until the outcome is on record; return the rotation as it ended, or `None` if that takes too long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if await self._tidy() and self._recorder.unrecorded(claimed) is None:
+                with suppress(DatabaseError):
+                    rotation = await self.stores.rotations.get(claimed.rotation.id)
+                    # After Ctrl-C, the first attempt to record it may still be under way.
+                    if rotation is not None and rotation.state is not State.ROTATING:
+                        return rotation
+            await asyncio.sleep(_RETRY_SECONDS)
+        return None
+
+    def as_known(self, claimed: Claimed) -> Rotation:
+        """Return the rotation with what this process knows of its outcome, whatever is recorded."""
+        outcome = self._recorder.unrecorded(claimed)
+        if outcome is None:
+            return claimed.rotation
+        return replace(claimed.rotation, state=outcome.state, detail=outcome.detail)
 
     async def announce(self, rotation: Rotation) -> bool:
         """Try to announce the outcome now; return whether nothing about it is left to be announced."""
-        await self._notifier.notify(rotation)
-        return not await self.stores.outbox.any_left(rotation.id)
+        try:
+            await self._notifier.notify(rotation)
+            return not await self.stores.outbox.any_left(rotation.id)
+        except DatabaseError:
+            return False
+
+    async def _tidy(self) -> bool:
+        """Record what is left to be recorded; return whether the database took it."""
+        try:
+            async for _ in self._recorder.tidy():
+                pass
+        except DatabaseError:
+            return False
+        return True
 
 
 @asynccontextmanager

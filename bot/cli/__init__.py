@@ -10,7 +10,8 @@ import typer
 from bot import __version__
 from bot.cli import allow, audit, doctor, export, note, resolve, rotate, sandbox, serving, stats, verification
 from bot.cli.options import examples
-from bot.domain.errors import BotError, SettingsError, UsageError
+from bot.cli.typos import hint
+from bot.domain.errors import BotError, NoSuchGroup, SettingsError, UsageError
 
 app = typer.Typer(
     name="turso-rotate",
@@ -71,10 +72,12 @@ def main() -> None:
         app()
     except (SettingsError, UsageError) as error:
         _exit(error, 2)
+    except NoSuchGroup as error:
+        _exit(error, 1, hint(error))
     except BotError as error:
         _exit(error, 1)
 
 
-def _exit(error: BotError, code: int) -> None:
-    typer.echo(f"turso-rotate: {error}", err=True)
+def _exit(error: BotError, code: int, more: str = "") -> None:
+    typer.echo(f"turso-rotate: {error}{more}", err=True)
     sys.exit(code)

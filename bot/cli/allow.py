@@ -9,7 +9,7 @@ import typer
 
 from bot.cli.database import load_settings, with_database
 from bot.cli.operator import operator
-from bot.cli.options import FormatOption, masked
+from bot.cli.options import FormatOption, GroupArgument, masked, not_a_token
 from bot.cli.output import OutputFormat, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
@@ -23,7 +23,6 @@ from bot.store.database import Database
 _SLACK_SECONDS = 10
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The user's Slack ID, like U024BE7LH.")]
-GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="The group's name at Turso, like payments.")]
 TeamOption = Annotated[
     str | None,
     typer.Option(
@@ -33,7 +32,10 @@ TeamOption = Annotated[
 PatternOption = Annotated[
     str | None,
     typer.Option(
-        "--group", metavar="GROUP", help="A group like payments, or a pattern with *, ? and [...] like 'prod-*'."
+        "--group",
+        metavar="GROUP",
+        callback=not_a_token,
+        help="A group like payments, or a pattern with *, ? and [...] like 'prod-*'.",
     ),
 ]
 RoleOption = Annotated[

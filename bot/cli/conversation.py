@@ -30,10 +30,23 @@ def rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
         stack = AsyncExitStack()
         try:
             terminal = runner.run(stack.enter_async_context(open_terminal(settings)))
-            claimed = _confirmed(runner, terminal, request, yes=yes)
+            claimed = _claimed(runner, terminal, request, yes=yes)
             return claimed is not None and _carried_out(runner, terminal, claimed)
         finally:
             runner.run(stack.aclose())
+
+
+def _claimed(runner: asyncio.Runner, terminal: Terminal, request: Request, *, yes: bool) -> Claimed | None:
+    """Ask for the confirmation; if that is broken off, record that nothing was sent where a claim may have been."""
+    try:
+        return _confirmed(runner, terminal, request, yes=yes)
+    except BaseException:
+        if terminal.has_claim_in_doubt:
+            _print("The database did not confirm the start. Waiting until it is clear what it recorded…")
+            if not runner.run(terminal.settle(_RECORD_SECONDS)):
+                _print("That is still not clear. If the record says unknown later: no rotation was sent.")
+        _print("Nothing was rotated.")
+        raise
 
 
 def _confirmed(runner: asyncio.Runner, terminal: Terminal, request: Request, *, yes: bool) -> Claimed | None:
@@ -62,18 +75,39 @@ def _typed(rotation: Rotation) -> bool:
 
 def _carried_out(runner: asyncio.Runner, terminal: Terminal, claimed: Claimed) -> bool:
     _print("Calling Turso…")
-    try:
-        runner.run(terminal.rotations.carry_out(claimed))
-    except KeyboardInterrupt:
-        _print("Interrupted.")
-    rotation, recorded = runner.run(terminal.recorded(claimed, _RECORD_SECONDS))
-    typer.echo("\n".join(_outcome(rotation)))
-    if not recorded:
-        judge = f"turso-rotate audit resolve {rotation.id} --as {rotation.state} --note TEXT"
-        _print(f"The outcome could not be saved: the record will say unknown. Once the database is back: {judge}")
-    elif not runner.run(terminal.announce(rotation)):
+    rotation = _ended(runner, terminal, claimed)
+    known = rotation or terminal.as_known(claimed)
+    typer.echo("\n".join(_outcome(known)))
+    if rotation is None:
+        judge = f"turso-rotate audit resolve {known.id} --as {known.state} --note TEXT"
+        _print("The outcome could not be saved: the record will say unknown.")
+        if known.state in {State.SUCCEEDED, State.FAILED}:
+            _print(f"Once the database is back: {judge}")
+    elif not _announced(runner, terminal, rotation):
         _print("It could not be announced yet; the running bot will keep trying.")
-    return rotation.state is State.SUCCEEDED
+    return known.state is State.SUCCEEDED
+
+
+def _ended(runner: asyncio.Runner, terminal: Terminal, claimed: Claimed) -> Rotation | None:
+    """Call Turso, and return the rotation as it is recorded; `None` if the outcome could not be recorded in time."""
+    try:
+        rotation = runner.run(terminal.rotations.carry_out(claimed))
+        if not terminal.has_unrecorded(claimed):
+            return rotation
+        _print("The outcome could not be saved yet. Trying again…")
+    except KeyboardInterrupt:
+        _print("Interrupted. Recording what is known…")
+    try:
+        return runner.run(terminal.recorded(claimed, _RECORD_SECONDS))
+    except KeyboardInterrupt:
+        return None
+
+
+def _announced(runner: asyncio.Runner, terminal: Terminal, rotation: Rotation) -> bool:
+    try:
+        return runner.run(terminal.announce(rotation))
+    except KeyboardInterrupt:
+        return False
 
 
 def _question(prompt: ConfirmationPrompt) -> Iterator[str]:

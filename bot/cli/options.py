@@ -9,9 +9,33 @@ from bot.cli.output import OutputFormat, ReportFormat
 from bot.domain.errors import UsageError
 from bot.domain.events import RECORDED_AS, Action
 from bot.domain.history import RECORDED_ALONE, RequestStatus
+from bot.domain.names import EXPLICIT
+from bot.domain.naming import LOOKS_LIKE_A_TOKEN
 from bot.domain.periods import Period, moment
 from bot.domain.secrets import mask
 from bot.domain.states import State
+
+
+def masked(text: str) -> str:
+    """Return what somebody typed without what looks like a token, and tell them; a callback of options."""
+    kept = mask(text)
+    if kept != text:
+        typer.echo(
+            "You typed something that looks like a token. It was masked before anything was recorded; "
+            "your shell may have kept it: treat it as leaked.",
+            err=True,
+        )
+    return kept
+
+
+def not_a_token(group: str | None) -> str | None:
+    """Return a typed group or pattern, unless it looks like a token. Raises `UsageError`; a callback of arguments."""
+    if group is None:
+        return None
+    if mask(group) != group:
+        raise UsageError(f"{LOOKS_LIKE_A_TOKEN} Your shell may have kept it: if it is a token, treat it as leaked.")
+    return group.removeprefix(EXPLICIT)
+
 
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
 ReportFormatOption = Annotated[ReportFormat, typer.Option("--format", help="The output format.")]
@@ -24,6 +48,9 @@ UserOption = Annotated[
 ]
 ActionOption = Annotated[
     str | None, typer.Option(metavar="ACTION", help="Only this action, like succeeded or rotation.denied.")
+]
+GroupArgument = Annotated[
+    str, typer.Argument(metavar="GROUP", callback=not_a_token, help="The group's name at Turso, like payments.")
 ]
 OutcomeOption = Annotated[
     RequestStatus | None, typer.Option(metavar="OUTCOME", help=f"Only this outcome: {', '.join(RequestStatus)}.")
@@ -41,18 +68,6 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only before this time; written like the value of --since.")
 ]
-
-
-def masked(text: str) -> str:
-    """Return what somebody typed without what looks like a token, and tell them; a callback of options."""
-    kept = mask(text)
-    if kept != text:
-        typer.echo(
-            "You typed something that looks like a token. It was masked before anything was recorded; "
-            "your shell may have kept it: treat it as leaked.",
-            err=True,
-        )
-    return kept
 
 
 def examples(*commands: str) -> str:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.allow import GroupArgument
-from bot.cli.options import masked
+from bot.cli.options import GroupArgument, masked
 from bot.config import Settings, load
 from bot.domain.errors import UsageError
 from bot.domain.models import GroupName, Request

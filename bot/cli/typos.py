@@ -7,6 +7,7 @@ import typer
 from bot.cli.database import with_database
 from bot.cli.operator import operator
 from bot.config import DatabaseSettings
+from bot.domain.errors import NoSuchGroup
 from bot.domain.models import GroupName, Organization
 from bot.domain.naming import similar
 from bot.domain.policy import Visibility
@@ -23,8 +24,19 @@ def warn_of_typo(settings: DatabaseSettings, group: str | None) -> None:
         return
     close = with_database(settings, lambda database: _similar(database, settings, GroupName(group)))
     if close is not None:
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        typer.echo(f"No event names a group called {escaped(group)}.{hint}", err=True)
+        typer.echo(f"No event names a group called {escaped(group)}.{did_you_mean(close)}", err=True)
+
+
+def hint(error: NoSuchGroup) -> str:
+    """Say what may be meant instead, as the end of a text."""
+    if error.holder is not None:
+        return f" It has a database of this name, in the group {error.holder}."
+    return did_you_mean(error.similar)
+
+
+def did_you_mean(groups: Sequence[GroupName]) -> str:
+    """Suggest groups, as the end of a text."""
+    return f" Did you mean {' or '.join(groups)}?" if groups else ""
 
 
 async def _similar(database: Database, settings: DatabaseSettings, group: GroupName) -> Sequence[GroupName] | None:

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.config import Settings
 from bot.doctor.calls import CALL_SECONDS, CallCache, CallLimiter, ServiceAnswer, no_answer, seconds_ahead
 from bot.slack.replies import FAILURES
-from bot.turso.answers import error_message
+from bot.turso.bodies import error_message
 from bot.turso.transport import read_body
 
 _PAGE_BYTES = 4 * 1024 * 1024

@@ -18,6 +18,9 @@ _CHANNEL = re.compile(r"<#[A-Z0-9]+\|([^<>|]*)>")  # a channel of this name, as 
 _KEPT_IN_FRONT, _KEPT_AT_THE_END = "./\\%-", "/\\%-"  # a path is no name
 _CALLED = {"`": "backtick", "/": "slash", ".": "dot", "\\": "backslash"}
 _RULE = "A name has up to 64 letters, digits, dashes and underscores, and starts with a letter or digit."
+LOOKS_LIKE_A_TOKEN = (
+    f"That looks like a token, not a group name. If it is the name of a group, write {EXPLICIT} in front of it."
+)
 _AND = frozenset({"and", "or", "plus", "&", "+"})
 
 

@@ -58,14 +58,14 @@ def moment(text: str, now: datetime) -> datetime:
         return _ago(ago, now)
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError("A time is written like 7d, 2026-10-01 or 2026-10-01T08:00:00Z.") from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def rfc3339(at: datetime) -> str:
     """Format a moment in UTC, to the microsecond."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _ago(ago: re.Match[str], now: datetime) -> datetime:

@@ -42,6 +42,13 @@ class NewRotation:
     seconds: int
     databases: Databases | None = None
 
+    @property
+    def group(self) -> GroupName:
+        """The group to be rotated."""
+        if self.event.group is None:
+            raise AssertionError("a request names a group")
+        return self.event.group
+
     def superseding(self, older: RotationId, why: str) -> Event:
         """Return the event that ends an older request of the same person."""
         detail = {"channel": self.channel_id, "why": why, "superseded_by": self.id}
@@ -54,6 +61,8 @@ class Opened:
 
     rotation: Rotation
     world: GroupWorld
+    superseded: tuple[Rotation, ...] = ()
+    """Older requests that it took the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,9 @@ class RotationStore(Protocol):
 
         Raises `DuplicateDelivery` if the delivery was handled before.
         """
+
+    async def note(self, event: Event) -> None:
+        """Record a rotation that was made without the bot: older cards no longer describe the group."""
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""

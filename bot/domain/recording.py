@@ -71,6 +71,11 @@ class OutcomeRecorder:
         """Return the outcome of this claim if it could not be recorded yet."""
         return self._kept[claimed.claim][1] if claimed.claim in self._kept else None
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether claims are watched that were never used."""
+        return bool(self._unsent)
+
     async def all_recorded(self) -> None:
         """Wait until no outcome is kept anymore."""
         await self._nothing_kept.wait()

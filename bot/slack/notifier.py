@@ -71,7 +71,8 @@ class Notifier:
                 await self._deliver(notification, rotation, reply)
         except DatabaseError as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
-            await reply.replace(self._ended(rotation))
+            if rotation.requester.in_slack:
+                await reply.replace(self._ended(rotation))
             return True
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 

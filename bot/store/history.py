@@ -22,7 +22,7 @@ from bot.domain.states import State
 from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
-from bot.store.rotations import rotation_of
+from bot.store.rows import rotation_of
 from bot.store.sqltypes import EARLIEST, LATEST, database_now
 from bot.store.tables import rotations
 from bot.store.trail import ROTATION_EVENTS, recorded_of

@@ -10,7 +10,8 @@ from bot.domain.notifications import NotificationKind
 from bot.domain.states import State
 from bot.store.database import Database
 from bot.store.outbox import enqueue
-from bot.store.rotations import SqlRotations, rotation_of
+from bot.store.rotations import SqlRotations
+from bot.store.rows import rotation_of
 from bot.store.tables import rotations
 from bot.store.trail import record
 from bot.trail.chain import Seal

@@ -4,7 +4,6 @@ An answer proves a success or a refusal only if it is on one of the two lists be
 may come from a proxy or a broken gateway after Turso has performed the rotation, so the outcome is unknown.
 """
 
-import json
 import re
 import socket
 import ssl
@@ -12,48 +11,33 @@ from asyncio import CancelledError
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import Enum, auto
-from typing import Any
 
 import httpx
 
 from bot.domain.lease import LeaseSpent
 from bot.domain.models import Outcome, Target
 from bot.domain.states import State
-from bot.domain.text import one_line
-from bot.ops.redaction import Redactor
+from bot.turso.bodies import Body, error_message, kind_of
 
 PROVES_SUCCESS = frozenset({200, 204})
 PROVES_REFUSAL = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 429, 431})
 
 _TOO_MANY_REQUESTS = 429
 _MIN_PAUSE_SECONDS = 1.0  # taken literally, "0" would mean one request after another until the deadline
-_MAX_MESSAGE = 270
-_MAX_READ = 8192
-_MAX_SECRET = 4096
-_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
+_OF_SCOPE = re.compile(r"\b(?:tokens?|scopes?|permissions?)\b", re.IGNORECASE)
+_NO_GROUP = re.compile(
+    r"\bgroup\b.{0,80}\bnot found|\bno such group|\bgroup\b.{0,80}\bdoes(?: not|n't) exist", re.IGNORECASE
+)
 _MAYBE = "the rotation may have happened"
+_STOOD_STILL = "The bot stood still between the start and the call, for longer than its claim holds"
+_LOOK_AGAIN = "Others may have rotated the group meanwhile: type the command again to see."
 
 _OBSTACLES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
-    (LeaseSpent, "The bot stood still between the start and the call, for longer than its claim holds"),
     (socket.gaierror, "The host name {} could not be resolved"),
     (ssl.SSLError, "A secure connection to {} could not be established"),
     (ConnectionRefusedError, "The connection to {} was refused"),
     ((TimeoutError, httpx.TimeoutException), "{} could not be reached in time"),
 )
-
-
-class Body(Enum):
-    """What a body says about a request."""
-
-    EMPTY = auto()
-    ERROR = auto()
-    """JSON with an `error`."""
-    NO_ERROR = auto()
-    """JSON that names no failure."""
-    HTML = auto()
-    OTHER = auto()
-    """Anything else; also what could not be read whole."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,7 +56,7 @@ class TursoAnswer:
         """Keep what matters of an answer; `headers` must be case-insensitive, `whole` says that no byte is missing."""
         packed = headers.get("Content-Encoding", "identity").lower() != "identity"
         text = "" if packed else body.decode(errors="replace")
-        kind = _kind(body) if whole and not packed else Body.OTHER if body else Body.EMPTY
+        kind = kind_of(body) if whole and not packed else Body.OTHER if body else Body.EMPTY
         later = headers.get("Retry-After") if _limits_rate(status, kind) else None
         return cls(status, kind, text, None if later is None else _seconds(later, headers.get("Date")))
 
@@ -93,10 +77,11 @@ def classify(target: Target, answer: TursoAnswer, secrets: Collection[str] = ())
         return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {target}.", answer.status)
     message = error_message(answer.text, secrets)
     if answer.refuses:
-        state, sentence = State.FAILED, f"{_refusal(target, answer, message)} Nothing was changed.{_advice(answer)}"
+        refusal, advice = _refusal(target, answer, message), _advice(answer)
+        state, sentence = State.FAILED, f"{refusal} Nothing was changed.{advice}"
     else:
         state, sentence = State.UNKNOWN, f"{_unproven(answer)}: {_MAYBE}."
-    said = "Turso said" if answer.body is Body.ERROR else "The answer said"
+    said = "Turso said" if answer.refuses else "The answer said"
     return Outcome(state, f"{sentence} {said}: {message}" if message else sentence, answer.status)
 
 
@@ -104,7 +89,9 @@ def never_sent(error: BaseException | None, host: str) -> Outcome:
     """Return the outcome of a rotation whose request was never sent."""
     if isinstance(error, CancelledError):
         return Outcome(State.FAILED, "The bot was stopped before the call: nothing was sent.")
-    return Outcome(State.FAILED, f"{_obstacle(error, host)}: nothing was sent, so it is safe to try again.")
+    if _is_caused_by(error, LeaseSpent):
+        return Outcome(State.FAILED, f"{_STOOD_STILL}: nothing was sent. {_LOOK_AGAIN}")
+    return Outcome(State.FAILED, f"{_obstacle(error, host)}: nothing was sent.")
 
 
 def unanswered(error: BaseException | None, seconds: float) -> Outcome:
@@ -119,43 +106,6 @@ def unanswered(error: BaseException | None, seconds: float) -> Outcome:
         case _:
             why = "The connection broke before the answer was complete"
     return Outcome(State.UNKNOWN, f"{why}: {_MAYBE}.")
-
-
-def error_message(text: str, secrets: Collection[str] = ()) -> str:
-    """Return what an answer says as one short line without control characters and secrets; it may hold mrkdwn."""
-    message = _json_error(text)
-    if message is None:
-        # A page is for browsers, and JSON without an error is no message.
-        message = "" if _HTML.match(text) or _json(text) is not None else text
-    line = Redactor(secrets).text(one_line(message[:_MAX_READ]))
-    if len(message) > _MAX_READ:
-        # The cut may have left half a secret at the end, which no longer looks like one.
-        line = line[:-_MAX_SECRET] + line[-_MAX_SECRET:].rpartition(" ")[0]
-    return line if len(line) <= _MAX_MESSAGE else f"{line[: _MAX_MESSAGE - 1]}…"
-
-
-def _kind(body: bytes) -> Body:
-    """Return what a whole body says."""
-    try:
-        text = body.decode()
-    except ValueError:
-        return Body.OTHER
-    if not text.strip():
-        return Body.EMPTY
-    if _HTML.match(text):
-        return Body.HTML
-    data = _json(text)
-    if isinstance(data, dict) and data.get("error"):
-        return Body.ERROR
-    harmless = text.strip() == "null" or data in ([], True) or (isinstance(data, dict) and not _names_failure(data))
-    return Body.NO_ERROR if harmless else Body.OTHER
-
-
-def _names_failure(data: Mapping[str, Any]) -> bool:
-    """Return whether an object speaks of a failure in one of the ways that are usual."""
-    lower = {str(name).lower(): value for name, value in data.items()}
-    named = any(lower.get(name) is not None for name in ("error", "errors"))
-    return named or any(lower.get(name) is False for name in ("ok", "success"))
 
 
 def _limits_rate(status: int, body: Body) -> bool:
@@ -182,9 +132,9 @@ def _refusal(target: Target, answer: TursoAnswer, message: str) -> str:
             return f"The rotation was refused ({status}), without an explanation."
         case 401:
             return "Turso does not accept the bot's API token (401)."
-        case 403:
+        case 403 if _OF_SCOPE.search(message):
             return "Turso does not let the bot's API token do this (403)."
-        case 404 if "group" in message.lower():
+        case 404 if _NO_GROUP.search(message):
             return f"Turso has no group called {target} (404)."
         case status:
             return f"Turso refused the rotation ({status})."
@@ -213,6 +163,12 @@ def _unproven(answer: TursoAnswer) -> str:
     return f"The answer ({answer.status}) proves neither a success nor a refusal"
 
 
+def _is_caused_by(error: BaseException | None, kind: type[Exception]) -> bool:
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _obstacle(error: BaseException | None, host: str) -> str:
     """Describe what kept a request from being sent; httpx hides it in the causes."""
     while error is not None:
@@ -223,19 +179,3 @@ def _obstacle(error: BaseException | None, host: str) -> str:
         group = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
         error = group[0] if group else error.__cause__ or error.__context__
     return f"{host} could not be reached"
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _json_error(text: str) -> str | None:
-    """Find the error in a JSON body: a string, or an object with a message."""
-    body = _json(text)
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
-        error = error.get("message")
-    return error if isinstance(error, str) else None

@@ -23,7 +23,8 @@ from bot.domain.states import State
 from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, RequestKind
 from bot.sandbox.organization import ApiToken
-from bot.turso.answers import TursoAnswer, classify, error_message
+from bot.turso.answers import TursoAnswer, classify
+from bot.turso.bodies import error_message
 from bot.turso.client import TursoClient
 from tests.faults import GzipBomb, InvalidHttp, ResetOnReuse, SlowDrip, TruncatedBody, TruncatedHeaders
 
@@ -31,7 +32,7 @@ PAYMENTS = GroupName("payments")
 READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]
 TELL = "Please tell the bot's operators."
 SCOPE = "it may lack the scope group:rotate-creds."
-SAFE = "nothing was sent, so it is safe to try again."
+NOTHING = "nothing was sent."
 MAYBE = "the rotation may have happened."
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
 
@@ -169,7 +170,7 @@ async def test_a_server_error_leaves_it_unknown(turso: LocalTurso, status: int) 
 
     outcome = await rotated(turso.url)
 
-    expected = f"The answer ({status}) proves neither a success nor a refusal: {MAYBE} Turso said: upstream broke"
+    expected = f"The answer ({status}) proves neither a success nor a refusal: {MAYBE} The answer said: upstream broke"
     assert told(outcome) == (State.UNKNOWN, expected, status)
     assert turso.calls_to_rotate() == 1
 
@@ -260,7 +261,7 @@ PAGE = b"<!DOCTYPE html><title>Blocked</title><p>group not found"
         (400, f"Turso refused the rotation (400). {REFUSED}"),
         (401, f"Turso does not accept the bot's API token (401). {REFUSED} {TELL}"),
         (402, f"Turso refused the rotation (402). {REFUSED}"),
-        (403, f"Turso does not let the bot's API token do this (403). {REFUSED} {TELL[:-1]}: {SCOPE}"),
+        (403, f"Turso refused the rotation (403). {REFUSED} {TELL[:-1]}: {SCOPE}"),
         (404, f"Turso refused the rotation (404). {REFUSED}"),
         *((status, f"Turso refused the rotation ({status}). {REFUSED}") for status in (405, 410, 413, 414, 415, 422)),
         (431, f"Turso refused the rotation (431). {REFUSED}"),
@@ -295,12 +296,28 @@ async def test_a_refusal_without_a_word_blames_nobody(turso: LocalTurso, status:
     assert told(outcome) == (State.FAILED, sentence, status)
 
 
-@pytest.mark.fault("F7")
-async def test_only_turso_s_own_word_says_that_a_group_is_missing(turso: LocalTurso) -> None:
-    turso.inject(FixedResponse(404, b'{"error": "group not found"}'))
+@pytest.mark.parametrize(
+    ("status", "said", "sentence"),
+    [
+        (404, "group not found", "Turso has no group called payments (404)."),
+        (404, "no such group: payments", "Turso has no group called payments (404)."),
+        (404, "group policy blocks this page", "Turso refused the rotation (404)."),
+        (404, "organization not found", "Turso refused the rotation (404)."),
+        (403, "group-scoped token cannot access this", "Turso does not let the bot's API token do this (403)."),
+        (403, "blocked by the egress policy", "Turso refused the rotation (403)."),
+    ],
+)
+@pytest.mark.fault("F7", "F42")
+async def test_a_group_or_a_token_is_blamed_only_if_the_answer_speaks_of_it(
+    turso: LocalTurso, status: int, said: str, sentence: str
+) -> None:
+    turso.inject(FixedResponse(status, json.dumps({"error": said}).encode()))
 
-    said = "Turso has no group called payments (404). Nothing was changed. Turso said: group not found"
-    assert told(await rotated(turso.url)) == (State.FAILED, said, 404)
+    outcome = await rotated(turso.url)
+
+    assert outcome.state is State.FAILED
+    assert outcome.explanation.startswith(sentence)
+    assert outcome.explanation.endswith(f"Turso said: {said}")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429])
@@ -374,6 +391,11 @@ async def test_a_redirect_is_never_followed_and_proves_nothing(turso: LocalTurso
     ("status", "body"),
     [
         *((200, body) for body in (b"", b" \r\n", b"{}", b'{"message": "done"}', b'{"error": null}', b"null", b"[]")),
+        *((200, body) for body in (b"true", b'{"status": "ok"}', b'{"errors": []}', b'{"failed": false, "code": 200}')),
+        *(
+            (200, body)
+            for body in (b'{"success": true, "message": "Tokens invalidated."}', b'{"group": {"name": "x"}}')
+        ),
         (204, b""),
     ],
 )
@@ -388,6 +410,10 @@ async def test_an_unmistakable_yes_is_a_success(turso: LocalTurso, status: int, 
     ("status", "body"),
     [
         *((200, body) for body in (PAGE, b'{"error": "no"}', b'{"errors": ["no"]}', b'{"success": false}')),
+        *((200, body) for body in (b'{"status": "error"}', b'{"message": "Forbidden"}', b'{"failed": true}', b"1")),
+        *((200, body) for body in (b'{"fault": {"code": 3}}', b'{"success": "false"}', b'{"ok": 1}', b'{"code": 0}')),
+        *((200, body) for body in (b'{"result": {"error": "no"}}', b'[{"error": "no"}]', b'{"statusCode": 500}')),
+        *((200, body) for body in (b'{"detail": "not done"}', b'{"status_text": "Unsuccessful"}', b'{"state": null}x')),
         *((200, body) for body in (b"OK", b'"denied"', b"false", b"\xff{rubbish", b'{"a": 1', b'{"Error": "no"}')),
         *((status, body) for status in (201, 202, 203, 205, 206, 207, 226, 299) for body in (b"", b"{}")),
     ],
@@ -438,7 +464,8 @@ async def test_a_lease_that_does_not_cover_the_call_sends_nothing(turso: LocalTu
         outcome = await asked.rotate(Target.of_group(PAYMENTS), lease)
 
     still = "The bot stood still between the start and the call, for longer than its claim holds"
-    assert told(outcome) == (State.FAILED, f"{still}: {SAFE}", None)
+    again = "Others may have rotated the group meanwhile: type the command again to see."
+    assert told(outcome) == (State.FAILED, f"{still}: {NOTHING} {again}", None)
     assert turso.calls_to_rotate() == 0
 
 
@@ -457,7 +484,7 @@ async def test_a_clock_set_back_takes_nothing_from_a_lease(turso: LocalTurso) ->
 async def test_a_name_that_does_not_resolve_sends_nothing() -> None:
     outcome = await rotated("http://nowhere.invalid")
 
-    assert told(outcome) == (State.FAILED, f"The host name nowhere.invalid could not be resolved: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"The host name nowhere.invalid could not be resolved: {NOTHING}", None)
 
 
 @pytest.mark.fault("F8")
@@ -466,14 +493,18 @@ async def test_a_refused_connection_sends_nothing(turso: LocalTurso) -> None:
 
     outcome = await rotated(turso.url)
 
-    assert told(outcome) == (State.FAILED, f"The connection to 127.0.0.1 was refused: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"The connection to 127.0.0.1 was refused: {NOTHING}", None)
 
 
 @pytest.mark.fault("F8")
 async def test_a_tls_failure_sends_nothing(turso: LocalTurso) -> None:
     outcome = await rotated(turso.url.replace("http:", "https:"))
 
-    assert told(outcome) == (State.FAILED, f"A secure connection to 127.0.0.1 could not be established: {SAFE}", None)
+    assert told(outcome) == (
+        State.FAILED,
+        f"A secure connection to 127.0.0.1 could not be established: {NOTHING}",
+        None,
+    )
     assert turso.requests == []
 
 
@@ -486,7 +517,7 @@ async def test_a_tls_handshake_without_an_end_sends_nothing() -> None:
     async with served(keeps_silent, "https") as url:
         outcome = await rotated(url, timeout=2)  # of which two attempts to connect leave a tenth
 
-    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {NOTHING}", None)
     assert outcome.seconds < 2
 
 
@@ -500,7 +531,7 @@ async def test_a_connection_that_is_never_accepted_sends_nothing() -> None:
         dropped.connect_ex(listener.getsockname())
         outcome = await rotated(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3)
 
-    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {SAFE}", None)
+    assert told(outcome) == (State.FAILED, f"127.0.0.1 could not be reached in time: {NOTHING}", None)
 
 
 @pytest.mark.fault("F9")

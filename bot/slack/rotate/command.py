@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.domain.errors import UsageError
 from bot.domain.models import GroupName, Request
 from bot.domain.names import EXPLICIT
-from bot.domain.naming import problem_of, readings
+from bot.domain.naming import LOOKS_LIKE_A_TOKEN, problem_of, readings
 from bot.domain.secrets import REDACTED
 from bot.domain.text import storable, words
 
@@ -23,7 +23,6 @@ _BEFORE_A_NAME = frozenset({
 _COLONS = r":,;\uff1a\uff0c\uff1b\u3001"
 _GLUED = re.compile(rf"([^{_COLONS}]+[{_COLONS}]+)(.+)")
 _NAME_ONLY = "Write only the name of the group and, if you like, a reason."
-_TOKEN = f"That looks like a token, not a group name. If it is the name of a group, write {EXPLICIT} in front of it."
 
 
 def parse(text: str) -> Request | None:
@@ -36,7 +35,7 @@ def parse(text: str) -> Request | None:
     if not word or word in HELP or command in HELP:
         return None
     if REDACTED in word:
-        raise UsageError(_TOKEN)
+        raise UsageError(LOOKS_LIKE_A_TOKEN)
     before = command in _BEFORE_A_NAME
     names = readings(word) or ((GroupName(command),) if before else ())
     if not names:
