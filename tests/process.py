@@ -46,7 +46,7 @@ class BotProcess:
 
     async def launch(self, *arguments: str) -> None:
         """Start without waiting."""
-        self._process = await _start(self._settings, self._folder, "serve", *arguments, fork=self._fork)
+        self._process = await start(self._settings, self._folder, "serve", *arguments, fork=self._fork)
         self.lines = []
         self._reading = asyncio.ensure_future(self._read(self._process))
 
@@ -136,23 +136,23 @@ def settings_for(slack: LocalSlack, turso: LocalTurso, database_url: str, *, mod
 
 async def run(settings: Mapping[str, str], folder: Path, *arguments: str, given: str = "") -> tuple[int, str, str]:
     """Run a command, with something to read; returns its exit code, standard output and standard error."""
-    process = await _start(settings, folder, *arguments, given=given)
+    process = await start(settings, folder, *arguments, given=given)
     async with asyncio.timeout(START_SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
 
-async def _start(
+async def start(
     settings: Mapping[str, str], folder: Path, *arguments: str, fork: bool = True, given: str = ""
 ) -> asyncio.subprocess.Process | Fork:
-    """Start a command; if its settings change how Python itself starts, it is no fork and has nothing to read."""
+    """Start a command; if its settings change how Python itself starts, it is no fork and reads from a pipe."""
     variables, limit = environment(settings), 2**22
     if fork and not any(name.startswith("PYTHON") for name in settings):
         return await Fork.start(folder, variables, *arguments, limit=limit, given=given.encode())
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=folder, env=variables, limit=limit,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
 

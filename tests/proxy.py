@@ -15,6 +15,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._silent = asyncio.Event()
         self._fuse: list[bytes] = []
 
     async def __aenter__(self) -> Self:
@@ -28,10 +29,15 @@ class Proxy:
     def stalls(self) -> None:
         """Fall silent: connections are accepted and stay open, and no byte gets through."""
         self._flows.clear()
+        self._silent.set()
 
     def stalls_after(self, *needles: bytes) -> None:
         """Fall silent once the client has sent these, one after the other; the last one still gets through."""
         self._fuse = list(needles)
+
+    async def is_silent(self) -> None:
+        """Wait until it has fallen silent."""
+        await self._silent.wait()
 
     async def cuts(self) -> None:
         """Abort every connection, and refuse new ones."""
@@ -43,6 +49,7 @@ class Proxy:
 
     async def resumes(self) -> None:
         """Forward again; what was held back since `stalls` arrives late."""
+        self._silent.clear()
         self._flows.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

@@ -153,14 +153,20 @@ def _outcome(rotation: Rotation) -> Iterator[str]:
             if more:
                 yield f"{more} more databases are in the group: turso db list"
         case State.FAILED:
-            yield f"Failed: the tokens of {rotation.group} were not rotated. The old tokens still work."
+            yield f"Failed: the tokens of {rotation.group} were not rotated. Nothing was changed by this attempt."
             yield str(rotation.detail.get("explanation", ""))
-            yield "To rotate it without the bot, run one of these, then turso-rotate audit note:"
-            yield rotate_group(rotation.organization, rotation.group)
+            if commands := rotate_group(rotation):
+                yield "To rotate it without the bot, run one of these, then turso-rotate audit note:"
+                yield commands
+            else:
+                yield "Look for the right name: turso group list"
         case _:
             yield f"Unknown: the tokens of {rotation.group} may have been rotated at {at}."
             yield str(rotation.detail.get("explanation", ""))
-            yield "The bot will not try again by itself: that would also end tokens minted since."
+            yield "Treat the leak as open. The bot will not try again by itself: that would also end newer tokens."
+            yield f"To find out, connect with an unexpired token minted for the group before {at}. If it is refused,"
+            yield "the group's key was rotated, by this attempt or another. If it is accepted, nothing is proved:"
+            yield "Turso may take an hour."
     yield f"Rotation {rotation.id}"
 
 

@@ -1,14 +1,18 @@
 """The commands with which people rotate keys at Turso, without the bot."""
 
-from bot.domain.models import GroupName, Organization, Rotation
+from bot.domain.models import Organization, Rotation
 from bot.domain.names import GROUP_NAME
 
 _TURSO = "https://api.turso.tech"
+_NOT_FOUND = 404
 
 
-def rotate_group(organization: Organization, group: GroupName) -> str:
-    """Return two commands, one a line, of which either rotates a group."""
-    return f"turso group tokens invalidate {group}\n{_curl(organization, f'groups/{group}')}"
+def rotate_group(rotation: Rotation) -> str:
+    """Return two commands, one a line, of which either rotates the group; empty if nothing of this name was found."""
+    if rotation.detail.get("status") == _NOT_FOUND:
+        return ""
+    group = rotation.group
+    return f"turso group tokens invalidate {group}\n{_curl(rotation.organization, f'groups/{group}')}"
 
 
 def rotate_databases(rotation: Rotation) -> tuple[str, int]:

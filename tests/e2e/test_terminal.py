@@ -1,17 +1,25 @@
 """`rotate`: the same rotation from a terminal, when Slack or the bot is down."""
 
+import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import FixedResponse
+from bot.sandbox.faults import FixedResponse, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
-from tests.e2e.conftest import ALICE, BOB, Trail, asks
-from tests.process import BotProcess, run
+from tests.e2e.conftest import ALICE, BOB, Trail, asks, over
+from tests.forks import Fork
+from tests.process import BotProcess, run, start
+from tests.proxy import Proxy
+from tests.tokens import TOKENS
 
 REASON = ("--reason", "key leaked")
+TOKEN, _ = TOKENS["github"]
+pytestmark = pytest.mark.modes("socket")
+ONCE = pytest.mark.databases("sqlite")
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
 
@@ -81,6 +89,151 @@ async def test_a_failure_says_how_to_close_the_leak_without_the_bot(
     assert "curl -fX POST" in out
 
 
+@pytest.mark.databases("postgresql")
+@pytest.mark.fault("F45")
+async def test_a_start_that_the_database_does_not_confirm_sends_nothing_and_is_recorded_as_failed(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
+) -> None:
+    line.stalls_after(b"UPDATE rotations", b"COMMIT")
+    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await says(process, "The database did not confirm the start.")
+    await line.resumes()
+    await says(process, "Nothing was rotated.")
+
+    assert await process.wait() == 1
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.failed"]
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.fault("F11")
+async def test_an_outcome_that_cannot_be_saved_at_once_is_told_and_recorded_all_the_same(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
+) -> None:
+    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
+    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await says(process, "The outcome could not be saved yet.")
+    await line.resumes()
+    out, _ = await process.communicate()
+
+    assert (process.returncode, turso.calls_to_rotate()) == (0, 1)
+    assert b"Done: Turso confirmed" in out
+    assert await trail() == STORY
+
+
+@pytest.mark.databases("postgresql")
+async def test_ctrl_c_while_the_outcome_is_saved_does_not_make_it_unknown(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
+) -> None:
+    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
+    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await line.is_silent()
+    process.send_signal(signal.SIGINT)
+    await says(process, "Interrupted.")
+    await line.resumes()
+    out, _ = await process.communicate()
+
+    assert (process.returncode, turso.calls_to_rotate()) == (0, 1)
+    assert b"Done: Turso confirmed" in out
+    assert await trail() == STORY
+
+
+async def test_ctrl_c_at_the_question_cancels(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, fork=False)
+    await says(process, "Type payments to rotate it")
+    process.send_signal(signal.SIGINT)
+    await says(process, "Cancelled. The tokens of payments were not touched.")
+
+    assert await process.wait() == 1
+    assert turso.calls_to_rotate() == 0
+    assert await trail() == ["rotation.requested", "rotation.cancelled"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_rotation_that_is_interrupted_in_the_call_is_recorded_as_unknown(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail, number: signal.Signals
+) -> None:
+    turso.inject(Hang())
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await turso.reached()
+    process.send_signal(number)
+    out, err = await process.communicate()
+
+    assert (process.returncode, turso.calls_to_rotate()) == (1, 1)
+    assert b"Unknown: the tokens of payments may have been rotated" in out
+    assert b"Interrupted." in err
+    assert await trail() == ["rotation.requested", "rotation.started", "rotation.unknown"]
+
+
+@ONCE
+@pytest.mark.parametrize(
+    "arguments", [("rotate", *REASON), ("audit", "note", "--note", "by hand"), ("allow", "add", "U024BE7LH", "--group")]
+)
+@pytest.mark.fault("F64")
+async def test_a_token_typed_as_a_group_is_neither_recorded_nor_repeated(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    code, out, err = await run(settings, tmp_path, *arguments, TOKEN)
+    _, listed, _ = await run(settings, tmp_path, "audit", "list", "--format", "json")
+
+    assert code == 2
+    assert "That looks like a token, not a group name." in err
+    assert TOKEN not in out + err + listed
+
+
+@ONCE
+@pytest.mark.parametrize(
+    ("typed", "code", "words"),
+    [
+        ("Payments", 0, "Noted that payments was rotated by hand"),
+        ("paymets", 1, "Turso has no group called paymets. Did you mean payments?"),
+        ("pay*", 2, "Give a group name, not a pattern."),
+    ],
+)
+@pytest.mark.fault("F39", "F62")
+async def test_a_note_is_about_a_group_that_turso_has(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, typed: str, code: int, words: str
+) -> None:
+    noted = await run(settings, tmp_path, "audit", "note", typed, "--note", "by hand")
+    _, listed, _ = await run(settings, tmp_path, "audit", "list", "--format", "json", "--action", "noted")
+
+    assert noted[0] == code
+    assert words in noted[2]
+    assert [each["group"] for each in json.loads(listed)] == (["payments"] if code == 0 else [])
+
+
+async def test_without_turso_a_note_takes_the_spelling_of_the_history_or_says_that_it_does_not_know(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, "rotate", "payments", *REASON, "--yes")
+    database = {name: settings[name] for name in ("DATABASE_URL", "TURSO_ORGANIZATION")}
+    known = await run(database, tmp_path, "audit", "note", "PAYMENTS", "--note", "by hand")
+    unknown = await run(database, tmp_path, "audit", "note", "default", "--note", "by hand")
+
+    assert known[2].startswith("Noted that payments was")
+    assert "Check the name" not in known[2]
+    assert "Check the name: could not ask Turso, and no event is about a group called default." in unknown[2]
+
+
+@ONCE
+@pytest.mark.parametrize("at", ["0026-10-01", "99999w", "2019-12-31", "2999-01-01", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.fault("F39")
+async def test_a_note_of_an_impossible_time_is_refused_and_blocks_no_card(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, at: str
+) -> None:
+    code, _, err = await run(settings, tmp_path, "audit", "note", "payments", "--at", at, "--note", "by hand")
+    await asks(slack, ALICE, "payments")
+
+    assert code == 2
+    assert "Traceback" not in err
+
+
+@ONCE
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -102,6 +255,17 @@ async def test_what_cannot_be_rotated_is_refused(
 
     assert (refused[0], turso.calls_to_rotate()) == (code, 0)
     assert words in refused[2]
+
+
+async def says(process: Fork | asyncio.subprocess.Process, words: str) -> None:
+    """Read standard error until it says this."""
+    assert process.stderr is not None
+    said = b""
+    async with asyncio.timeout(15):
+        while words.encode() not in said:
+            more = await process.stderr.read(4096)
+            assert more, said.decode()
+            said += more
 
 
 async def test_nobody_in_slack_can_confirm_what_a_terminal_asks(

@@ -1,6 +1,7 @@
 """The sentences that people decide by: those of the card, and those of its outcome."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -68,6 +69,19 @@ def test_a_card_says_when_the_group_was_last_rotated_and_by_whom() -> None:
     assert "This bot has not rotated this group before." in shown_card()
 
 
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.UNKNOWN, State.ROTATING])
+@pytest.mark.fault("F39")
+def test_a_card_that_asks_anew_says_what_it_would_end_however_long_ago_that_was(state: State) -> None:
+    long_ago = rotation(State.REQUESTED).requested_at - timedelta(days=90)
+    last = replace(rotation(state), requester=BOB, started_at=long_ago)
+    by_hand = HandRotation(long_ago - timedelta(days=1), BOB, "in the web app")
+
+    text = shown_card(last=last, by_hand=by_hand, instead_of=rotation(State.SUPERSEDED))
+
+    assert "also ends the tokens minted since" in text
+    assert "*Rotated by hand 2026-08-25 03:00 UTC, as @bob noted (in the web app).* Rotating again also ends" in text
+
+
 def test_a_card_repeats_the_reason_and_says_how_long_it_waits() -> None:
     text = shown_card(reason="key leaked: in CI log")
 
@@ -97,13 +111,31 @@ def test_a_failure_says_that_nothing_was_changed_and_why() -> None:
     text = shown(outcome.ended(rotation(State.FAILED, explanation="Turso refused the rotation (409).")))
 
     assert "Failed: the tokens of payments were not rotated" in text
-    assert "*Nothing was changed.*" in text
+    assert "*Nothing was changed* by this attempt." in text
     assert "What happened: Turso refused the rotation (409)." in text
     assert "turso group tokens create" not in text
+
+
+def test_a_failure_says_how_to_close_the_leak_without_the_bot() -> None:
+    text = shown(outcome.ended(replace(rotation(State.FAILED), detail={"status": 403})))
+
+    assert "```turso group tokens invalidate payments\ncurl -fX POST" in text
+    assert "`turso-rotate audit note payments --note TEXT`" in text
+    assert "still work" not in text
+
+
+def test_a_failure_gives_no_command_for_a_group_that_was_not_found() -> None:
+    text = shown(outcome.ended(replace(rotation(State.FAILED), detail={"status": 404})))
+
+    assert "*Next:* look for the right name with `turso group list`" in text
+    assert "invalidate" not in text
 
 
 def test_an_unknown_outcome_says_how_to_find_out_and_how_to_ask_again() -> None:
     text = shown(outcome.ended(rotation(State.UNKNOWN)))
 
     assert "To find out" in text
+    assert "connect with a token minted for the group before 2026-11-24 03:00:00 UTC" in text
+    assert "the group's key was rotated, by this attempt or another" in text
+    assert "If it is accepted, nothing is proved" in text
     assert "on purpose" in text

@@ -66,7 +66,7 @@ def ask(prompt: ConfirmationPrompt) -> Message:
     blocks = [
         header(f"Rotate the tokens of {rotation.group}{' again' if again else ''}?"),
         *([section(_NOT_YET)] if again else []),
-        *map(section, _past(rotation, prompt.world)),
+        *map(section, _past(rotation, prompt.world, again=again)),
         section(
             f"*Every token minted for the group {group} in {organization} will stop working*, and every service that "
             "uses one fails until it gets a new one. Open connections may drop."
@@ -122,17 +122,21 @@ def _databases(names: Sequence[str] | None) -> Block:
     return section(f"*{len(names)} database{'s' if len(names) > 1 else ''}* in the group: {shown}")
 
 
-def _past(rotation: Rotation, world: GroupWorld) -> Iterator[str]:
-    """Describe what others did with the group; in bold if it may matter to the decision."""
+def _past(rotation: Rotation, world: GroupWorld, *, again: bool) -> Iterator[str]:
+    """Describe what others did with the group; in bold if it may matter to the decision, as all does that asks anew."""
     since = rotation.requested_at - RECENTLY
     if world.last is not None and world.last.started_at is not None:
-        yield _last(world.last, world.last.started_at, bold=world.last.started_at >= since)
-    if world.by_hand is not None and (world.last is None or world.by_hand.at > (world.last.started_at or since)):
-        yield _by_hand(world.by_hand, bold=world.by_hand.at >= since)
+        yield _last(world.last, world.last.started_at, bold=again or world.last.started_at >= since)
+    if world.by_hand is not None and (again or world.last is None or world.by_hand.at > _start(world.last)):
+        yield _by_hand(world.by_hand, bold=again or world.by_hand.at >= since)
     if world.last is None and world.by_hand is None:
         yield "This bot has not rotated this group before."
     for other in world.waiting[:_SHOWN_WAITING]:
         yield f":warning: *{who(other.requester)} also asked for this*, {when(other.requested_at)}, and may confirm it."
+
+
+def _start(rotation: Rotation) -> datetime:
+    return rotation.started_at or rotation.requested_at
 
 
 def _last(last: Rotation, at: datetime, *, bold: bool) -> str:

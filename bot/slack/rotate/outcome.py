@@ -93,38 +93,47 @@ def _databases(rotation: Rotation) -> str:
 def _failed(rotation: Rotation) -> Message:
     group = escape(rotation.group)
     return Message(
-        f"Rotating the tokens of {group} failed. Nothing was changed.",
+        f"Rotating the tokens of {group} failed. Nothing was changed by this attempt.",
         (
             header(f"Failed: the tokens of {rotation.group} were not rotated"),
-            section("*Nothing was changed.* The old tokens still work."),
-            *_explanation(rotation),
             section(
-                f"*Next:* try again with {code(f'/turso-rotate {rotation.group}')}, or close the leak without the bot, "
-                f"with one of these:\n```{rotate_group(rotation.organization, rotation.group)}```\n"
-                f"Then record it: {code(f'turso-rotate audit note {rotation.group} --note TEXT')}"
+                "*Nothing was changed* by this attempt. Unless somebody else has closed it, the leak is still open."
             ),
+            *_explanation(rotation),
+            section(_after_failure(rotation)),
             *_reason(rotation),
             context(rotation_id(rotation)),
         ),
     )
 
 
+def _after_failure(rotation: Rotation) -> str:
+    again = code(f"/turso-rotate {rotation.group}")
+    commands = rotate_group(rotation)
+    if not commands:
+        return f"*Next:* look for the right name with {code('turso group list')}, and type the command again."
+    return (
+        f"*Next:* try again with {again}, or close the leak without the bot, with one of these:\n```{commands}```\n"
+        f"Then record it: {code(f'turso-rotate audit note {rotation.group} --note TEXT')}"
+    )
+
+
 def _unknown(rotation: Rotation) -> Message:
     again = code(f"/turso-rotate {rotation.group}")
+    at = when(rotation.started_at or rotation.requested_at, seconds=True)
     return Message(
         f"Whether the tokens of {escape(rotation.group)} were rotated is unknown.",
         (
             header(f"Unknown: the tokens of {rotation.group} may have been rotated"),
             section(
-                "The request may have reached Turso, but there is no clear answer on record. The old tokens may or may "
-                "not work. I will *not* try again by myself: a second rotation would also end tokens minted after the "
-                "first one."
+                "The request may have reached Turso, but there is no clear answer on record. *Treat the leak as open.* "
+                "I will *not* try again by myself: a second rotation would also end tokens minted after the first one."
             ),
             *_explanation(rotation),
             section(
-                "*To find out:* connect with a token minted before "
-                f"{when(rotation.started_at or rotation.requested_at)} that has not expired. If it is refused, the "
-                "rotation happened: mint new tokens and redeploy. If it is accepted, nothing is proved for an hour.\n"
+                f"*To find out:* connect with a token minted for the group before {at} that has not expired. If it is "
+                "refused, the group's key was rotated, by this attempt or another: mint new tokens and redeploy. "
+                "If it is accepted, nothing is proved: Turso may take an hour.\n"
                 f"*To rotate again on purpose:* {again}. That also ends tokens minted in the meantime."
             ),
             context(rotation_id(rotation)),
