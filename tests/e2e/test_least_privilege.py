@@ -67,6 +67,26 @@ async def test_the_bots_role_is_enough_for_every_end(
     ]
 
 
+async def test_the_bots_role_is_enough_to_supersede_to_note_and_to_rotate_from_a_terminal(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], tmp_path: Path, stories: Stories
+) -> None:
+    await asks(slack, ALICE, "payments")
+    pressed = await asks(slack, ALICE, "payments")
+    noted, _, _ = await run(settings, tmp_path, "audit", "note", "payments", "--note", "by hand")
+    await slack.presses(ALICE, pressed, CONFIRM)
+    await slack.sees(ALICE, "Your press changed nothing", "Rotated by hand")
+    rotated, _, _ = await run(settings, tmp_path, "rotate", "payments", "--reason", "Slack is slow", "--yes")
+
+    assert (noted, rotated, turso.calls_to_rotate()) == (0, 0, 1)
+    assert "permission denied" not in bot.output
+    assert list((await stories()).values()) == [
+        ["rotation.requested", "rotation.superseded"],
+        ["rotation.requested", "rotation.superseded"],
+        ["rotation.requested"],
+        ["rotation.requested", "rotation.started", "rotation.succeeded"],
+    ]
+
+
 async def test_the_bots_role_is_enough_to_expire(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
