@@ -10,12 +10,13 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__
-from bot.app.wiring import build_notifier, build_rotations, open_turso
+from bot.app.wiring import build_notifier, build_use_cases, open_turso
 from bot.config import Settings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
 from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Rotation
 from bot.domain.recording import Claimed, OutcomeRecorder
+from bot.domain.requests import Requests
 from bot.domain.rotations import Rotations
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
@@ -35,6 +36,7 @@ _RETRY_SECONDS = 1.0
 class Terminal:
     """The use cases of a rotation, for whoever runs a command."""
 
+    requests: Requests
     rotations: Rotations
     stores: Stores
     _recorder: OutcomeRecorder
@@ -118,7 +120,6 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
         def reply_to(reader: Actor, channel_id: ChannelId, response_url: ResponseUrl | None) -> Reply:
             return Reply(web, session, reader, channel_id, response_url)
 
-        recorder = OutcomeRecorder(stores.rotations)
         policies = PolicySource(TERMINAL, stores.grants)
-        rotations = build_rotations(settings, policies, stores.rotations, stores, turso=turso, recorder=recorder)
-        yield Terminal(rotations, stores, recorder, build_notifier(settings, web, reply_to, stores, metrics))
+        requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
+        yield Terminal(requests, rotations, stores, recorder, build_notifier(settings, web, reply_to, stores, metrics))

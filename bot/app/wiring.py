@@ -28,7 +28,8 @@ from bot.domain.names import ID_LETTERS
 from bot.domain.ports import RotationStore, Turso
 from bot.domain.reading import History
 from bot.domain.recording import OutcomeRecorder
-from bot.domain.rotations import RotationConfig, Rotations
+from bot.domain.requests import Requests, RotationConfig, RotationPorts
+from bot.domain.rotations import Rotations
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import tracing
 from bot.slack.bolt import Identity, build_app, identify
@@ -91,9 +92,8 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stores = Stores(database, settings.seal(), organization)
         policies = PolicySource(slack.identity.team_id, stores.grants)
         observed = ObservedRotationStore(stores.rotations, telemetry)
-        recorder = OutcomeRecorder(observed)
-        rotations = build_rotations(
-            settings, policies, observed, stores, turso=ObservedTurso(turso, telemetry), recorder=recorder
+        requests, rotations, recorder = build_use_cases(
+            settings, policies, stores, observed, ObservedTurso(turso, telemetry)
         )
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
         sweeper = Sweeper(recorder, notifier, stores.backlog, metrics)
@@ -103,7 +103,11 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
         installation = Installation(slack.identity.team_id, slack.identity.enterprise_id, settings.slack_api_url)
         intake = Intake(bot.tasks, telemetry.refused, slack.reply_to, installation)
-        _listen(slack, intake, rotations, notifier, history)
+        listeners = RotationListeners(requests, rotations, notifier, intake)
+        listeners.register(slack.app)
+        HistoryListeners(history, intake, web=slack.web).register(slack.app)
+        HomeListeners(history, rotations, notifier, intake, web=slack.web).register(slack.app)
+        listeners.register_fallback(slack.app)
         await sweeper.try_sweep()
         await _announce_start(database, stores.grants, slack.identity, organization)
         _log_findings(settings, slack.identity)
@@ -112,26 +116,14 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         yield bot
 
 
-def build_rotations(  # noqa: PLR0913 - one argument for each part
-    settings: Settings,
-    policies: PolicySource,
-    store: RotationStore,
-    stores: Stores,
-    *,
-    turso: Turso,
-    recorder: OutcomeRecorder,
-) -> Rotations:
-    """Build the use cases of a rotation."""
+def build_use_cases(
+    settings: Settings, policies: PolicySource, stores: Stores, store: RotationStore, turso: Turso
+) -> tuple[Requests, Rotations, OutcomeRecorder]:
+    """Build the use cases of a rotation; `store` is the one of `stores`, possibly observed."""
     organization, host = Organization(settings.turso_organization), settings.database_url.host
-    return Rotations(
-        RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, host),
-        policies,
-        store=store,
-        trail=stores.trail,
-        turso=turso,
-        recorder=recorder,
-        new_id=_new_id,
-    )
+    config = RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, host)
+    ports, recorder = RotationPorts(policies, store, stores.trail, turso, _new_id), OutcomeRecorder(store)
+    return Requests(config, ports), Rotations(config, ports, recorder), recorder
 
 
 def build_notifier(
@@ -174,15 +166,6 @@ async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
     web = AsyncWebClient(settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url, session=session)
     identity = await identify(web)
     return _Slack(web, session, identity, build_app(web, identity))
-
-
-def _listen(slack: _Slack, intake: Intake, rotations: Rotations, notifier: Notifier, history: History) -> None:
-    """Register every listener."""
-    listeners = RotationListeners(rotations, notifier, intake)
-    listeners.register(slack.app)
-    HistoryListeners(history, intake, web=slack.web).register(slack.app)
-    HomeListeners(history, rotations, notifier, intake, web=slack.web).register(slack.app)
-    listeners.register_fallback(slack.app)
 
 
 def open_turso(settings: Settings, metrics: Metrics) -> TursoClient:

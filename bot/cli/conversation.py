@@ -14,7 +14,7 @@ from bot.config import Settings
 from bot.domain.by_hand import rotate_databases, rotate_group
 from bot.domain.models import AT_TERMINAL, GroupWorld, Request, Rotation, SlackContext
 from bot.domain.recording import Claimed
-from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.domain.text import escaped
 
@@ -51,7 +51,7 @@ def _claimed(runner: asyncio.Runner, terminal: Terminal, request: Request, *, ye
 
 def _confirmed(runner: asyncio.Runner, terminal: Terminal, request: Request, *, yes: bool) -> Claimed | None:
     rotations, actor = terminal.rotations, operator()
-    asked: Claimed | ConfirmationPrompt = runner.run(rotations.request(actor, _CONTEXT, request))
+    asked: Claimed | ConfirmationPrompt = runner.run(terminal.requests.request(actor, _CONTEXT, request))
     while isinstance(asked, ConfirmationPrompt):
         _print(*_question(asked))
         # What somebody agreed to beforehand is not what the question says now.

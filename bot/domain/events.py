@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
-from bot.domain.models import Actor, GroupName, Organization, RotationId
+from bot.domain.models import Actor, GroupName, Organization, RotationId, SlackContext
 from bot.domain.states import State
 
 
@@ -64,6 +65,14 @@ class Event:
     detail: Mapping[str, object] = field(default_factory=dict)
     delivery: str | None = None
     """See `SlackContext.delivery`; the trail takes one event per delivery."""
+
+    @classmethod
+    def at(
+        cls, context: SlackContext, action: Action, actor: Actor, organization: Organization, **detail: object
+    ) -> Self:
+        """Describe what somebody did at a place, which the event names."""
+        detail = {"channel": context.channel_id, **detail}
+        return cls(action, actor, organization, detail=detail, delivery=context.delivery)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ async def test_the_start_is_on_record_before_anything_reaches_turso(world: World
 
 @pytest.mark.law(1)
 async def test_what_cannot_be_recorded_is_not_called(world: World) -> None:
-    asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
     with world.locked(), pytest.raises(DatabaseError):
         await world.rotations.confirm(ALICE, HERE, asked.rotation.id)
 
@@ -109,7 +109,7 @@ async def test_a_rotation_is_confirmed_once(world: World) -> None:
 @pytest.mark.law(5)
 async def test_a_press_on_an_unknown_rotation_leaves_a_row(world: World) -> None:
     mallory = Actor(TeamId("T012AB3CD"), UserId("U0MALL003"))
-    asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
     for actor in (mallory, ALICE):
         with pytest.raises(Exception, match=r"Only the person|There is no rotation with this ID"):
             await world.rotations.confirm(

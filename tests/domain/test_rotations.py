@@ -63,8 +63,9 @@ async def test_one_request_that_cannot_be_settled_holds_up_no_other(world: World
 
 async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_by(world: World) -> None:
     other = await world.store.grant("pay*")
-    asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
-    await world.over(RevokedMeanwhile(world.store), world.recorder).confirm(ALICE, HERE, asked.rotation.id)
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    _, rotations = world.over(RevokedMeanwhile(world.store), world.recorder)
+    await rotations.confirm(ALICE, HERE, asked.rotation.id)
     (started, *_) = await world.store.trail.page(EventFilter(action=Action.STARTED), limit=1)
 
     assert started.event.detail["grant"] == other
@@ -73,9 +74,9 @@ async def test_a_grant_revoked_during_the_press_leaves_the_other_one_to_rotate_b
 
 async def test_the_card_says_that_somebody_rotates_right_now(world: World) -> None:
     claimed = await world.claimed()
-    meanwhile = card.ask(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
+    meanwhile = card.ask(await world.requests.request(ALICE, HERE, Request(PAYMENTS, "")))
     await world.rotations.carry_out(claimed)
-    afterwards = card.ask(await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "")))
+    afterwards = card.ask(await world.requests.request(ALICE, HERE, Request(PAYMENTS, "")))
 
     assert "Being rotated right now* by <@U0ALICE01>" in str(meanwhile)
     assert "Last rotated" not in str(meanwhile)
@@ -86,16 +87,16 @@ async def test_nobody_is_offered_a_group_they_may_not_rotate(world: World) -> No
     bob = Actor(ALICE.team_id, UserId("U0B0B0002"))
     await world.store.grants.add(NewGrant(bob, "paymentz", None, ""), Event(Action.GRANTED, OPERATOR, ACME))
     with pytest.raises(NoSuchGroup) as everything:
-        await world.rotations.request(ALICE, HERE, Request(GroupName("paymentz"), ""))
+        await world.requests.request(ALICE, HERE, Request(GroupName("paymentz"), ""))
     with pytest.raises(NoSuchGroup) as nothing:
-        await world.rotations.request(bob, HERE, Request(GroupName("paymentz"), ""))
+        await world.requests.request(bob, HERE, Request(GroupName("paymentz"), ""))
 
     assert everything.value.similar == ("payments",)
     assert nothing.value.similar == ()
 
 
 async def test_a_claim_whose_commit_arrives_late_ends_as_failed(world: World) -> None:
-    asked = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
     late = Claimed(asked.rotation, "late", Lease(2))
     world.recorder.watch(late)
     before = [rotation async for rotation in world.recorder.tidy()]
@@ -110,7 +111,7 @@ async def test_a_claim_whose_commit_arrives_late_ends_as_failed(world: World) ->
 
 
 async def test_a_claim_that_cannot_arrive_any_more_is_forgotten(world: World) -> None:
-    asked, now = await world.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked")), [0.0]
+    asked, now = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked")), [0.0]
     world.recorder.watch(Claimed(asked.rotation, "late", Lease(2, [lambda: now[0]])))
     now[0] = 17 + 61
     await anext(world.recorder.tidy(), None)

@@ -10,7 +10,8 @@ from bot.domain.access import PolicySource
 from bot.domain.models import ChannelId, GroupName, Request, Rotation, SlackContext, TeamId
 from bot.domain.ports import RotationStore
 from bot.domain.recording import Claimed, OutcomeRecorder
-from bot.domain.rotations import RotationConfig, Rotations
+from bot.domain.requests import Requests, RotationConfig, RotationPorts
+from bot.domain.rotations import Rotations
 from bot.domain.states import State
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import open_database
@@ -32,24 +33,19 @@ class World:
 
     def __post_init__(self) -> None:
         self.recorder = OutcomeRecorder(self.store.rotations)
-        self.rotations = self.over(self.store.rotations, self.recorder)
+        self.requests, self.rotations = self.over(self.store.rotations, self.recorder)
 
-    def over(self, store: RotationStore, recorder: OutcomeRecorder) -> Rotations:
+    def over(self, store: RotationStore, recorder: OutcomeRecorder) -> tuple[Requests, Rotations]:
         """Build the use cases over a store of rotations."""
         ids = (f"id{number:04}" for number in count())
-        return Rotations(
-            RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=None),
-            PolicySource(TeamId("T012AB3CD"), self.store.grants),
-            store=store,
-            trail=self.store.trail,
-            turso=self.client,
-            recorder=recorder,
-            new_id=lambda: next(ids),
-        )
+        config = RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=None)
+        policies = PolicySource(TeamId("T012AB3CD"), self.store.grants)
+        ports = RotationPorts(policies, store, self.store.trail, self.client, lambda: next(ids))
+        return Requests(config, ports), Rotations(config, ports, recorder)
 
     async def claimed(self) -> Claimed:
         """Let Alice ask and confirm."""
-        asked = await self.rotations.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+        asked = await self.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
         claimed = await self.rotations.confirm(ALICE, HERE, asked.rotation.id)
         assert isinstance(claimed, Claimed)
         return claimed

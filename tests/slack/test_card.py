@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.models import Actor, GroupInfo, GroupWorld, HandRotation, Rotation, TeamId, UserId
-from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.sandbox.render import render
 from bot.slack.blocks import Message

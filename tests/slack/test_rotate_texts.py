@@ -34,7 +34,7 @@ from bot.domain.models import (
     TeamId,
     UserId,
 )
-from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.domain.text import storable
 from bot.sandbox.block_kit import message_problems

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from bot.domain.models import Actor, GroupName, GroupWorld, HandRotation, Rotation
-from bot.domain.rotations import ConfirmationPrompt
+from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.slack.blocks import (
     Block,

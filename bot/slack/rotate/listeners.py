@@ -7,7 +7,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.errors import AlreadyDecided, BotError, OutdatedButton, UsageError
 from bot.domain.models import RotationId
-from bot.domain.rotations import ConfirmationPrompt, Rotations
+from bot.domain.requests import ConfirmationPrompt, Requests
+from bot.domain.rotations import Rotations
 from bot.domain.states import State
 from bot.domain.text import storable
 from bot.slack.blocks import Message
@@ -24,7 +25,8 @@ _SHOWING_SECONDS = 3.0
 class RotationListeners:
     """Listeners that acknowledge at once and leave the work to a supervised task."""
 
-    def __init__(self, rotations: Rotations, notifier: Notifier, intake: Intake) -> None:
+    def __init__(self, requests: Requests, rotations: Rotations, notifier: Notifier, intake: Intake) -> None:
+        self._requests = requests
         self._rotations = rotations
         self._notifier = notifier
         self._intake = intake
@@ -67,13 +69,13 @@ class RotationListeners:
         try:
             request = parse(command.text)
         except UsageError as error:
-            await self._rotations.reject(actor, context, storable(command.text), str(error))
+            await self._requests.reject(actor, context, storable(command.text), str(error))
             raise
         if request is None or asks_for_groups(request):
-            groups = await self._rotations.rotatable(actor)
+            groups = await self._requests.rotatable(actor)
             if request is None or request.group not in (groups or ()):
                 return card.usage(groups)
-        return card.ask(await self._rotations.request(actor, context, request))
+        return card.ask(await self._requests.request(actor, context, request))
 
     async def _confirm(self, press: Interaction, reply: Reply) -> None:
         claimed = await self._rotations.confirm(press.actor, press.context, RotationId(press.chosen))
