@@ -39,6 +39,8 @@ class Terminal:
     requests: Requests
     rotations: Rotations
     stores: Stores
+    audit_channel: str | None
+    """The id of the channel in which outcomes are announced."""
     _recorder: OutcomeRecorder
     _notifier: Notifier
 
@@ -122,4 +124,5 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
 
         policies = PolicySource(TERMINAL, stores.grants)
         requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
-        yield Terminal(requests, rotations, stores, recorder, build_notifier(settings, web, reply_to, stores, metrics))
+        notifier = build_notifier(settings, web, reply_to, stores, metrics)
+        yield Terminal(requests, rotations, stores, settings.audit_channel, recorder, notifier)

@@ -58,7 +58,7 @@ def _confirmed(runner: asyncio.Runner, terminal: Terminal, request: Request, *, 
         agreed = yes and asked.instead_of is None
         if not agreed and not _typed(asked.rotation):
             runner.run(rotations.cancel(actor, _CONTEXT, asked.rotation.id))
-            _print(f"Cancelled. The tokens of {request.group} were not touched.")
+            _print(f"Cancelled. The tokens of {asked.rotation.group} were not touched.")
             return None
         asked = runner.run(rotations.confirm(actor, _CONTEXT, asked.rotation.id))
     return asked
@@ -85,6 +85,10 @@ def _carried_out(runner: asyncio.Runner, terminal: Terminal, claimed: Claimed) -
             _print(f"Once the database is back: {judge}")
     elif not _announced(runner, terminal, rotation):
         _print("It could not be announced yet; the running bot will keep trying.")
+    elif terminal.audit_channel is None:
+        _print("Nobody was told in Slack, as AUDIT_CHANNEL is not set: tell people yourself.")
+    else:
+        _print(f"Announced in {terminal.audit_channel}.")
     return known.state is State.SUCCEEDED
 
 
@@ -153,8 +157,9 @@ def _outcome(rotation: Rotation) -> Iterator[str]:
             if more:
                 yield f"{more} more databases are in the group: turso db list"
         case State.FAILED:
-            yield f"Failed: the tokens of {rotation.group} were not rotated. Nothing was changed by this attempt."
+            yield f"Failed: the tokens of {rotation.group} were not rotated."
             yield str(rotation.detail.get("explanation", ""))
+            yield "The leak is still open, unless somebody else closed it."
             if commands := rotate_group(rotation):
                 yield "To rotate it without the bot, run one of these, then turso-rotate audit note:"
                 yield commands

@@ -24,7 +24,9 @@ def rotate_group(group: GroupArgument, *, reason: ReasonOption, yes: YesOption =
     are recorded, Turso is called at most once, and the outcome is announced.
     """
     settings = load(Settings)
-    log.configure(settings.log_level, settings.log_format, settings.secrets())
+    # What happens is printed: at this level, the log would only say the same again in between.
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    log.configure(level, settings.log_format, settings.secrets())
     reason = storable(reason).strip()[:_REASON_LIMIT]
     if not GROUP_NAME.fullmatch(group):
         raise UsageError("Give a group name, not a pattern.")

@@ -34,6 +34,7 @@ async def test_it_rotates_when_the_name_is_typed_and_announces(
     assert "Done: Turso confirmed that the tokens of payments" in out
     assert "databases/$db/auth/rotate" in out
     assert "Type payments to rotate it" in err
+    assert err.splitlines()[-1] == "Announced in C0AUDIT."
     assert await trail() == STORY
     started = next(each for each in json.loads(listed[1]) if each["action"] == "rotation.started")
     assert started["detail"]["terminal"] is True
@@ -64,6 +65,16 @@ async def test_slack_being_down_stops_nothing_and_the_bot_announces_later(
     assert (code, turso.calls_to_rotate()) == (0, 1)
     assert "It could not be announced yet; the running bot will keep trying." in err
     assert await trail() == STORY
+
+
+async def test_without_a_channel_it_says_that_nobody_was_told(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path
+) -> None:
+    del settings["AUDIT_CHANNEL"]
+    code, _, err = await run(settings, tmp_path, "rotate", "payments", *REASON, "--yes")
+
+    assert (code, slack.messages) == (0, [])
+    assert "Nobody was told in Slack, as AUDIT_CHANNEL is not set" in err
 
 
 async def test_an_old_card_in_slack_knows_of_it(
