@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from urllib.parse import unquote
 
 from bot.domain.text import is_invisible
 
@@ -59,6 +59,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
         **{hint: rf"{_START}(?P<secret>{token})" for hint, token in _TOKENS.items()},
         "hooks.": rf"(?P<secret>{_ADDRESS}hooks\.(?:slack|zapier)[\w.-]*{_SLASH}{VALUE}+)",
         "discord": rf"(?P<secret>{_ADDRESS}discord(?:app)?\.com{_SLASH}api{_SLASH}webhooks{_SLASH}{VALUE}+)",
+        "hook": rf"hook\w*(?:\.[\w.-]+)?{_SLASH}(?P<secret>[0-9a-f-]{{32}}{VALUE}*)",
         "authorization": r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)(?:\s+|%20|\+)"
         rf"(?P<secret>(?!\[redacted){VALUE}+)",
         "://": r"://[^\s/:@\"'\\]{0,255}:(?P<secret>(?!\[redacted|\d{1,5}[/?#])[^\s\"'\\]{1,255})@",
@@ -80,12 +81,23 @@ _ASSIGNED = re.compile(rf"{_STRONG}:?={{1,2}}>?\s*(?!\[redacted){_TYPED_VALUE}",
 _NAMED = re.compile(rf"(?:{_STRONG}|{_WEAK})[:=]>?\s*{_TYPED_VALUE}", re.IGNORECASE)
 _NAMED_HASH = re.compile(rf"(?:{NAMES}|key)s?\s+(?:is\s+|was\s+)?[\"'`]?(?P<secret>[0-9a-f]{{40}})\b", re.IGNORECASE)
 
-_RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_RUN = re.compile(r"(?:[A-Za-z0-9+/_=-]|%2[BF]|%3D){20,}", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[+/_=-]+")
-_LONG_PART, _AWS_SECRET = 6, 40
-# The path and the fragment of a link end with ids that look random: a document's, a message's, a commit's.
+_LONG_PART = 6
+_AWS_SECRET = re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40}(?![\w+/-])")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+# The path and the fragment of a link end with ids that look random: a document's, a message's, a commit's. They stay,
+# except where links have secrets.
 _PAGE = re.compile(r"https?://[^\s/?#<>|\"']+(/[^\s?#<>|\"']*)?(?:\?[^\s#<>|\"']*)?(#[^\s<>|\"']*)?", re.IGNORECASE)
-_COMMIT_OR_ULID = re.compile(r"[0-9a-f]{40}|01[0-9a-hjkmnp-tv-z]{24}", re.IGNORECASE)
+_LEADS_TO_SECRET = re.compile(
+    r"(?<=[/.])(?:[\w-]*hook\w*(?=[/.])|(?:services|[\w-]*(?:token|secret|key)s?)(?=/))", re.IGNORECASE
+)
+_SEGMENT = re.compile(r"[^/]+")
+_VALUE_IN_FRAGMENT = re.compile(r"(?<=\w=)[\w.~%+/=-]+")
+_COMMIT_ULID_OR_UUID = re.compile(
+    r"(?<![0-9a-z])(?:[0-9a-f]{40}|01[0-9a-hjkmnp-tv-z]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-z])",
+    re.IGNORECASE,
+)
 _NO_SECRET = re.compile(r"(?<=sha256:)[0-9a-f]{64}\b|\b\d{1,12}:[0-9a-f]{64}\b|(?i:\bgroup:)[\w-]{1,64}(?!\w)")
 """The digest of an image, a head of the audit trail, or what somebody says is the name of a group."""
 
@@ -144,10 +156,25 @@ def _secrets(text: str) -> Iterator[tuple[int, int]]:
     for shape in (SHAPES[_BEARER], _NAMED):
         yield from (span for span in map(_span, shape.finditer(text)) if not _is_ordinary(text[slice(*span)]))
     kept = [match.span() for match in _NO_SECRET.finditer(text)]
-    kept += [match.span(part) for match in _PAGE.finditer(text) for part in (1, 2)]
+    for page in _PAGE.finditer(text):
+        kept += [page.span(1), page.span(2)]
+        yield from (
+            part.span()
+            for part in _where_secrets_are(page)
+            if any(_is_random(run[0]) for run in _RUN.finditer(part[0]))
+        )
     for run in _RUN.finditer(text):
         if _is_random(run[0]) and not any(first < run.end() <= last for first, last in kept):
             yield run.span()
+
+
+def _where_secrets_are(page: re.Match[str]) -> Iterator[re.Match[str]]:
+    """Find the parts of a link that may be secret: what follows such a word in the path, and values in the fragment."""
+    path_ends = max(page.end(1), page.start())
+    if word := _LEADS_TO_SECRET.search(page.string, page.start(), path_ends):
+        yield from _SEGMENT.finditer(page.string, word.end(), path_ends)
+    if page[2]:
+        yield from _VALUE_IN_FRAGMENT.finditer(page.string, *page.span(2))
 
 
 def _span(match: re.Match[str]) -> tuple[int, int]:
@@ -172,23 +199,29 @@ def _is_ordinary(value: str) -> bool:
 
 def _is_random(run: str) -> bool:
     """Return whether a run of letters and digits, with separators, is no name but random."""
-    parts = [part for part in _SEPARATORS.split(run) if part and not _COMMIT_OR_ULID.fullmatch(part)]
-    whole = "".join(parts)
-    if len(run) == _AWS_SECRET and not _in_one_case(whole) and re.search("[0-9]", whole):
+    run = unquote(run)
+    if any(not _in_one_case(key) and _has_words(key, 0.3) for key in _AWS_SECRET.findall(run)):
         return True
+    parts = [part for part in _SEPARATORS.split(_COMMIT_ULID_OR_UUID.sub("", run)) if part]
+    several = "".join(part for part in parts if not _WORD.fullmatch(part))
+    whole = "".join(parts)
     return any(map(_is_jumbled, parts)) or (
-        len(whole) >= _LONG_PART * len(parts) and not _in_one_case(whole) and _is_jumbled(whole)
+        len(whole) >= _LONG_PART * len(parts) and not _in_one_case(several) and _is_jumbled(whole)
     )
 
 
 def _is_jumbled(text: str) -> bool:
-    """Return whether a long text changes between capitals, small letters and digits more often than words do.
+    """Return whether a long text has more and shorter words than names have.
 
-    Of the places in a random text, 0.6 are such changes, or 0.4 if it is in one case; in CamelCase 0.3, in names less.
+    A word is a number, or letters in one case of which the first may be a capital. A random text has a word for every
+    two letters, or for every two and a half if it is in one case; CamelCase has one for every four, other names less.
     """
-    least, share = (24, 0.15) if _in_one_case(text) else (20, 0.36)
-    kinds = [each.isupper() - each.islower() for each in text]
-    return len(text) >= least and sum(one != other for one, other in pairwise(kinds)) >= share * len(text)
+    least, share = (24, 0.17) if _in_one_case(text) else (20, 0.34)
+    return len(text) >= least and _has_words(text, share)
+
+
+def _has_words(text: str, share: float) -> bool:
+    return len(_WORD.findall(text)) >= share * len(text)
 
 
 def _in_one_case(text: str) -> bool:
