@@ -39,7 +39,7 @@ class Meaning:
     similar: Sequence[GroupName] = ()
     """If it is not to be rotated: groups that the actor may rotate, best match first."""
     also: GroupName | None = None
-    """The group with which the reason begins: perhaps both were meant."""
+    """The group with which the reason begins, if the actor may rotate it: perhaps both were meant."""
 
 
 class GroupFinder:
@@ -58,11 +58,12 @@ class GroupFinder:
 
         listed, info = await self._look(request.group, ask=may(request.group))
         if listed is None:
-            return Meaning(request.group, None, info, None if request.as_typed else NotAGroup(request.problem))
+            problem = NotAGroup(request.problem, request.example) if request.problem else None
+            return Meaning(request.group, None, info, problem)
         group = meant(request, listed, may)
         if group is not None and may(group):
             known = info if group == request.group else None
-            return Meaning(group, listed=True, info=known, also=_also_named(request.reason, group, listed))
+            return Meaning(group, listed=True, info=known, also=_also_named(request.reason, group, listed, may))
         theirs = await asyncio.to_thread(lambda: list(filter(may, listed)))
         close = await asyncio.to_thread(similar, request.group, theirs)
         if group is not None:
@@ -150,10 +151,12 @@ def _offence(word: str) -> str:
     return f"has {len(word)} characters"
 
 
-def _also_named(reason: str, group: GroupName, listed: Iterable[GroupName]) -> GroupName | None:
-    """Return another group of the list with whose name a reason begins."""
+def _also_named(
+    reason: str, group: GroupName, listed: Iterable[GroupName], may: Callable[[GroupName], bool]
+) -> GroupName | None:
+    """Return another group that the person may rotate and with whose name a reason begins."""
     first = next((word for word in words(reason, 2) if word.lower() not in _AND), "")
-    also = next(iter(_alike(readings(first)[:1], listed)), None)
+    also = next(filter(may, _alike(readings(first)[:1], listed)), None)
     return None if also == group else also
 
 

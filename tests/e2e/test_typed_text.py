@@ -181,12 +181,14 @@ async def test_a_list_that_cannot_be_read_leaves_what_was_typed(
     await turso.go_offline()
     typed = await told(slack, ALICE, "/turso-rotate Payments", "Rotate the tokens of Payments?")
     marked = await told(slack, ALICE, "/turso-rotate `payments`", "That is not a group name", "backtick (U+0060)")
+    worded = await told(slack, ALICE, "/turso-rotate rotate payments", "only the name", "`/turso-rotate payments`")
     refused = await told(
         slack, MALLORY, "/turso-rotate Payments", "allow add U0MALL003 --team T012AB3CD --group Payments"
     )
 
     assert "Could not ask Turso whether this group exists." in typed.plain
     assert not marked.buttons
+    assert not worded.buttons
     assert refused.ephemeral_to == MALLORY.user_id
 
 
@@ -205,11 +207,13 @@ async def test_words_that_name_no_group_are_answered_with_how_to_write_it(
     both = await told(slack, ALICE, "/turso-rotate payments default", "Rotate the tokens of payments?")
     first = await told(slack, ALICE, "/turso-rotate payments and Default, please", "Rotate the tokens of payments?")
     plain = await told(slack, ALICE, "/turso-rotate payments by default", "Rotate the tokens of payments?")
+    hidden = await told(slack, ZOE, "/turso-rotate payments default", "Rotate the tokens of payments?")
 
     assert set(recorded) == {"rotation.rejected"}
     for card in (both, first):
         assert "*Only `payments` is rotated.* `default` was read as the reason." in card.plain
     assert "was read as the reason" not in plain.plain
+    assert "was read as the reason" not in hidden.plain, "Zoe may not rotate it"
 
 
 @pytest.mark.fault("F63")
