@@ -126,7 +126,7 @@ async def _stories(database: Database, settings: DatabaseSettings, search: Histo
 
 
 async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent]:
-    """Read the events of a request; a refused command has one event, and no rotation to find it by."""
+    """Read the events of a request; what has no rotation to find it by, such as a refused command, has one event."""
     if entry.rotation_id is not None:
         return await trail.story(entry.rotation_id)
     found = await trail.row(entry.key.rank[-1])

@@ -12,7 +12,7 @@ from bot.cli.database import load_settings
 from bot.cli.options import FormatOption, GroupOption, PeriodOption, SinceOption, UntilOption, parse_range
 from bot.cli.output import OutputFormat, print_rows
 from bot.cli.typos import warn_of_typo
-from bot.domain.history import RECORDED_ALONE
+from bot.domain.history import RECORDED_ALONE, RequestStatus
 from bot.domain.models import GroupName, Organization
 from bot.domain.statistics import Interval, Medians, StatisticsQuery, Tally, rank
 from bot.store.driver_errors import translated_errors
@@ -32,7 +32,7 @@ def show_stats(  # noqa: PLR0913 - one for each option
     by: IntervalOption = Interval.WEEK,
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Count requests and refused commands over time.
+    """Count requests, refused commands and noted rotations over time.
 
     Counts by group and outcome. A request counts in the interval in which it was made; the median is the time from the
     request to its end.
@@ -82,8 +82,12 @@ def _chart_end(after: datetime | None) -> date:
 
 
 def _totals(tallies: Sequence[Tally]) -> str:
-    refused = sum(tally.count for tally in tallies if tally.key.outcome in RECORDED_ALONE)
-    requests = sum(tally.count for tally in tallies) - refused
+    alone = sum(tally.count for tally in tallies if tally.key.outcome in RECORDED_ALONE)
+    noted = sum(tally.count for tally in tallies if tally.key.outcome is RequestStatus.NOTED)
+    requests = sum(tally.count for tally in tallies) - alone
     unresolved = sum(tally.unresolved for tally in tallies)
-    totals = f"Requests: {requests:,}. Refused commands: {refused:,}. Unresolved unknowns: {unresolved:,}."
+    by_hand = f" Noted as made by hand: {noted:,}." if noted else ""
+    totals = (
+        f"Requests: {requests:,}. Refused commands: {alone - noted:,}.{by_hand} Unresolved unknowns: {unresolved:,}."
+    )
     return f"{totals}{_HINT if unresolved else ''}"

@@ -19,7 +19,7 @@ _MAX_SEQ = 2**63 - 1
 
 
 class RequestStatus(StrEnum):
-    """The status of a request: the state of its rotation, or how the command was refused."""
+    """The status of a request: the state of its rotation, or how the command was refused; or a note."""
 
     REQUESTED = "requested"
     ROTATING = "rotating"
@@ -61,17 +61,12 @@ class EntryKey:
 
     at: datetime
     id: str
-    """The rotation's id; for a refused command, which has no rotation, `#` and the event's `seq`."""
-
-    @property
-    def refused(self) -> bool:
-        """Whether this is the position of a refused command."""
-        return self.id.startswith("#")
+    """The rotation's id; for what has no rotation, such as a refused command, `#` and the event's `seq`."""
 
     @property
     def rank(self) -> tuple[datetime, str, int]:
-        """A sort key, oldest first; of one moment, refused commands by `seq` come before rotations by id."""
-        return (self.at, "", int(self.id[1:])) if self.refused else (self.at, self.id, _MAX_SEQ)
+        """A sort key, oldest first; of one moment, what has no rotation, by `seq`, comes before rotations by id."""
+        return (self.at, "", int(self.id[1:])) if self.id.startswith("#") else (self.at, self.id, _MAX_SEQ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,5 +197,5 @@ class HistoryStore(Protocol):
     async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
         """List groups with a history that the reader may see, sorted.
 
-        If there are too many, groups that only refused commands name are left out first.
+        If there are too many, groups without a rotation are left out first.
         """

@@ -58,8 +58,8 @@ class GroupFinder:
 
         listed, info = await self._look(request.group, ask=may(request.group))
         if listed is None:
-            problem = NotAGroup(request.problem, request.example) if request.problem else None
-            return Meaning(request.group, None, info, problem)
+            unclear = NotAGroup(request.problem, request.example) if request.problem else None
+            return Meaning(request.group, None, info, unclear)
         group = meant(request, listed, may)
         if group is not None and may(group):
             known = info if group == request.group else None

@@ -32,7 +32,7 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatisticsQuery:
-    """Which requests and refused commands to count; `None` means any."""
+    """Which requests, refused commands and notes to count; `None` means any."""
 
     organization: Organization | None = None
     group: GroupName | None = None

@@ -1,4 +1,4 @@
-"""Statistics of history in SQL: requests and refused commands, counted in constant memory."""
+"""Statistics of history in SQL: requests, refused commands and notes, counted in constant memory."""
 
 from datetime import date
 from typing import Any
@@ -49,7 +49,7 @@ class SqlStatistics:
     def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, SeriesKey], float]:
         """Return the median seconds from request to end, by series and, if an interval is given, by interval.
 
-        Refused commands and open requests have none.
+        Refused commands, notes and open requests have none.
         """
         requests = self._requests(interval).add_columns(self._seconds().label("seconds"))
         ended = requests.where(rotations.c.ended_at.is_not(None)).subquery("ended")

@@ -52,6 +52,15 @@ async def settings(database_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "TURSO_ORGANIZATION": "acme"}
 
 
+async def test_a_rotation_noted_by_hand_is_no_refused_command(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, "audit", "note", "payments", "--note", "in the web app")
+    _, out, _ = await run(settings, tmp_path, "audit", "stats", "--period", "today")
+
+    assert out.splitlines()[-1] == (
+        "Requests: 0. Refused commands: 0. Noted as made by hand: 1. Unresolved unknowns: 0."
+    )
+
+
 async def test_a_person_sees_a_line_and_bars_for_each_group_and_outcome(
     settings: dict[str, str], tmp_path: Path
 ) -> None:
