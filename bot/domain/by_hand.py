@@ -4,12 +4,11 @@ from bot.domain.models import Organization, Rotation
 from bot.domain.names import GROUP_NAME
 
 _TURSO = "https://api.turso.tech"
-_NOT_FOUND = 404
 
 
 def rotate_group(rotation: Rotation) -> str:
-    """Return two commands, one a line, of which either rotates the group; empty if nothing of this name was found."""
-    if rotation.detail.get("status") == _NOT_FOUND:
+    """Return two commands, one a line, of which either rotates the group; empty if Turso said that there is none."""
+    if rotation.detail.get("group_missing"):
         return ""
     group = rotation.group
     return f"turso group tokens invalidate {group}\n{_curl(rotation.organization, f'groups/{group}')}"

@@ -181,11 +181,14 @@ class Outcome:
     """Turso's HTTP status, if the answer was complete."""
     seconds: float = 0.0
     """From the first attempt to the end."""
+    group_missing: bool = False
+    """Turso said that there is no such group."""
 
     @property
     def detail(self) -> dict[str, object]:
         """The outcome as the detail of an audit event."""
         facts = {"explanation": self.explanation, "status": self.status, "seconds": round(self.seconds, 3)}
+        facts["group_missing"] = self.group_missing or None
         return {name: value for name, value in facts.items() if value is not None}
 
 

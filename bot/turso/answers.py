@@ -22,8 +22,11 @@ from bot.turso.bodies import Body, error_message, kind_of
 PROVES_SUCCESS = frozenset({200, 204})
 PROVES_REFUSAL = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 429, 431})
 
-_TOO_MANY_REQUESTS = 429
+_NO_CONTENT, _NOT_FOUND, _TOO_MANY_REQUESTS = 204, 404, 429
 _MIN_PAUSE_SECONDS = 1.0  # taken literally, "0" would mean one request after another until the deadline
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_IN_BETWEEN = re.compile(r"\b(?:access policy|block\w*|captcha|firewall|gateway|proxy|waf)\b", re.IGNORECASE)
+"""What something between the bot and Turso speaks of."""
 _OF_SCOPE = re.compile(r"\b(?:tokens?|scopes?|permissions?)\b", re.IGNORECASE)
 _NO_GROUP = re.compile(
     r"\bgroup\b.{0,80}\bnot found|\bno such group|\bgroup\b.{0,80}\bdoes(?: not|n't) exist", re.IGNORECASE
@@ -54,9 +57,12 @@ class TursoAnswer:
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, whole: bool) -> "TursoAnswer":
         """Keep what matters of an answer; `headers` must be case-insensitive, `whole` says that no byte is missing."""
-        packed = headers.get("Content-Encoding", "identity").lower() != "identity"
+        packed = body and headers.get("Content-Encoding", "identity").lower() != "identity"
         text = "" if packed else body.decode(errors="replace")
-        kind = kind_of(body) if whole and not packed else Body.OTHER if body else Body.EMPTY
+        framed = status == _NO_CONTENT or not _FRAMING.isdisjoint(name.lower() for name in headers)
+        if not body and "Content-Type" in headers and not framed:
+            whole = False  # something was to come, and the connection ended
+        kind = kind_of(body, headers.get("Content-Type", "")) if whole and not packed else Body.OTHER
         later = headers.get("Retry-After") if _limits_rate(status, kind) else None
         return cls(status, kind, text, None if later is None else _seconds(later, headers.get("Date")))
 
@@ -64,6 +70,12 @@ class TursoAnswer:
     def refuses(self) -> bool:
         """Whether it proves that nothing was changed."""
         return self.status in PROVES_REFUSAL and self.body in {Body.EMPTY, Body.ERROR}
+
+    @property
+    def says_no_group(self) -> bool:
+        """Whether it says that there is no such group."""
+        is_said = self.status == _NOT_FOUND and self.body is Body.ERROR
+        return is_said and _NO_GROUP.search(error_message(self.text)) is not None
 
     @property
     def confirms(self) -> bool:
@@ -77,12 +89,13 @@ def classify(target: Target, answer: TursoAnswer, secrets: Collection[str] = ())
         return Outcome(State.SUCCEEDED, f"Turso has invalidated the group tokens of {target}.", answer.status)
     message = error_message(answer.text, secrets)
     if answer.refuses:
-        refusal, advice = _refusal(target, answer, message), _advice(answer)
+        refusal, advice = _refusal(target, answer, message), _advice(answer, message)
         state, sentence = State.FAILED, f"{refusal} Nothing was changed.{advice}"
     else:
         state, sentence = State.UNKNOWN, f"{_unproven(answer)}: {_MAYBE}."
-    said = "Turso said" if answer.refuses else "The answer said"
-    return Outcome(state, f"{sentence} {said}: {message}" if message else sentence, answer.status)
+    is_turso = answer.refuses and answer.body is Body.ERROR and not _IN_BETWEEN.search(message)
+    said = f"{sentence} {'Turso' if is_turso else 'The answer'} said: {message}" if message else sentence
+    return Outcome(state, said, answer.status, group_missing=answer.says_no_group)
 
 
 def never_sent(error: BaseException | None, host: str) -> Outcome:
@@ -128,25 +141,23 @@ def _refusal(target: Target, answer: TursoAnswer, message: str) -> str:
     match answer.status:
         case 429:
             return "The rate of requests is limited (429)."
-        case status if answer.body is Body.EMPTY:
-            return f"The rotation was refused ({status}), without an explanation."
+        case status if answer.body is Body.EMPTY or _IN_BETWEEN.search(message):
+            return f"The rotation was refused ({status}){'' if message else ', without an explanation'}."
         case 401:
             return "Turso does not accept the bot's API token (401)."
         case 403 if _OF_SCOPE.search(message):
             return "Turso does not let the bot's API token do this (403)."
-        case 404 if _NO_GROUP.search(message):
+        case 404 if answer.says_no_group:
             return f"Turso has no group called {target} (404)."
         case status:
             return f"Turso refused the rotation ({status})."
 
 
-def _advice(answer: TursoAnswer) -> str:
+def _advice(answer: TursoAnswer, message: str) -> str:
     match answer.status:
-        case 401:
-            return " Please tell the bot's operators."
-        case 403 if answer.body is Body.ERROR:
-            return " Please tell the bot's operators: it may lack the scope group:rotate-creds."
-        case 403:
+        case 403 if not _IN_BETWEEN.search(message):
+            return " Please tell the bot's operators: its API token may lack the scope group:rotate-creds."
+        case 401 | 403:
             return " Please tell the bot's operators."
         case 429:
             return " Try again later." if answer.pause is None else f" Try again in {answer.pause:.0f} seconds."

@@ -22,6 +22,7 @@ from bot.turso.transport import Observe, clients, exchange, read_body
 
 _ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
 _FRESH_SECONDS = 5.0
+_NOT_FOUND = 404
 _MAX_TRIES = 3  # of a call that is answered with 429
 _CALL_SHARE = 0.1  # the end of the deadline, in which no further attempt starts: it would end as unknown
 
@@ -54,6 +55,7 @@ class _Page:
     status: int = 0
     data: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
+    says_no_group: bool = False
 
     def rows(self, name: str) -> list[dict[str, Any]] | None:
         """Return the list under this name, if it is a list of objects."""
@@ -206,7 +208,9 @@ class TursoClient:
             return True
         # A token for one group may not list others, and the list may be seconds old: ask for this group.
         page = await self._page(f"groups/{group}", self._token(group), until)
-        return {200: True, 404: False}.get(page.status)
+        if isinstance(page.data.get("group"), dict):
+            return True
+        return False if page.says_no_group or (page.status == _NOT_FOUND and listed is not None) else None
 
     async def _databases(self, group: GroupName, until: float) -> list[dict[str, Any]] | None:
         return (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
@@ -235,10 +239,13 @@ class TursoClient:
         try:
             async with asyncio.timeout_at(self._soon()), exchange(self._reader, request, self._observe) as response:
                 body = await read_body(response, _PAGE_BYTES)
-            data = json.loads(body) if response.is_success and len(body) <= _PAGE_BYTES else {}
+            whole = len(body) <= _PAGE_BYTES
+            data = json.loads(body) if response.is_success and whole else {}
+            answer = TursoAnswer.of(response.status_code, response.headers, body, whole=whole)
         except Exception:  # noqa: BLE001 - what cannot be read is only missing on the card
             return _Page()
-        page = _Page(response.status_code, data if isinstance(data, dict) else {}, self._clock())
+        data = data if isinstance(data, dict) else {}
+        page = _Page(response.status_code, data, self._clock(), answer.says_no_group)
         if page.data:
             fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
             self._pages = {**fresh, (path, token): page}

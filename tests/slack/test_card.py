@@ -108,11 +108,11 @@ def test_a_success_gives_the_command_that_mints_and_says_what_to_redeploy() -> N
 
 
 def test_a_failure_says_that_nothing_was_changed_and_why() -> None:
-    text = shown(outcome.ended(rotation(State.FAILED, explanation="Turso refused the rotation (409).")))
+    text = shown(outcome.ended(rotation(State.FAILED, explanation="The rotation was refused (409).")))
 
     assert "Failed: the tokens of payments were not rotated" in text
     assert "*Nothing was changed* by this attempt." in text
-    assert "What happened: Turso refused the rotation (409)." in text
+    assert "What happened: The rotation was refused (409)." in text
     assert "turso group tokens create" not in text
 
 
@@ -125,7 +125,7 @@ def test_a_failure_says_how_to_close_the_leak_without_the_bot() -> None:
 
 
 def test_a_failure_gives_no_command_for_a_group_that_was_not_found() -> None:
-    text = shown(outcome.ended(replace(rotation(State.FAILED), detail={"status": 404})))
+    text = shown(outcome.ended(replace(rotation(State.FAILED), detail={"group_missing": True})))
 
     assert "*Next:* look for the right name with `turso group list`" in text
     assert "invalidate" not in text

@@ -31,7 +31,7 @@ from tests.faults import GzipBomb, InvalidHttp, ResetOnReuse, SlowDrip, Truncate
 PAYMENTS = GroupName("payments")
 READS = ["/v1/organizations/acme/groups", "/v1/organizations/acme/databases?group=payments"]
 TELL = "Please tell the bot's operators."
-SCOPE = "it may lack the scope group:rotate-creds."
+SCOPE = "its API token may lack the scope group:rotate-creds."
 NOTHING = "nothing was sent."
 MAYBE = "the rotation may have happened."
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
@@ -291,7 +291,7 @@ async def test_a_refusal_without_a_word_blames_nobody(turso: LocalTurso, status:
 
     outcome = await rotated(turso.url)
 
-    advice = f" {TELL}" if status in {401, 403} else ""
+    advice = {401: f" {TELL}", 403: f" {TELL[:-1]}: {SCOPE}"}.get(status, "")
     sentence = f"The rotation was refused ({status}), without an explanation. {REFUSED}{advice}"
     assert told(outcome) == (State.FAILED, sentence, status)
 
@@ -301,10 +301,12 @@ async def test_a_refusal_without_a_word_blames_nobody(turso: LocalTurso, status:
     [
         (404, "group not found", "Turso has no group called payments (404)."),
         (404, "no such group: payments", "Turso has no group called payments (404)."),
-        (404, "group policy blocks this page", "Turso refused the rotation (404)."),
+        (404, "group policy blocks this page", "The rotation was refused (404)."),
         (404, "organization not found", "Turso refused the rotation (404)."),
         (403, "group-scoped token cannot access this", "Turso does not let the bot's API token do this (403)."),
-        (403, "blocked by the egress policy", "Turso refused the rotation (403)."),
+        (401, "invalid token", "Turso does not accept the bot's API token (401)."),
+        (401, "proxy authentication required", "The rotation was refused (401)."),
+        (403, "blocked by the egress policy", "The rotation was refused (403)."),
     ],
 )
 @pytest.mark.fault("F7", "F42")
@@ -317,7 +319,8 @@ async def test_a_group_or_a_token_is_blamed_only_if_the_answer_speaks_of_it(
 
     assert outcome.state is State.FAILED
     assert outcome.explanation.startswith(sentence)
-    assert outcome.explanation.endswith(f"Turso said: {said}")
+    assert outcome.explanation.endswith(f"{'Turso' if sentence.startswith('Turso') else 'The answer'} said: {said}")
+    assert ("scope" in outcome.explanation) == (said == "group-scoped token cannot access this")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429])
@@ -413,6 +416,11 @@ async def test_an_unmistakable_yes_is_a_success(turso: LocalTurso, status: int, 
         *((200, body) for body in (b'{"status": "error"}', b'{"message": "Forbidden"}', b'{"failed": true}', b"1")),
         *((200, body) for body in (b'{"fault": {"code": 3}}', b'{"success": "false"}', b'{"ok": 1}', b'{"code": 0}')),
         *((200, body) for body in (b'{"result": {"error": "no"}}', b'[{"error": "no"}]', b'{"statusCode": 500}')),
+        *((200, body) for body in (b'{"errorMessage": "rotation failed"}', b'["forbidden"]', b'{"rotated": false}')),
+        *((200, body) for body in (b'{"message": "Nothing was rotated"}', b'{"queued": true}', b'{"failed_count": 3}')),
+        *((200, body) for body in (b'{"message": "0 tokens rotated"}', b'{"dry_run": true, "status": "ok"}')),
+        *((200, body) for body in (b'{"error": "boom", "error": null}', b'{"body": "{\\"error\\": \\"forbidden\\"}"}')),
+        *((200, body) for body in (b'{"message": "completed with warnings"}', b'{"message": "tokens active"}')),
         *((200, body) for body in (b'{"detail": "not done"}', b'{"status_text": "Unsuccessful"}', b'{"state": null}x')),
         *((200, body) for body in (b"OK", b'"denied"', b"false", b"\xff{rubbish", b'{"a": 1', b'{"Error": "no"}')),
         *((status, body) for status in (201, 202, 203, 205, 206, 207, 226, 299) for body in (b"", b"{}")),
@@ -898,3 +906,33 @@ def test_judging_never_raises_and_its_words_are_clean(
 @given(st.binary(), st.sampled_from(["Content-Encoding", "Retry-After", "Date"]), st.text())
 def test_any_answer_can_be_taken_apart(body: bytes, header: str, value: str) -> None:
     assert TursoAnswer.of(429, {header: value}, body, whole=True).status == 429
+
+
+@pytest.mark.parametrize(
+    ("head", "state"),
+    [
+        ("200 OK\r\nContent-Type: application/json", State.UNKNOWN),
+        ("403 Forbidden\r\nContent-Type: application/json", State.UNKNOWN),
+        ("200 OK\r\nContent-Type: text/html\r\nContent-Length: 0", State.UNKNOWN),
+        ("200 OK\r\nContent-Type: application/json\r\nContent-Length: 0", State.SUCCEEDED),
+        ("204 No Content\r\nContent-Type: application/json", State.SUCCEEDED),
+        ("200 OK", State.SUCCEEDED),
+    ],
+)
+@pytest.mark.fault("F37", "F41")
+async def test_a_body_that_is_announced_and_does_not_come_proves_nothing(head: str, state: State) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {head}\r\n\r\n".encode())
+        writer.close()
+
+    async with served(answers) as url:
+        assert (await rotated(url)).state is state
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b'{"error": "organization not found"}', b'{"error": "group not found"}'])
+@pytest.mark.fault("F42")
+async def test_only_turso_s_own_word_makes_a_group_missing_before_the_card(turso: LocalTurso, body: bytes) -> None:
+    turso.inject(FixedResponse(404, body), on=RequestKind.READS)
+
+    assert (await looked(turso.url)).exists is (False if b"group not" in body and body != PAGE else None)

@@ -46,6 +46,7 @@ _FACTS = {
     "why": "Why",
     "explanation": "What happened",
     "status": "HTTP status",
+    "group_missing": "Group missing",
     "seconds": "Seconds",
     "grant": "By grant",
     "note": "Note",
