@@ -53,11 +53,15 @@ class Terminal:
         """Return whether the outcome is known, but could not be recorded yet."""
         return self._recorder.unrecorded(claimed) is not None
 
+    def abandon(self, claimed: Claimed) -> None:
+        """Give up a claim for which no call was begun; `settle` records that."""
+        self._recorder.watch(claimed)
+
     async def settle(self, seconds: float) -> bool:
         """Wait until it is recorded that no call followed such a claim; return whether it is."""
         until = time.monotonic() + seconds
         while True:
-            await self._tidy()
+            await self.tidy()
             if not self._recorder.has_unsent or time.monotonic() > until:
                 return not self._recorder.has_unsent
             await asyncio.sleep(_RETRY_SECONDS)
@@ -66,7 +70,7 @@ class Terminal:
         """Wait until the outcome is on record; return the rotation as it ended, or `None` if that takes too long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if await self._tidy() and self._recorder.unrecorded(claimed) is None:
+            if await self.tidy() and self._recorder.unrecorded(claimed) is None:
                 with suppress(DatabaseError):
                     rotation = await self.stores.rotations.get(claimed.rotation.id)
                     # After Ctrl-C, the first attempt to record it may still be under way.
@@ -90,8 +94,8 @@ class Terminal:
         except DatabaseError:
             return False
 
-    async def _tidy(self) -> bool:
-        """Record what is left to be recorded; return whether the database took it."""
+    async def tidy(self) -> bool:
+        """End what others left behind, and record what is left to be recorded; return whether the database took it."""
         try:
             async for _ in self._recorder.tidy():
                 pass

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox.faults import FixedResponse, Hang
 from bot.sandbox.local_slack import LocalSlack
-from bot.sandbox.local_turso import LocalTurso
-from tests.e2e.conftest import ALICE, BOB, Trail, asks, over
+from bot.sandbox.local_turso import LocalTurso, RequestKind
+from tests.e2e.conftest import ALICE, BOB, Stories, Trail, asks, end_leases, over
 from tests.forks import Fork
-from tests.process import BotProcess, run, start
+from tests.process import BotProcess, environment, run, start
 from tests.proxy import Proxy
 from tests.tokens import TOKENS
 
@@ -165,7 +167,7 @@ async def test_ctrl_c_at_the_question_cancels(
     assert await trail() == ["rotation.requested", "rotation.cancelled"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_rotation_that_is_interrupted_in_the_call_is_recorded_as_unknown(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail, number: signal.Signals
 ) -> None:
@@ -182,6 +184,57 @@ async def test_a_rotation_that_is_interrupted_in_the_call_is_recorded_as_unknown
 
 
 @ONCE
+@pytest.mark.fault("F1")
+async def test_a_rotation_whose_terminal_was_killed_is_not_in_the_way_of_the_next(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, stories: Stories
+) -> None:
+    turso.inject(Hang(), times=1)
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await turso.reached()
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    await end_leases(settings)
+    code, _, err = await run(settings, tmp_path, "rotate", "payments", *REASON, given="payments\n")
+
+    assert code == 0
+    assert "Outcome unknown: last attempt" in err
+    assert list((await stories()).values()) == [["rotation.requested", "rotation.started", "rotation.unknown"], STORY]
+
+
+@ONCE
+async def test_a_terminal_that_closes_after_the_answer_keeps_nothing_from_being_recorded(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    ours, theirs = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "rotate", "payments", *REASON),
+        cwd=tmp_path, env=environment(settings), stdin=asyncio.subprocess.PIPE, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    asked = b""
+    while b"Type payments" not in asked:
+        asked += await asyncio.to_thread(os.read, ours, 4096)
+    os.close(ours)
+    await process.communicate(b"payments\n")
+
+    assert turso.calls_to_rotate() == 1
+    assert await trail() == STORY
+
+
+@ONCE
+async def test_ctrl_c_before_the_question_leaves_no_request_behind(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    turso.inject(Hang(), on=RequestKind.READS)
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await turso.changes.until(lambda: bool(turso.requests))
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+
+    assert (process.returncode, turso.calls_to_rotate()) == (1, 0)
+    assert await trail() == ["rotation.requested", "rotation.cancelled"]
+
+
 @pytest.mark.parametrize(
     "arguments", [("rotate", *REASON), ("audit", "note", "--note", "by hand"), ("allow", "add", "U024BE7LH", "--group")]
 )
