@@ -49,7 +49,10 @@ GrantNoteOption = Annotated[
     str, typer.Option(metavar="TEXT", callback=masked, help="The reason. It is kept with the grant.")
 ]
 OnlyPatternOption = Annotated[
-    str | None, typer.Option("--group", metavar="GROUP", help="Only the grant for exactly this group or pattern.")
+    str | None,
+    typer.Option(
+        "--group", metavar="GROUP", callback=not_a_token, help="Only the grant for exactly this group or pattern."
+    ),
 ]
 OnlyRoleOption = Annotated[Role | None, typer.Option("--role", help="Only grants of this role.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Include revoked grants.")]

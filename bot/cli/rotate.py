@@ -9,12 +9,11 @@ from bot.config import Settings, load
 from bot.domain.errors import UsageError
 from bot.domain.models import GroupName, Request
 from bot.domain.names import GROUP_NAME
-from bot.domain.text import storable
+from bot.domain.text import kept
 from bot.ops import log
 
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", callback=masked, help="Why. It is recorded and announced.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask to type the group's name.")]
-_REASON_LIMIT = 500
 
 
 def rotate_group(group: GroupArgument, *, reason: ReasonOption, yes: YesOption = False) -> None:
@@ -27,7 +26,7 @@ def rotate_group(group: GroupArgument, *, reason: ReasonOption, yes: YesOption =
     # What happens is printed: at this level, the log would only say the same again in between.
     level = "warning" if settings.log_level == "info" else settings.log_level
     log.configure(level, settings.log_format, settings.secrets())
-    reason = storable(reason).strip()[:_REASON_LIMIT]
+    reason = kept(reason)
     if not GROUP_NAME.fullmatch(group):
         raise UsageError("Give a group name, not a pattern.")
     if not reason:

@@ -10,8 +10,7 @@ from bot.domain.names import GROUP_NAME
 from bot.domain.naming import alike, similar
 from bot.domain.periods import rfc3339
 from bot.domain.ports import RotationStore
-from bot.domain.resolution import NOTE_LIMIT
-from bot.domain.text import storable
+from bot.domain.text import kept
 
 _EARLIEST = datetime(2023, 1, 1, tzinfo=UTC)
 
@@ -29,7 +28,7 @@ class Notes:
 
         Raises `UsageError` if the moment is still to come or long ago, or if the note is empty.
         """
-        note = storable(note).strip()[:NOTE_LIMIT]
+        note = kept(note)
         if at > now:
             raise UsageError("That time is still to come: note a rotation after it was made.")
         if at < _EARLIEST:

@@ -7,10 +7,8 @@ from bot.domain.errors import AlreadyResolved, ChangedMeanwhile, NoSuchRotation,
 from bot.domain.events import Action, Event
 from bot.domain.models import Actor, Rotation, RotationId
 from bot.domain.states import State
-from bot.domain.text import storable
+from bot.domain.text import kept
 
-NOTE_LIMIT = 500
-"""How many characters of a note are kept."""
 _TRIES = 3
 
 
@@ -46,7 +44,7 @@ class Resolutions:
 
         Raises `UsageError`, `NoSuchRotation`, `NotUnknown`, `AlreadyResolved` or `DatabaseError`: nothing is recorded.
         """
-        note = storable(note).strip()[:NOTE_LIMIT]
+        note = kept(note)
         if not note:
             raise UsageError("Explain in the note how you know; it is the only evidence on record.")
         resolved_as = State(resolution)

@@ -45,6 +45,9 @@ _TOKENS = {
     "hv": r"hv[bsr]\.[\w-]{20,}",
     "lin_api_": r"lin_api_\w{16,}",
     "secret_": r"secret_[A-Z0-9]{20,}",
+    "sbp_": r"sbp_[0-9a-f]{40}",
+    "bkua_": r"bkua_[0-9a-f]{40}",
+    "hrku-": r"HRKU-[\w-]{36,}",
     "pscale_": r"pscale_[a-z]+_[\w.-]{16,}",
     "age-secret-key": r"AGE-SECRET-KEY-1[A-Z0-9]{20,}",
     ":aa": r"\d{8,10}:AA[\w-]{33}(?![\w-])",
@@ -79,11 +82,17 @@ _STRONG = rf"(?:{NAMES}|{_KEY}|passwd|(?<![a-z])(?:pass|passphrase|pwd))s?[\"'`]
 _WEAK = r"(?<![a-z])(?:key|credential|pw|sig|signature)s?[\"'`]?\s*"
 _ASSIGNED = re.compile(rf"{_STRONG}:?={{1,2}}>?\s*(?!\[redacted){_TYPED_VALUE}", re.IGNORECASE)
 _NAMED = re.compile(rf"(?:{_STRONG}|{_WEAK})[:=]>?\s*{_TYPED_VALUE}", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(?:passwords?|passwd|passphrase|(?<![a-z])pwd)[\"'`]?\s*:\s*(?!(?:changed|compromised|expired|exposed|found|has|in|is|"
+    rf"known|leaked|new|not|old|reset|revoked|rotated|see|seen|sent|shared|stolen|the|unknown|was)\b){_TYPED_VALUE}",
+    re.IGNORECASE,
+)
+"""A password may be a plain word, unless it is one with which a sentence goes on."""
 _NAMED_HASH = re.compile(rf"(?:{NAMES}|key)s?\s+(?:is\s+|was\s+)?[\"'`]?(?P<secret>[0-9a-f]{{40}})\b", re.IGNORECASE)
 
 _RUN = re.compile(r"(?:[A-Za-z0-9+/_=-]|%2[BF]|%3D){20,}", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[+/_=-]+")
-_LONG_PART = 6
+_LONG_PART, _SHORT_PART, _LONG_WORD = 6, 3, 15
 _AWS_SECRET = re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40}(?![\w+/-])")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 # The path and the fragment of a link end with ids that look random: a document's, a message's, a commit's. They stay,
@@ -95,7 +104,7 @@ _LEADS_TO_SECRET = re.compile(
 _SEGMENT = re.compile(r"[^/]+")
 _VALUE_IN_FRAGMENT = re.compile(r"(?<=\w=)[\w.~%+/=-]+")
 _COMMIT_ULID_OR_UUID = re.compile(
-    r"(?<![0-9a-z])(?:[0-9a-f]{40}|01[0-9a-hjkmnp-tv-z]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-z])",
+    r"(?<![0-9a-z_])(?:[0-9a-f]{40}|01[0-9a-hjkmnp-tv-z]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-z])",
     re.IGNORECASE,
 )
 _NO_SECRET = re.compile(r"(?<=sha256:)[0-9a-f]{64}\b|\b\d{1,12}:[0-9a-f]{64}\b|(?i:\bgroup:)[\w-]{1,64}(?!\w)")
@@ -151,7 +160,7 @@ def _seen(character: str) -> str:
 def _secrets(text: str) -> Iterator[tuple[int, int]]:
     """Find the places of secrets, in no order."""
     certain = (shape for hint, shape in _possible(text) if hint != _BEARER)
-    for shape in (*certain, _ASSIGNED, _NAMED_HASH):
+    for shape in (*certain, _ASSIGNED, _PASSWORD, _NAMED_HASH):
         yield from map(_span, shape.finditer(text))
     for shape in (SHAPES[_BEARER], _NAMED):
         yield from (span for span in map(_span, shape.finditer(text)) if not _is_ordinary(text[slice(*span)]))
@@ -192,7 +201,7 @@ def _is_ordinary(value: str) -> bool:
     if value.startswith(("http://", "https://", REDACTED[:-1])) or re.fullmatch(r"[\dTZ:./+-]+", value):
         return True
     return all(
-        len(part) <= 3 or part.isdigit() or (len(part) <= 15 and (part[1:].islower() or part.isupper()))  # noqa: PLR2004
+        len(part) <= _SHORT_PART or part.isdigit() or (len(part) <= _LONG_WORD and _WORD.fullmatch(part))
         for part in re.split(r"[\W_]", value)
     )
 

@@ -15,12 +15,19 @@ _DECEPTIVE = re.compile(
 _BLANK_LETTERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+KEPT_CHARACTERS = 500
+"""How many characters of a reason or a note are kept."""
 _REORDERING = "\u202d\u202e"  # what follows is shown in another order: what people see is not what was typed
 
 
 def storable(text: str) -> str:
     """Replace characters that cannot be stored with U+FFFD, and tabs and line breaks with spaces."""
     return re.sub(r"\r\n|[\t-\r]", " ", _UNSTORABLE.sub("\ufffd", text))
+
+
+def kept(text: str) -> str:
+    """Return what is kept of a reason or a note: the first 500 characters, in a form that can be stored."""
+    return storable(text).strip()[:KEPT_CHARACTERS]
 
 
 def words(text: str, limit: int = 0) -> list[str]:

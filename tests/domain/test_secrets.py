@@ -174,3 +174,20 @@ def test_logs_know_the_same_shapes(kind: str) -> None:
     random_alone = kind in {"aws secret", "hex", "signing secret", "base64", "base64 of 64 bytes", "random letters"}
 
     assert (hide(f"leaked {secret}") == f"leaked {secret}") == random_alone
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("password: hunter2", "password: "),
+        ("leaked, password: swordfish", "leaked, password: "),
+        ("secret: Abc12345", "secret: "),
+        ("api_key: k3yv4lu3abc", "api_key: "),
+        (f"sbp_{'0123456789abcdef' * 2}01234567", ""),
+        (f"bkua_{'0123456789abcdef' * 2}01234567", ""),
+        ("HRKU-550e8400-e29b-41d4-a716-446655440000", ""),
+    ],
+)
+@pytest.mark.fault("F64")
+def test_a_short_secret_with_its_name_and_an_id_with_a_tokens_prefix_are_masked(typed: str, kept: str) -> None:
+    assert mask(typed) == f"{kept}{REDACTED}"

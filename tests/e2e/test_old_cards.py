@@ -63,6 +63,23 @@ async def test_a_second_press_on_the_old_button_starts_nothing(
     assert (await trail()).count("rotation.superseded") == 1
 
 
+@pytest.mark.fault("F39", "F15")
+async def test_a_double_click_on_an_old_button_leaves_the_card_that_asks_anew(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess
+) -> None:
+    first, old = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
+    value = id_on(old)
+    await rotated(slack, ALICE, first)
+    await slack.presses(BOB, old, CONFIRM)
+    await slack.sees(BOB, ASKS_ANEW)
+    await slack.presses(BOB, old, CONFIRM, value=value)
+    await slack.sees(BOB, "took the place of this one")
+    await slack.presses(BOB, old, AGAIN)
+    await slack.sees(BOB, DONE)
+
+    assert turso.calls_to_rotate() == 2
+
+
 @pytest.mark.fault("F39")
 async def test_a_press_during_a_call_is_asked_anew_and_can_be_cancelled(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess

@@ -36,12 +36,12 @@ from bot.domain.models import (
 )
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
-from bot.domain.text import storable
+from bot.domain.text import KEPT_CHARACTERS, storable
 from bot.sandbox.block_kit import message_problems
 from bot.slack.blocks import Message, escape
 from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card, outcome, refusal
-from bot.slack.rotate.command import REASON_LIMIT, parse
+from bot.slack.rotate.command import parse
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 HEAD = TrailHead(12, "5f" * 32)
@@ -125,7 +125,7 @@ def test_parsing_never_fails_otherwise_and_keeps_only_what_can_be_stored(text: s
         return
     if request is not None:
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", request.group)
-        assert len(request.reason) <= REASON_LIMIT
+        assert len(request.reason) <= KEPT_CHARACTERS
         assert storable(request.reason) == request.reason
         request.reason.encode()
 

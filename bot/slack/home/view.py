@@ -84,7 +84,7 @@ def _pending(pending: Sequence[Rotation]) -> Iterator[Block]:
         yield context(f"Rotation {code(rotation.id)}", *([plain(rotation.reason, 150)] if rotation.reason else []))
     more = len(pending) - _PENDING
     rest = f" {more} more {'is' if more == 1 else 'are'} waiting for you." if more > 0 else ""
-    yield context(f"To confirm, press *Rotate tokens* on the card where you requested it.{rest}")
+    yield context(f"To confirm, use the card where you requested it.{rest}")
     yield rule()
 
 

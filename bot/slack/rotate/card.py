@@ -132,7 +132,11 @@ def _past(rotation: Rotation, world: GroupWorld, *, again: bool) -> Iterator[str
     if world.last is None and world.by_hand is None:
         yield "This bot has not rotated this group before."
     for other in world.waiting[:_SHOWN_WAITING]:
-        yield f":warning: *{who(other.requester)} also asked for this*, {when(other.requested_at)}, and may confirm it."
+        yield f":warning: *{who(other.requester)} also asked for this*{_where(other)}, {when(other.requested_at)}."
+
+
+def _where(request: Rotation) -> str:
+    return "" if request.requester.in_slack else " at a terminal"
 
 
 def _start(rotation: Rotation) -> datetime:

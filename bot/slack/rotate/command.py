@@ -9,11 +9,9 @@ from bot.domain.models import GroupName, Request
 from bot.domain.names import EXPLICIT
 from bot.domain.naming import LOOKS_LIKE_A_TOKEN, problem_of, readings
 from bot.domain.secrets import REDACTED
-from bot.domain.text import storable, words
+from bot.domain.text import kept, storable, words
 
 HELP = frozenset({"help", "--help", "-h", "?"})
-REASON_LIMIT = 500
-"""How many characters of a reason are kept."""
 
 _LISTING = frozenset({"groups", "list", "ls", "show", "status"})
 _BEFORE_A_NAME = frozenset({
@@ -40,7 +38,7 @@ def parse(text: str) -> Request | None:
     names = readings(word) or ((GroupName(command),) if before else ())
     if not names:
         raise UsageError(problem_of(word))
-    request = Request(names[0], storable(rest).strip()[:REASON_LIMIT], readings=names[1:])
+    request = Request(names[0], kept(rest), readings=names[1:])
     if before:
         return replace(request, problem=_NAME_ONLY, example=_example(rest))
     typed = storable(word)

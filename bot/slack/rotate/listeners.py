@@ -7,6 +7,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.errors import AlreadyDecided, BotError, OutdatedButton, UsageError
 from bot.domain.models import RotationId
+from bot.domain.ports import WORLD_GONE
 from bot.domain.requests import ConfirmationPrompt, Requests
 from bot.domain.rotations import Rotations
 from bot.domain.states import State
@@ -96,6 +97,9 @@ class RotationListeners:
     async def _tell(self, reply: Reply, error: BotError) -> None:
         if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
             await reply.send(refusal.words(error, reply.reader))
+        elif error.rotation.detail.get("why") == WORLD_GONE:
+            # A second click: the message that was pressed already shows the card that asks anew, or what became of it.
+            await reply.send(outcome.ended(error.rotation))
         elif not await self._notifier.notify(error.rotation, reply):  # if True, `notify` has already replaced the card
             await reply.replace(outcome.ended(error.rotation))
 
