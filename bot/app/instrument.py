@@ -68,6 +68,9 @@ class ObservedRotationStore:
         self._telemetry.bind(rotation_id[:_ID_LENGTH])
         return await self._store.get(rotation_id)
 
+    async def is_outdated(self, rotation_id: RotationId) -> bool:
+        return await self._store.is_outdated(rotation_id)
+
     async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         started = await self._store.claim(claim)
         if isinstance(started, Superseded):

@@ -114,6 +114,9 @@ class RotationStore(Protocol):
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""
 
+    async def is_outdated(self, rotation_id: RotationId) -> bool:
+        """Return whether the world of a request is gone by now; `claim` decides."""
+
     async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         """Move `requested → rotating` if the request has not expired and the grant still holds.
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from typing import NoReturn
 
-from bot.domain.errors import AlreadyDecided, ChangedMeanwhile, Interrupted, NoSuchRotation
+from bot.domain.errors import AlreadyDecided, ChangedMeanwhile, Interrupted, NoSuchRotation, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
 from bot.domain.lease import Lease
-from bot.domain.models import Actor, Outcome, Rotation, RotationId, SlackContext
-from bot.domain.policy import Policy
+from bot.domain.models import Actor, Databases, GroupInfo, Outcome, Rotation, RotationId, SlackContext
+from bot.domain.policy import Policy, refuses_lockout
 from bot.domain.ports import NewClaim, NewRotation, Superseded
 from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.requests import ConfirmationPrompt, RotationConfig, RotationPorts
@@ -82,8 +83,7 @@ class Rotations:
             raise NoSuchRotation
         policy = await self._policies.policy_for(actor)
         if refused := policy.refuses_press(actor, rotation):
-            await self._trail.append(self._event(Action.DENIED, actor, context, rotation, why=str(refused)))
-            raise refused
+            await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(refused)), refused)
         if rotation.state is State.REQUESTED and rotation.expires_at <= policy.now:
             rotation = await self._recorder.end_overdue(rotation) or await self._store.get(rotation_id) or rotation
         if rotation.state is not State.REQUESTED:
@@ -94,6 +94,7 @@ class Rotations:
         self, actor: Actor, context: SlackContext, rotation: Rotation, grant: Grant | None
     ) -> Claimed | ConfirmationPrompt | None:
         """Start the rotation for this process; return `None` if it can no longer be started."""
+        info = await self._info_if_outdated(actor, context, rotation)
         claimed = Claimed(rotation, self._new_id(), Lease(self._config.call_seconds))
         right = {"terminal": True} if grant is None else {"grant": grant.id}
         claim = NewClaim(
@@ -102,7 +103,7 @@ class Rotations:
             claimed.claim,
             claimed.lease.seconds,
             self._event(Action.STARTED, actor, context, rotation, **right),
-            self._instead_of(rotation, context),
+            self._instead_of(rotation, context, info),
         )
         try:
             started = await self._store.claim(claim)
@@ -111,17 +112,30 @@ class Rotations:
             self._recorder.watch(claimed)
             raise
         if isinstance(started, Superseded):
-            info = await self._turso.group_info(rotation.group)
+            info = info or await self._turso.group_info(rotation.group)
             return ConfirmationPrompt(started.new.rotation, info, started.new.world, started.old)
         return None if started is None else replace(claimed, rotation=started)
 
-    def _instead_of(self, rotation: Rotation, context: SlackContext) -> NewRotation:
+    async def _info_if_outdated(self, actor: Actor, context: SlackContext, rotation: Rotation) -> GroupInfo | None:
+        """Look at the group anew, as for a command, if the request will be asked anew. Raises `Refused`."""
+        if not await self._store.is_outdated(rotation.id):
+            return None
+        info = await self._turso.group_info(rotation.group)
+        if refused := refuses_lockout(info, self._config.database_host, rotation.group):
+            await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(refused)), refused)
+        return info
+
+    def _instead_of(self, rotation: Rotation, context: SlackContext, info: GroupInfo | None) -> NewRotation:
         """Return the request that takes the place of one whose world is gone; it is the same person's."""
         rotation_id = RotationId(self._new_id())
         event = self._event(Action.REQUESTED, rotation.requester, context, rotation, reason=rotation.reason)
         event = replace(event, rotation_id=rotation_id, delivery=None)
-        seconds = self._config.confirm_seconds
-        return NewRotation(rotation_id, event, rotation.channel_id, rotation.reason, seconds, rotation.databases)
+        seconds, databases = self._config.confirm_seconds, Databases.of(info.databases) if info else rotation.databases
+        return NewRotation(rotation_id, event, rotation.channel_id, rotation.reason, seconds, databases)
+
+    async def _refuse(self, event: Event, refused: Refused) -> NoReturn:
+        await self._trail.append(event)
+        raise refused
 
     def _event(
         self, action: Action, actor: Actor, context: SlackContext, rotation: Rotation | None = None, **detail: object

@@ -8,7 +8,7 @@ from zlib import crc32
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, true, update
 
 from bot.domain.events import STATE_AFTER, Event
-from bot.domain.models import Organization, Rotation, RotationId
+from bot.domain.models import GroupName, Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
 from bot.domain.ports import ASKED_AGAIN, WORLD_GONE, NewClaim, NewRotation, Opened, Superseded
 from bot.domain.states import MOVES, State
@@ -95,10 +95,10 @@ class SqlRotations:
         def transaction(connection: Connection) -> Opened:
             self._lock_group(connection, new.event)
             opened = self._insert(connection, new)
-            of_person = {"of_team": new.event.actor.team_id, "of_user": new.event.actor.user_id}
-            chosen = {"of_organization": self._organization, "of_group": new.event.group, **of_person}
-            older = [RotationId(row.id) for row in connection.execute(_OPEN_OF_PERSON, chosen) if row.id != new.id]
-            events = [new.superseding(each, ASKED_AGAIN) for each in older]
+            chosen = {"of_organization": self._organization, "of_group": new.group}
+            chosen |= {"of_team": new.event.actor.team_id, "of_user": new.event.actor.user_id}
+            older = [row.id for row in connection.execute(_OPEN_OF_PERSON, chosen) if row.id != new.id]
+            events = [new.superseding(RotationId(each), ASKED_AGAIN) for each in older]
             ended = [self._end(connection, event) for event in events]
             self._record(connection, (new.event, *events))
             return replace(opened, superseded=tuple(ended))
@@ -166,6 +166,16 @@ class SqlRotations:
         chosen = {"of_organization": self._organization, "of_id": rotation_id}
         row = await self._database.read(lambda connection: connection.execute(_GET, chosen).first())
         return None if row is None else rotation_of(row)
+
+    async def is_outdated(self, rotation_id: RotationId) -> bool:
+        """Look without a lock."""
+        chosen = {"of_organization": self._organization, "of_id": rotation_id}
+
+        def transaction(connection: Connection) -> bool:
+            row = connection.execute(_GET, chosen).first()
+            return row is not None and world_is_gone(connection, self._organization, GroupName(row.group), row.world)
+
+        return await self._database.read(transaction)
 
     async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         """Check everything by the database's clock and under its locks."""

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import NoSuchGroup
+from bot.domain.errors import NoSuchGroup, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant
 from bot.domain.lease import Lease
-from bot.domain.models import Actor, GroupName, Request, Rotation, UserId
+from bot.domain.models import Actor, Databases, GroupName, Request, Rotation, UserId
 from bot.domain.ports import NewClaim, Superseded
 from bot.domain.recording import Claimed
+from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.slack.rotate import card
 from bot.store.rotations import SqlRotations
@@ -119,3 +120,32 @@ async def test_a_claim_that_cannot_arrive_any_more_is_forgotten(world: World) ->
     await anext(world.recorder.tidy(), None)
 
     assert await world.state(asked.rotation) is State.ROTATING
+
+
+@pytest.mark.fault("F39")
+async def test_what_is_asked_anew_knows_the_databases_of_now(world: World) -> None:
+    old = await world.store.request()
+    await world.store.rotations.note(Event(Action.NOTED, OPERATOR, ACME, PAYMENTS, detail={"note": "by hand"}))
+
+    asked = await world.rotations.confirm(ALICE, HERE, old.id)
+
+    assert isinstance(asked, ConfirmationPrompt)
+    assert asked.rotation.databases == Databases.of(asked.info.databases)
+    assert asked.rotation.databases is not None
+    assert old.databases is None
+
+
+@pytest.mark.fault("F35", "F39")
+async def test_what_would_be_asked_anew_is_refused_if_the_bots_own_database_is_in_the_group_by_now(
+    world: World,
+) -> None:
+    old = await world.store.request()
+    await world.store.rotations.note(Event(Action.NOTED, OPERATOR, ACME, PAYMENTS, detail={"note": "by hand"}))
+    host = (await world.client.group_info(PAYMENTS)).hostnames[0]
+    _, rotations = world.over(world.store.rotations, world.recorder, database_host=host)
+
+    with pytest.raises(Refused, match="My own database is in payments"):
+        await rotations.confirm(ALICE, HERE, old.id)
+
+    assert await world.store.actions(old) == ["rotation.requested", "rotation.denied"]
+    assert await world.state(old) is State.REQUESTED

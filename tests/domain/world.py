@@ -35,10 +35,12 @@ class World:
         self.recorder = OutcomeRecorder(self.store.rotations)
         self.requests, self.rotations = self.over(self.store.rotations, self.recorder)
 
-    def over(self, store: RotationStore, recorder: OutcomeRecorder) -> tuple[Requests, Rotations]:
+    def over(
+        self, store: RotationStore, recorder: OutcomeRecorder, database_host: str | None = None
+    ) -> tuple[Requests, Rotations]:
         """Build the use cases over a store of rotations."""
         ids = (f"id{number:04}" for number in count())
-        config = RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=None)
+        config = RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=database_host)
         policies = PolicySource(TeamId("T012AB3CD"), self.store.grants)
         ports = RotationPorts(policies, store, self.store.trail, self.client, lambda: next(ids))
         return Requests(config, ports), Rotations(config, ports, recorder)
