@@ -94,11 +94,10 @@ class SqlRotations:
 
         def transaction(connection: Connection) -> Opened:
             self._lock_group(connection, new.event)
-            opened = self._insert(connection, new)
             chosen = {"of_organization": self._organization, "of_group": new.group}
             chosen |= {"of_team": new.event.actor.team_id, "of_user": new.event.actor.user_id}
-            older = [row.id for row in connection.execute(_OPEN_OF_PERSON, chosen) if row.id != new.id]
-            events = [new.superseding(RotationId(each), ASKED_AGAIN) for each in older]
+            older = [RotationId(row.id) for row in connection.execute(_OPEN_OF_PERSON, chosen)]
+            opened, events = self._insert(connection, new), [new.superseding(each, ASKED_AGAIN) for each in older]
             ended = [self._end(connection, event) for event in events]
             self._record(connection, (new.event, *events))
             return replace(opened, superseded=tuple(ended))
