@@ -28,7 +28,8 @@ from tests.e2e.conftest import ALICE, Stories, id_on
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 
-pytestmark = pytest.mark.databases("postgresql")
+# The way in makes no difference to the books; stories of kills and restarts run in both.
+pytestmark = [pytest.mark.databases("postgresql"), pytest.mark.modes("socket")]
 
 CONFIRM = "rotation:confirm"
 GROUPS = [f"group-{number:02}" for number in range(45)]
