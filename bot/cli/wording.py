@@ -39,7 +39,8 @@ def _past(world: GroupWorld) -> Iterator[str]:
         where = "" if other.requester.in_slack else " at a terminal"
         yield f"{escaped(other.requester.user_id)} also asked for this{where} {_time(other.requested_at)}."
     if last is not None or by_hand is not None:
-        yield "Rotating again also ends the tokens minted since."
+        is_sure = by_hand is not None or (last is not None and last.state is not State.UNKNOWN)
+        yield f"{'Rotating' if is_sure else 'If it happened, rotating'} again also ends the tokens minted since."
 
 
 def outcome(rotation: Rotation) -> Iterator[str]:
