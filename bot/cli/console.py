@@ -79,7 +79,9 @@ class Console:
             await self.until_stopped(waiting)
             waiting.cancel()
             loop.remove_reader(number)
-        return b"" if self.stopped.is_set() else os.read(number, 4096)
+        with suppress(OSError):  # the terminal is gone
+            return b"" if self.stopped.is_set() else os.read(number, 4096)
+        return b""
 
     def _write(self, text: str, *, err: bool = False, nl: bool = True) -> None:
         """Write, unless the terminal is gone: what happens must be recorded all the same."""

@@ -7,8 +7,9 @@ from bot.cli.console import Console
 from bot.cli.operator import operator
 from bot.cli.wording import outcome, question
 from bot.config import Settings
-from bot.domain.errors import BotError
-from bot.domain.models import AT_TERMINAL, Request, Rotation, SlackContext
+from bot.domain.by_hand import commands
+from bot.domain.errors import BotError, DatabaseError
+from bot.domain.models import AT_TERMINAL, Organization, Request, Rotation, SlackContext
 from bot.domain.recording import Claimed
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
@@ -24,6 +25,17 @@ def rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
 
 async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
     console = Console()
+    try:
+        return await _converse(settings, console, request, yes=yes)
+    except DatabaseError:
+        by_hand = commands(Organization(settings.turso_organization), request.group)
+        console.say(
+            "Nothing is called that cannot be recorded. To rotate it without the bot, run one of these:", by_hand
+        )
+        raise
+
+
+async def _converse(settings: Settings, console: Console, request: Request, *, yes: bool) -> bool:
     async with open_terminal(settings) as terminal:
         try:
             claimed = await _claim(terminal, console, request, yes=yes)

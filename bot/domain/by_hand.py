@@ -1,17 +1,19 @@
 """The commands with which people rotate keys at Turso, without the bot."""
 
-from bot.domain.models import Organization, Rotation
+from bot.domain.models import GroupName, Organization, Rotation
 from bot.domain.names import GROUP_NAME
 
 _TURSO = "https://api.turso.tech"
 
 
+def commands(organization: Organization, group: GroupName) -> str:
+    """Return two commands, one a line, of which either rotates the group."""
+    return f"turso group tokens invalidate {group}\n{_curl(organization, f'groups/{group}')}"
+
+
 def rotate_group(rotation: Rotation) -> str:
     """Return two commands, one a line, of which either rotates the group; empty if Turso said that there is none."""
-    if rotation.detail.get("group_missing"):
-        return ""
-    group = rotation.group
-    return f"turso group tokens invalidate {group}\n{_curl(rotation.organization, f'groups/{group}')}"
+    return "" if rotation.detail.get("group_missing") else commands(rotation.organization, rotation.group)
 
 
 def rotate_databases(rotation: Rotation) -> tuple[str, int]:

@@ -11,7 +11,9 @@ from bot.domain.models import SYSTEM, Actor, Outcome, Rotation
 from bot.domain.ports import RotationStore
 from bot.domain.states import State
 
-_NEVER_STARTED = Outcome(State.FAILED, "The database did not confirm the start. Nothing was sent to Turso.")
+_NEVER_STARTED = Outcome(
+    State.FAILED, "The start was not confirmed in time, or was given up. Nothing was sent to Turso."
+)
 _UNSENT_SECONDS = 60.0
 """How long after its lease a claim that was never used is watched: its commit may still arrive."""
 _ABANDONED = Outcome(

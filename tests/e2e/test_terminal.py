@@ -222,6 +222,20 @@ async def test_a_terminal_that_closes_after_the_answer_keeps_nothing_from_being_
     assert await trail() == STORY
 
 
+@pytest.mark.databases("postgresql")
+@pytest.mark.fault("F10")
+async def test_without_the_database_it_calls_nothing_and_says_how_to_do_it_by_hand(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy
+) -> None:
+    await line.cuts()
+    gone = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    code, _, err = await run(gone, tmp_path, "rotate", "payments", *REASON, "--yes")
+
+    assert (code, turso.calls_to_rotate()) == (1, 0)
+    assert "To rotate it without the bot, run one of these:\nturso group tokens invalidate payments\ncurl" in err
+    assert "Traceback" not in err
+
+
 @ONCE
 async def test_ctrl_c_before_the_question_leaves_no_request_behind(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
