@@ -14,7 +14,7 @@ from bot.app.wiring import build_notifier, build_use_cases, open_turso
 from bot.config import Settings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
-from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Rotation
+from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Outcome, Rotation
 from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.requests import Requests
 from bot.domain.rotations import Rotations
@@ -29,6 +29,7 @@ from bot.store.schema import check_schema
 from bot.store.stores import Stores
 
 _SLACK_SECONDS = 5.0
+_STOPPED = Outcome(State.FAILED, "It was stopped before the call: nothing was sent to Turso.")
 _RETRY_SECONDS = 1.0
 
 
@@ -39,6 +40,8 @@ class Terminal:
     requests: Requests
     rotations: Rotations
     stores: Stores
+    has_same_key: bool
+    """Whether the trail carries the key of the settings, or none of both has one."""
     audit_channel: str | None
     """The id of the channel in which outcomes are announced."""
     _recorder: OutcomeRecorder
@@ -54,8 +57,8 @@ class Terminal:
         return self._recorder.unrecorded(claimed) is not None
 
     def abandon(self, claimed: Claimed) -> None:
-        """Give up a claim for which no call was begun; `settle` records that."""
-        self._recorder.watch(claimed)
+        """Give up a claim for which no call was begun; `recorded` waits until that is on record."""
+        self._recorder.keep(claimed, _STOPPED)
 
     async def settle(self, seconds: float) -> bool:
         """Wait until it is recorded that no call followed such a claim; return whether it is."""
@@ -115,7 +118,7 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
         database = open_database(settings.database_url)
         stack.push_async_callback(database.close)
         await check_schema(database)
-        await check_key(database, settings.seal())
+        has_same_key = await check_key(database, settings.seal())
         stores = Stores(database, settings.seal(), Organization(settings.turso_organization))
         turso = await stack.enter_async_context(open_turso(settings, metrics))
         limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
@@ -129,4 +132,4 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
         policies = PolicySource(TERMINAL, stores.grants)
         requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
         notifier = build_notifier(settings, web, reply_to, stores, metrics)
-        yield Terminal(requests, rotations, stores, settings.audit_channel, recorder, notifier)
+        yield Terminal(requests, rotations, stores, has_same_key, settings.audit_channel, recorder, notifier)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import termios
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TypeVar
@@ -12,6 +13,7 @@ import typer
 
 T = TypeVar("T")
 
+_LONGEST_LINE = 4096
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,10 +25,15 @@ class Console:
 
     def __init__(self) -> None:
         self.stopped = asyncio.Event()
-        self._typed = b""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self.stopped.set)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` asks
+                loop.add_signal_handler(number, self.stopped.set)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether somebody types the input, and reads the question first."""
+        return sys.stdin is not None and sys.stdin.isatty()
 
     def say(self, *lines: str) -> None:
         """Write lines to standard error."""
@@ -38,16 +45,18 @@ class Console:
 
     async def ask(self, question: str) -> str:
         """Ask on standard error, and return a line of the input; the end of it, and a signal, are an empty one."""
+        if self.is_interactive:
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)  # typed before the question could be read
         self._write(question, err=True, nl=False)
-        while b"\n" not in self._typed and not self.stopped.is_set():
+        typed = b""
+        while b"\n" not in typed and len(typed) < _LONGEST_LINE and not self.stopped.is_set():
             if not (more := await self._read()):
                 break
-            self._typed += more
-        line, _, self._typed = self._typed.partition(b"\n")
+            typed += more
+        line, end, _ = typed.partition(b"\n")
         if self.stopped.is_set():
             self.say("")
-            return ""
-        return line.decode(errors="replace")
+        return line.decode(errors="replace") if end and not self.stopped.is_set() else ""
 
     async def unless_stopped(self, work: Coroutine[None, None, T]) -> T | None:
         """Wait for the work, but give it up, with `None`, at the next signal."""
@@ -85,5 +94,8 @@ class Console:
 
     def _write(self, text: str, *, err: bool = False, nl: bool = True) -> None:
         """Write, unless the terminal is gone: what happens must be recorded all the same."""
-        with suppress(OSError):
+        try:
             typer.echo(text, err=err, nl=nl)
+        except OSError:
+            # Or the flush at the exit fails too, and turns a success into a failure.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())

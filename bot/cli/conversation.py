@@ -13,6 +13,7 @@ from bot.domain.models import AT_TERMINAL, Organization, Request, Rotation, Slac
 from bot.domain.recording import Claimed
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
+from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX
 
 _RECORD_SECONDS = 30.0
 _CONTEXT = SlackContext(AT_TERMINAL)
@@ -37,6 +38,8 @@ async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
 
 async def _converse(settings: Settings, console: Console, request: Request, *, yes: bool) -> bool:
     async with open_terminal(settings) as terminal:
+        if not terminal.has_same_key:
+            console.say(f"{ANOTHER_KEY} {ANOTHER_KEY_FIX}")
         try:
             claimed = await _claim(terminal, console, request, yes=yes)
         except BotError:
@@ -48,11 +51,12 @@ async def _converse(settings: Settings, console: Console, request: Request, *, y
         if claimed is None:
             return False
         if console.stopped.is_set():
+            console.say("Interrupted. Recording that nothing was sent…")
             terminal.abandon(claimed)
-            await _settle(terminal, console)
-            console.say("Interrupted: nothing was rotated.")
-            return False
-        return await _carry_out(terminal, console, claimed)
+            ended = await console.unless_stopped(terminal.recorded(claimed, _RECORD_SECONDS))
+        else:
+            ended = await _carry_out(terminal, console, claimed)
+        return await _report(terminal, console, claimed, ended)
 
 
 async def _claim(terminal: Terminal, console: Console, request: Request, *, yes: bool) -> Claimed | None:
@@ -64,7 +68,7 @@ async def _claim(terminal: Terminal, console: Console, request: Request, *, yes:
         console.say(*question(asked))
         # What somebody agreed to beforehand is not what the question says now.
         agreed = yes and asked.instead_of is None and not console.stopped.is_set()
-        if not agreed and not await _is_typed(console, asked.rotation):
+        if not agreed and not await _is_typed(console, asked):
             await terminal.rotations.cancel(actor, _CONTEXT, asked.rotation.id)
             console.say(f"Cancelled. The tokens of {asked.rotation.group} were not touched.")
             return None
@@ -74,19 +78,21 @@ async def _claim(terminal: Terminal, console: Console, request: Request, *, yes:
     return asked
 
 
-async def _is_typed(console: Console, rotation: Rotation) -> bool:
+async def _is_typed(console: Console, asked: ConfirmationPrompt) -> bool:
     """Ask for the group's name; the end of the input, and Ctrl-C, are a no."""
-    return (await console.ask(f"Type {rotation.group} to rotate it: ")).strip() == rotation.group
+    if asked.instead_of is not None and not console.is_interactive:
+        return False  # what was written beforehand answers another question
+    group = asked.rotation.group
+    return (await console.ask(f"Type {group} to rotate it: ")).strip() == group
 
 
 async def _settle(terminal: Terminal, console: Console) -> None:
-    if not await terminal.settle(_RECORD_SECONDS):
+    if not await console.unless_stopped(terminal.settle(_RECORD_SECONDS)):
         console.say("That is still not clear. If the record says unknown later: no rotation was sent.")
 
 
-async def _carry_out(terminal: Terminal, console: Console, claimed: Claimed) -> bool:
-    console.say("Calling Turso…")
-    rotation = await _ended(terminal, console, claimed)
+async def _report(terminal: Terminal, console: Console, claimed: Claimed, rotation: Rotation | None) -> bool:
+    """Print how it ended, and announce it; return whether Turso confirmed it."""
     known = rotation or terminal.as_known(claimed)
     console.print(*outcome(known))
     if rotation is None:
@@ -103,8 +109,9 @@ async def _carry_out(terminal: Terminal, console: Console, claimed: Claimed) -> 
     return known.state is State.SUCCEEDED
 
 
-async def _ended(terminal: Terminal, console: Console, claimed: Claimed) -> Rotation | None:
+async def _carry_out(terminal: Terminal, console: Console, claimed: Claimed) -> Rotation | None:
     """Call Turso, and return the rotation as it is recorded; `None` if the outcome could not be recorded in time."""
+    console.say("Calling Turso…")
     call = asyncio.ensure_future(terminal.rotations.carry_out(claimed))
     await console.until_stopped(call)
     if not call.done():

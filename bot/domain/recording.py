@@ -11,9 +11,7 @@ from bot.domain.models import SYSTEM, Actor, Outcome, Rotation
 from bot.domain.ports import RotationStore
 from bot.domain.states import State
 
-_NEVER_STARTED = Outcome(
-    State.FAILED, "The start was not confirmed in time, or was given up. Nothing was sent to Turso."
-)
+_NEVER_STARTED = Outcome(State.FAILED, "The database did not confirm the start. Nothing was sent to Turso.")
 _UNSENT_SECONDS = 60.0
 """How long after its lease a claim that was never used is watched: its commit may still arrive."""
 _ABANDONED = Outcome(
@@ -51,17 +49,17 @@ class OutcomeRecorder:
 
         If that fails, the rotation reads `unknown` for now, and `tidy` records it later.
         """
+        self.keep(claimed, outcome)  # first, because whoever waits for this may be interrupted
         try:
             recorded = await self._write(claimed, outcome)
             return recorded or await self._store.get(claimed.rotation.id) or claimed.rotation
         except BaseException as error:
-            self.keep(claimed, outcome)
             if not isinstance(error, Exception):
                 raise
             return replace(claimed.rotation, state=State.UNKNOWN, detail={"explanation": _UNRECORDED})
 
     def keep(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Keep an outcome that could not be recorded, for `tidy`."""
+        """Keep an outcome that is not recorded yet, for `tidy`."""
         self._kept[claimed.claim] = (claimed, outcome)
         self._nothing_kept.clear()
 

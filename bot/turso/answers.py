@@ -29,7 +29,8 @@ _IN_BETWEEN = re.compile(r"\b(?:access policy|block\w*|captcha|firewall|gateway|
 """What something between the bot and Turso speaks of."""
 _OF_SCOPE = re.compile(r"\b(?:tokens?|scopes?|permissions?)\b", re.IGNORECASE)
 _NO_GROUP = re.compile(
-    r"\bgroup\b.{0,80}\bnot found|\bno such group|\bgroup\b.{0,80}\bdoes(?: not|n't) exist", re.IGNORECASE
+    r"\W*(?:the )?group(?: \S{1,70})? (?:was )?(?:not found|does not exist|doesn't exist)|\W*no such group",
+    re.IGNORECASE,
 )
 _MAYBE = "the rotation may have happened"
 _STOOD_STILL = "The bot stood still between the start and the call, for longer than its claim holds"
@@ -75,7 +76,7 @@ class TursoAnswer:
     def says_no_group(self) -> bool:
         """Whether it says that there is no such group."""
         is_said = self.status == _NOT_FOUND and self.body is Body.ERROR
-        return is_said and _NO_GROUP.search(error_message(self.text)) is not None
+        return is_said and _NO_GROUP.match(error_message(self.text)) is not None
 
     @property
     def confirms(self) -> bool:

@@ -13,25 +13,19 @@ _MAX_MESSAGE = 270
 _MAX_READ = 8192
 _MAX_SECRET = 4096
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
-# Of the name of a member, in snake_case: what it speaks of.
-_BAD_NAME = re.compile(
-    r"(?:^|_)(?:abort|accept|block|cancel|challenge|den[iy]|dry|err|exception|fail|fault|forbid|login|partial|pend|problem"
-    r"|queu|redirect|refus|reject|retry|schedul|skip|warn)"
+# What members of an object may be called, in snake_case: what each speaks of decides what it must be.
+_FAILURE_NAME = re.compile(r"(?:.*_)?(?:err|errors?|exception|fail(?:ed|ures?)?|faults?|problems?|warnings?)(?:_.*)?")
+_YES_NAME = re.compile(r"ok|success|successful")
+_DONE_NAME = re.compile(r"(?:tokens?_|keys?_|group_)?(?:completed|done|invalidated|revoked|rotated|succeeded)(?:_at)?")
+_WORD_NAME = re.compile(r"(?:http_)?status(?:_code)?|code|state|result|outcome|message|msg|detail")
+_HARMLESS_NAME = re.compile(
+    r"archived|created_at|delete_protection|group|group_id|group_name|id|locations?|name|organization|primary|slug"
+    r"|updated_at|uuid|version"
 )
-_YES_OR_NO = re.compile(r"(?:^|_)(?:ok|success|succeeded|successful)$")
-_GOOD_NAME = re.compile(r"(?:^|_)(?:complete|done|invalidat|revok|rotat|succe)")
-_STATUS_NAME = re.compile(r"(?:^|_)(?:code|outcome|result|state|status)$")
-_TEXT_NAME = re.compile(r"(?:^|_)(?:description|detail|info|message|msg|note|reason|text|title)s?$")
-_IDENTIFIER = re.compile(r"(?:^|_)(?:id|location|locations|name|primary|slug|uuid|version)$")
 _GOOD_TEXT = re.compile(
     r"(?:(?:rotation )?(?:ok(?:ay)?|done|completed?|success(?:ful(?:ly)?)?|succeeded)|no content|active|ready|2\d\d"
     r"|(?:all )?(?:the )?(?:group )?(?:auth(?:entication)? )?(?:tokens?|keys?|credentials?)"
     r"(?: was| were| has been| have been)?(?: successfully)? (?:invalidated|revoked|rotated)(?: successfully)?|)[.!]?",
-    re.IGNORECASE,
-)
-_BAD_TEXT = re.compile(
-    r"\b(?:blocked|den(?:y|ied)|error\w*|exception|fail\w*|forbidden|invalid|not (?:allowed|found)|refused|rejected"
-    r"|unauthori[sz]ed|unavailable)\b",
     re.IGNORECASE,
 )
 
@@ -63,32 +57,29 @@ def kind_of(body: bytes, content_type: str = "") -> Body:
     if isinstance(data, dict) and data.get("error"):
         return Body.ERROR
     is_known = text.strip() == "null" or data is True or isinstance(data, dict | list)
-    return Body.NO_ERROR if is_known and not _doubts("", data) else Body.OTHER
+    try:
+        return Body.NO_ERROR if is_known and (data is True or _is_clear("", data)) else Body.OTHER
+    except RecursionError:
+        return Body.OTHER
 
 
-def _doubts(name: str, value: object) -> bool:
-    """Return whether a value, or anything in it, casts doubt on a success: not to be sure is to be unsure."""
+def _is_clear(name: str, value: object) -> bool:
+    """Return whether a value, and everything in it, is known to belong to a success: not to be sure is to be unsure."""
+    if _FAILURE_NAME.fullmatch(name):
+        return not value
     if isinstance(value, dict):
-        inner = any(_doubts(_snake_case(str(each)), part) for each, part in value.items())
-    elif isinstance(value, list):
-        inner = any(_doubts(name, part) for part in value)
-    elif isinstance(value, str):
-        inner = not _IDENTIFIER.search(name) and _BAD_TEXT.search(value) is not None
-    else:
-        inner = False
-    is_word = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if is_word and (_STATUS_NAME.search(name) or _TEXT_NAME.search(name)):
-        return _GOOD_TEXT.fullmatch(str(value)) is None
-    return inner or _is_bad(name, value)
+        return all(_is_clear(_snake_case(str(each)), part) for each, part in value.items())
+    if isinstance(value, list):
+        return all(_is_clear(name, part) for part in value)
+    return value in (None, "") or _HARMLESS_NAME.fullmatch(name) is not None or _says_yes(name, value)
 
 
-def _is_bad(name: str, value: object) -> bool:
-    """Return whether a name speaks of a failure that is there, or of a success that is not."""
-    if _YES_OR_NO.search(name):
-        return value is not True
-    if _GOOD_NAME.search(name):
-        return not value or (isinstance(value, str) and value.lower() in {"false", "no", "0"})
-    return bool(value) and _BAD_NAME.search(name) is not None
+def _says_yes(name: str, value: object) -> bool:
+    if _YES_NAME.fullmatch(name):
+        return value is True
+    if _DONE_NAME.fullmatch(name):
+        return value is True or (isinstance(value, str) and value.startswith("20"))  # the year of a time
+    return _WORD_NAME.fullmatch(name) is not None and _GOOD_TEXT.fullmatch(str(value)) is not None
 
 
 def _snake_case(name: str) -> str:

@@ -45,7 +45,7 @@ async def test_it_rotates_when_the_name_is_typed_and_announces(
     assert announced.channel == "C0AUDIT"
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "Payments\n", "yes\n"])
+@pytest.mark.parametrize("typed", ["", "payments", "\n", "Payments\n", "yes\n"])
 async def test_anything_but_the_name_cancels(
     turso: LocalTurso, slack: LocalSlack, settings: dict[str, str], tmp_path: Path, trail: Trail, typed: str
 ) -> None:
@@ -234,6 +234,46 @@ async def test_without_the_database_it_calls_nothing_and_says_how_to_do_it_by_ha
     assert (code, turso.calls_to_rotate()) == (1, 0)
     assert "To rotate it without the bot, run one of these:\nturso group tokens invalidate payments\ncurl" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.databases("postgresql")
+async def test_ctrl_c_twice_while_the_outcome_is_saved_still_says_what_turso_said(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy
+) -> None:
+    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
+    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    await line.is_silent()
+    process.send_signal(signal.SIGINT)
+    await says(process, "Interrupted.")
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+
+    assert b"Done: Turso confirmed" in out
+    assert b"--as succeeded" in err
+
+
+async def test_another_key_than_the_trails_is_pointed_out(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await run(settings | {"AUDIT_KEY": "k" * 32}, tmp_path, "rotate", "payments", *REASON, "--yes")
+    _, _, err = await run(settings | {"AUDIT_KEY": "x" * 32}, tmp_path, "rotate", "payments", *REASON, "--yes")
+
+    assert "AUDIT_KEY" in err
+
+
+@ONCE
+async def test_what_was_written_beforehand_confirms_no_second_question(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, fork=False)
+    await says(process, "Type payments to rotate it")
+    await run(settings, tmp_path, "audit", "note", "payments", "--note", "by hand")
+    assert isinstance(process, asyncio.subprocess.Process)
+    await process.communicate(b"payments\npayments\n")
+
+    assert turso.calls_to_rotate() == 0
+    assert (await trail())[-1] == "rotation.cancelled"
 
 
 @ONCE

@@ -302,6 +302,7 @@ async def test_a_refusal_without_a_word_blames_nobody(turso: LocalTurso, status:
         (404, "group not found", "Turso has no group called payments (404)."),
         (404, "no such group: payments", "Turso has no group called payments (404)."),
         (404, "group policy blocks this page", "The rotation was refused (404)."),
+        (404, "group members: user not found", "Turso refused the rotation (404)."),
         (404, "organization not found", "Turso refused the rotation (404)."),
         (403, "group-scoped token cannot access this", "Turso does not let the bot's API token do this (403)."),
         (401, "invalid token", "Turso does not accept the bot's API token (401)."),
@@ -421,6 +422,12 @@ async def test_an_unmistakable_yes_is_a_success(turso: LocalTurso, status: int, 
         *((200, body) for body in (b'{"message": "0 tokens rotated"}', b'{"dry_run": true, "status": "ok"}')),
         *((200, body) for body in (b'{"error": "boom", "error": null}', b'{"body": "{\\"error\\": \\"forbidden\\"}"}')),
         *((200, body) for body in (b'{"message": "completed with warnings"}', b'{"message": "tokens active"}')),
+        *(
+            (200, body)
+            for body in (b'{"statuscode": 503, "rotation": "scheduled"}', b'{"in_progress": true}', b'["x"]')
+        ),
+        *((200, body) for body in (b'{"not_rotated": true}', b'{"changed": false}', b'{"data": "queued"}', b"[" * 600)),
+        *((200, body) for body in (b"[" * 600 + b"]" * 600, b'{"rotated": 1}', b'{"status": true}')),
         *((200, body) for body in (b'{"detail": "not done"}', b'{"status_text": "Unsuccessful"}', b'{"state": null}x')),
         *((200, body) for body in (b"OK", b'"denied"', b"false", b"\xff{rubbish", b'{"a": 1', b'{"Error": "no"}')),
         *((status, body) for status in (201, 202, 203, 205, 206, 207, 226, 299) for body in (b"", b"{}")),
