@@ -22,9 +22,7 @@ from bot.turso.bodies import Body, error_message, kind_of
 PROVES_SUCCESS = frozenset({200, 204})
 PROVES_REFUSAL = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 429, 431})
 
-_NO_CONTENT, _NOT_FOUND, _TOO_MANY_REQUESTS = 204, 404, 429
 _MIN_PAUSE_SECONDS = 1.0  # taken literally, "0" would mean one request after another until the deadline
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
 _IN_BETWEEN = re.compile(r"\b(?:access policy|block\w*|captcha|firewall|gateway|proxy|waf)\b", re.IGNORECASE)
 """What something between the bot and Turso speaks of."""
 _OF_SCOPE = re.compile(r"\b(?:tokens?|scopes?|permissions?)\b", re.IGNORECASE)
@@ -60,7 +58,7 @@ class TursoAnswer:
         """Keep what matters of an answer; `headers` must be case-insensitive, `whole` says that no byte is missing."""
         packed = body and headers.get("Content-Encoding", "identity").lower() != "identity"
         text = "" if packed else body.decode(errors="replace")
-        framed = status == _NO_CONTENT or not _FRAMING.isdisjoint(name.lower() for name in headers)
+        framed = status == httpx.codes.NO_CONTENT or "Content-Length" in headers or "Transfer-Encoding" in headers
         if not body and "Content-Type" in headers and not framed:
             whole = False  # something was to come, and the connection ended
         kind = kind_of(body, headers.get("Content-Type", "")) if whole and not packed else Body.OTHER
@@ -75,7 +73,7 @@ class TursoAnswer:
     @property
     def says_no_group(self) -> bool:
         """Whether it says that there is no such group."""
-        is_said = self.status == _NOT_FOUND and self.body is Body.ERROR
+        is_said = self.status == httpx.codes.NOT_FOUND and self.body is Body.ERROR
         return is_said and _NO_GROUP.match(error_message(self.text)) is not None
 
     @property
@@ -123,7 +121,7 @@ def unanswered(error: BaseException | None, seconds: float) -> Outcome:
 
 
 def _limits_rate(status: int, body: Body) -> bool:
-    return status == _TOO_MANY_REQUESTS and body in {Body.EMPTY, Body.ERROR}
+    return status == httpx.codes.TOO_MANY_REQUESTS and body in {Body.EMPTY, Body.ERROR}
 
 
 def _seconds(later: str, date: str | None) -> float | None:

@@ -1,11 +1,11 @@
 """The client for Turso's Platform API: it rotates a group with at most one call, and reads about groups."""
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -18,11 +18,10 @@ from bot.domain.names import GROUP_NAME
 from bot.domain.states import State
 from bot.turso.answers import TursoAnswer, classify, never_sent, unanswered
 from bot.turso.databases import of_group
+from bot.turso.pages import PageReader
 from bot.turso.transport import Observe, clients, exchange, read_body
 
-_ANSWER_BYTES, _PAGE_BYTES = 64 * 1024, 2 * 1024 * 1024
-_FRESH_SECONDS = 5.0
-_NOT_FOUND = 404
+_ANSWER_BYTES = 64 * 1024
 _MAX_TRIES = 3  # of a call that is answered with 429
 _CALL_SHARE = 0.1  # the end of the deadline, in which no further attempt starts: it would end as unknown
 
@@ -48,21 +47,6 @@ class _Attempt:
             self.tries += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """What could be read; the status is 0 if nothing could."""
-
-    status: int = 0
-    data: Mapping[str, Any] = field(default_factory=dict)
-    at: float = 0.0
-    says_no_group: bool = False
-
-    def rows(self, name: str) -> list[dict[str, Any]] | None:
-        """Return the list under this name, if it is a list of objects."""
-        rows = self.data.get(name)
-        return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
-
-
 class TursoClient:
     """One organization at Turso; an async context manager. Times are in seconds."""
 
@@ -83,22 +67,19 @@ class TursoClient:
         self._secrets = frozenset(filter(None, (api_token, *group_tokens.values())))
         if not all(re.fullmatch(r"[!-~]+", secret) for secret in self._secrets):  # h11 would quote the header
             raise ValueError("a Turso API token contains characters that a header cannot hold")
-        self._timeout, self._read_seconds, self._clock = timeout, read_seconds, clock
+        self._timeout = timeout
         self._caller, self._reader = clients(timeout, read_seconds, version)
         self._observe = observe
         self._base = httpx.URL(base_url)
         self._organization = f"/v1/organizations/{quote(organization, safe='')}/"
         self._request("GET", "groups", "")
-        self._pages: dict[tuple[str, str], _Page] = {}
-        self._flights: dict[tuple[str, str], asyncio.Task[_Page]] = {}
+        self._pages = PageReader(self._reader, partial(self._request, "GET"), read_seconds, observe, clock)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for flight in (flights := list(self._flights.values())):
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._pages.close()
         await self._reader.aclose()
         await self._caller.aclose()
 
@@ -131,16 +112,16 @@ class TursoClient:
         """Read both parts at the same time, within the time limit for reading."""
         if not self.has_token(_checked(group)):
             return GroupInfo(exists=None, databases=None)
-        until = self._soon()
+        until = self._pages.soon()
         exists, rows = await asyncio.gather(self._existence(group, until), self._databases(group, until))
         names, hostnames = of_group(group, rows or ())
         return GroupInfo(exists, None if rows is None else names, hostnames)
 
     async def group_of(self, database: str) -> GroupName | None:
         """Ask for the database; without a token for the organization, look for it in each group that has a token."""
-        until = self._soon()
+        until = self._pages.soon()
         if self._api_token:
-            page = await self._page(f"databases/{_checked(database)}", self._api_token, until)
+            page = await self._pages.read(f"databases/{_checked(database)}", self._api_token, until)
             found = page.data.get("database")
             group = found.get("group") if isinstance(found, dict) else None
             return GroupName(group) if isinstance(group, str) else None
@@ -152,10 +133,7 @@ class TursoClient:
     async def groups(self) -> tuple[GroupName, ...] | None:
         """List the groups; without a token for the organization, those that have a token of their own."""
         known = tuple(map(GroupName, sorted(self._group_tokens)))
-        return await self._listed(self._api_token, self._soon()) if self._api_token else known
-
-    def _soon(self) -> float:
-        return asyncio.get_running_loop().time() + self._read_seconds
+        return await self._listed(self._api_token, self._pages.soon()) if self._api_token else known
 
     def _token(self, group: str) -> str:
         return self._group_tokens.get(group) or self._api_token
@@ -207,49 +185,18 @@ class TursoClient:
         if listed is not None and group in listed:
             return True
         # A token for one group may not list others, and the list may be seconds old: ask for this group.
-        page = await self._page(f"groups/{group}", self._token(group), until)
+        page = await self._pages.read(f"groups/{group}", self._token(group), until)
         if isinstance(page.data.get("group"), dict):
             return True
-        return False if page.says_no_group or (page.status == _NOT_FOUND and listed is not None) else None
+        return False if page.says_no_group or (page.status == httpx.codes.NOT_FOUND and listed is not None) else None
 
     async def _databases(self, group: GroupName, until: float) -> list[dict[str, Any]] | None:
-        return (await self._page(f"databases?group={group}", self._token(group), until)).rows("databases")
+        return (await self._pages.read(f"databases?group={group}", self._token(group), until)).rows("databases")
 
     async def _listed(self, token: str, until: float) -> tuple[GroupName, ...] | None:
-        rows = (await self._page("groups", token, until)).rows("groups")
+        rows = (await self._pages.read("groups", token, until)).rows("groups")
         names = [str(row.get("name", "")) for row in rows or ()]
         return None if rows is None else tuple(GroupName(name) for name in names if GROUP_NAME.fullmatch(name))
-
-    async def _page(self, path: str, token: str, until: float) -> _Page:
-        """Read a page once for all concurrent callers; it is kept for a few seconds."""
-        key = (path, token)
-        kept = self._pages.get(key)
-        if kept is not None and self._clock() - kept.at < _FRESH_SECONDS:
-            return kept
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._fetch(path, token))
-            flight.add_done_callback(lambda _: self._flights.pop(key))
-        # Unlike `await flight`, this does not cancel it for the others.
-        await asyncio.wait({flight}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-        return flight.result() if flight.done() and not flight.cancelled() else _Page()
-
-    async def _fetch(self, path: str, token: str) -> _Page:
-        request = self._request("GET", path, token)
-        try:
-            async with asyncio.timeout_at(self._soon()), exchange(self._reader, request, self._observe) as response:
-                body = await read_body(response, _PAGE_BYTES)
-            whole = len(body) <= _PAGE_BYTES
-            data = json.loads(body) if response.is_success and whole else {}
-            answer = TursoAnswer.of(response.status_code, response.headers, body, whole=whole)
-        except Exception:  # noqa: BLE001 - what cannot be read is only missing on the card
-            return _Page()
-        data = data if isinstance(data, dict) else {}
-        page = _Page(response.status_code, data, self._clock(), answer.says_no_group)
-        if page.data:
-            fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
-            self._pages = {**fresh, (path, token): page}
-        return page
 
 
 def _checked(group: str) -> GroupName:
