@@ -10,14 +10,13 @@ from bot import __version__
 from bot.cli.database import load_settings, require_organization, with_database
 from bot.cli.operator import operator
 from bot.cli.options import GroupArgument, masked
+from bot.cli.typos import recorded_groups
 from bot.config import Settings, load
 from bot.domain.errors import SettingsError
 from bot.domain.models import GroupName
 from bot.domain.notes import Notes, spell
 from bot.domain.periods import moment, rfc3339
-from bot.domain.policy import Visibility
 from bot.store.database import Database
-from bot.store.history import MAX_NAMES, SqlHistory
 from bot.store.rotations import SqlRotations
 
 NoteOption = Annotated[str, typer.Option(metavar="TEXT", callback=masked, help="Who rotated the group, and how.")]
@@ -37,9 +36,7 @@ def note_rotation(group: GroupArgument, *, note: NoteOption, at: AtOption = "0m"
     rotated_at = moment(at, now)
 
     async def record(database: Database) -> tuple[GroupName, bool]:
-        everything = Visibility(everything=True, patterns=(), actor=operator())
-        recorded = await SqlHistory(database, organization).groups(everything, 2 * MAX_NAMES)
-        name, is_known = spell(group, await _listed(), recorded)
+        name, is_known = spell(group, await _listed(), await recorded_groups(database, organization))
         store = SqlRotations(database, settings.seal(), organization)
         await Notes(store, operator(), organization).note(name, rotated_at, note, now)
         return name, is_known

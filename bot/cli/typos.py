@@ -43,6 +43,11 @@ async def _similar(database: Database, settings: DatabaseSettings, group: GroupN
     """Return groups with a similar name, or `None` if an event names this one."""
     if await SqlTrail(database, settings.seal()).page(EventFilter(group=group), limit=1):
         return None
+    organization = Organization(settings.turso_organization or "")
+    return similar(group, await recorded_groups(database, organization))
+
+
+async def recorded_groups(database: Database, organization: Organization) -> Sequence[GroupName]:
+    """List the groups that history knows."""
     everything = Visibility(everything=True, patterns=(), actor=operator())
-    history = SqlHistory(database, Organization(settings.turso_organization or ""))
-    return similar(group, await history.groups(everything, 2 * MAX_NAMES))
+    return await SqlHistory(database, organization).groups(everything, 2 * MAX_NAMES)
