@@ -6,29 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot import __version__
-from bot.app.wiring import build_notifier, build_use_cases, open_turso
+from bot.app.wiring import build_notifier, build_use_cases, open_slack, open_turso
 from bot.config import Settings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
-from bot.domain.models import TERMINAL, Actor, ChannelId, Organization, Outcome, Rotation
+from bot.domain.models import TERMINAL, Organization, Outcome, Rotation
 from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.requests import Requests
 from bot.domain.rotations import Rotations
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
-from bot.slack.payloads import ResponseUrl
-from bot.slack.replies import Reply
 from bot.store.database import open_database
 from bot.store.key_check import check_key
 from bot.store.schema import check_schema
 from bot.store.stores import Stores
 
-_SLACK_SECONDS = 5.0
 _STOPPED = Outcome(State.FAILED, "It was stopped before the call: nothing was sent to Turso.")
 _RETRY_SECONDS = 1.0
 
@@ -121,15 +115,8 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
         has_same_key = await check_key(database, settings.seal())
         stores = Stores(database, settings.seal(), Organization(settings.turso_organization))
         turso = await stack.enter_async_context(open_turso(settings, metrics))
-        limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
-        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
-        token = settings.slack_bot_token.get_secret_value()
-        web = AsyncWebClient(token, base_url=settings.slack_api_url, session=session)
-
-        def reply_to(reader: Actor, channel_id: ChannelId, response_url: ResponseUrl | None) -> Reply:
-            return Reply(web, session, reader, channel_id, response_url)
-
+        slack = await open_slack(stack, settings)
         policies = PolicySource(TERMINAL, stores.grants)
         requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
-        notifier = build_notifier(settings, web, reply_to, stores, metrics)
+        notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
         yield Terminal(requests, rotations, stores, has_same_key, settings.audit_channel, recorder, notifier)

@@ -86,11 +86,13 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         await check_schema(database)
         if not await check_key(database, settings.seal()):
             log.warning("check-up", check=str(Check.AUDIT_SEAL), found=ANOTHER_KEY, fix=ANOTHER_KEY_FIX)
-        slack = await _open_slack(stack, settings)
+        slack = await open_slack(stack, settings)
+        identity = await identify(slack.web)
+        app = build_app(slack.web, identity)
         turso = await stack.enter_async_context(open_turso(settings, metrics))
         organization = Organization(settings.turso_organization)
         stores = Stores(database, settings.seal(), organization)
-        policies = PolicySource(slack.identity.team_id, stores.grants)
+        policies = PolicySource(identity.team_id, stores.grants)
         observed = ObservedRotationStore(stores.rotations, telemetry)
         requests, rotations, recorder = build_use_cases(
             settings, policies, stores, observed, ObservedTurso(turso, telemetry)
@@ -101,18 +103,18 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)
-        installation = Installation(slack.identity.team_id, slack.identity.enterprise_id, settings.slack_api_url)
+        installation = Installation(identity.team_id, identity.enterprise_id, settings.slack_api_url)
         intake = Intake(bot.tasks, telemetry.refused, slack.reply_to, installation)
         listeners = RotationListeners(requests, rotations, notifier, intake)
-        listeners.register(slack.app)
-        HistoryListeners(history, intake, web=slack.web).register(slack.app)
-        HomeListeners(history, rotations, notifier, intake, web=slack.web).register(slack.app)
-        listeners.register_fallback(slack.app)
+        listeners.register(app)
+        HistoryListeners(history, intake, web=slack.web).register(app)
+        HomeListeners(history, rotations, notifier, intake, web=slack.web).register(app)
+        listeners.register_fallback(app)
         await sweeper.try_sweep()
-        await _announce_start(database, stores.grants, slack.identity, organization)
-        _log_findings(settings, slack.identity)
+        await _announce_start(database, stores.grants, identity, organization)
+        _log_findings(settings, identity)
         await _log_head(stores.trail, "audit trail at start")
-        await _start_serving(stack, settings, slack.app, bot, metrics)
+        await _start_serving(stack, settings, app, bot, metrics)
         yield bot
 
 
@@ -150,22 +152,23 @@ async def _open_telemetry(stack: AsyncExitStack, settings: Settings) -> Telemetr
 
 
 @dataclass(frozen=True, slots=True)
-class _Slack:
+class Slack:
+    """What sends to Slack; nothing is sent yet."""
+
     web: AsyncWebClient
     session: aiohttp.ClientSession
-    identity: Identity
-    app: AsyncApp
 
     def reply_to(self, reader: Actor, channel_id: ChannelId, response_url: ResponseUrl | None) -> Reply:
+        """Return a reply to the reader."""
         return Reply(self.web, self.session, reader, channel_id, response_url)
 
 
-async def _open_slack(stack: AsyncExitStack, settings: Settings) -> _Slack:
+async def open_slack(stack: AsyncExitStack, settings: Settings) -> Slack:
+    """Open what sends to Slack, until the stack is closed."""
     limits = aiohttp.ClientTimeout(total=_SLACK_SECONDS)
     session = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
-    web = AsyncWebClient(settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url, session=session)
-    identity = await identify(web)
-    return _Slack(web, session, identity, build_app(web, identity))
+    token = settings.slack_bot_token.get_secret_value()
+    return Slack(AsyncWebClient(token, base_url=settings.slack_api_url, session=session), session)
 
 
 def open_turso(settings: Settings, metrics: Metrics) -> TursoClient:
