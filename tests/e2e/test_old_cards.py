@@ -25,6 +25,16 @@ async def rotated(slack: LocalSlack, person: Person, card: PostedMessage) -> Non
     await slack.sees(person, DONE)
 
 
+async def asked_anew(slack: LocalSlack) -> tuple[PostedMessage, str]:
+    """Let Bob press a card that a rotation of Alice's has outdated; return it, and what its old button carried."""
+    first, old = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
+    value = id_on(old)
+    await rotated(slack, ALICE, first)
+    await slack.presses(BOB, old, CONFIRM)
+    await slack.sees(BOB, ASKS_ANEW)
+    return old, value
+
+
 @pytest.mark.law(2)
 @pytest.mark.fault("F39")
 async def test_an_old_card_asks_anew_instead_of_ending_new_tokens(
@@ -51,11 +61,7 @@ async def test_an_old_card_asks_anew_instead_of_ending_new_tokens(
 async def test_a_second_press_on_the_old_button_starts_nothing(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess, trail: Trail
 ) -> None:
-    first, old = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
-    value = id_on(old)
-    await rotated(slack, ALICE, first)
-    await slack.presses(BOB, old, CONFIRM)
-    await slack.sees(BOB, ASKS_ANEW)
+    old, value = await asked_anew(slack)
     await asyncio.gather(*(slack.presses(BOB, old, CONFIRM, value=value) for _ in range(3)))
     await slack.sees(BOB, "took the place of this one")
 
@@ -67,11 +73,7 @@ async def test_a_second_press_on_the_old_button_starts_nothing(
 async def test_a_double_click_on_an_old_button_leaves_the_card_that_asks_anew(
     slack: LocalSlack, turso: LocalTurso, bot: BotProcess
 ) -> None:
-    first, old = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
-    value = id_on(old)
-    await rotated(slack, ALICE, first)
-    await slack.presses(BOB, old, CONFIRM)
-    await slack.sees(BOB, ASKS_ANEW)
+    old, value = await asked_anew(slack)
     await slack.presses(BOB, old, CONFIRM, value=value)
     await slack.sees(BOB, "took the place of this one")
     await slack.presses(BOB, old, AGAIN)

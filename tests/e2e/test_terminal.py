@@ -22,6 +22,8 @@ REASON = ("--reason", "key leaked")
 TOKEN, _ = TOKENS["github"]
 pytestmark = pytest.mark.modes("socket")
 ONCE = pytest.mark.databases("sqlite")
+STARTING = (b"UPDATE rotations", b"COMMIT")
+SAVING = (*STARTING, b"UPDATE rotations")
 STORY = ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
 
@@ -107,9 +109,7 @@ async def test_a_failure_says_how_to_close_the_leak_without_the_bot(
 async def test_a_start_that_the_database_does_not_confirm_sends_nothing_and_is_recorded_as_failed(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
 ) -> None:
-    line.stalls_after(b"UPDATE rotations", b"COMMIT")
-    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
-    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    process = await rotates_over(line, settings, tmp_path, *STARTING)
     await says(process, "The database did not confirm the start.")
     await line.resumes()
     await says(process, "Nothing was rotated.")
@@ -124,9 +124,7 @@ async def test_a_start_that_the_database_does_not_confirm_sends_nothing_and_is_r
 async def test_an_outcome_that_cannot_be_saved_at_once_is_told_and_recorded_all_the_same(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
 ) -> None:
-    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
-    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
-    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    process = await rotates_over(line, settings, tmp_path, *SAVING)
     await says(process, "The outcome could not be saved yet.")
     await line.resumes()
     out, _ = await process.communicate()
@@ -140,9 +138,7 @@ async def test_an_outcome_that_cannot_be_saved_at_once_is_told_and_recorded_all_
 async def test_ctrl_c_while_the_outcome_is_saved_does_not_make_it_unknown(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy, trail: Trail
 ) -> None:
-    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
-    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
-    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    process = await rotates_over(line, settings, tmp_path, *SAVING)
     await line.is_silent()
     process.send_signal(signal.SIGINT)
     await says(process, "Interrupted.")
@@ -240,9 +236,7 @@ async def test_without_the_database_it_calls_nothing_and_says_how_to_do_it_by_ha
 async def test_ctrl_c_twice_while_the_outcome_is_saved_still_says_what_turso_said(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, line: Proxy
 ) -> None:
-    line.stalls_after(b"UPDATE rotations", b"COMMIT", b"UPDATE rotations")
-    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
-    process = await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
+    process = await rotates_over(line, settings, tmp_path, *SAVING)
     await line.is_silent()
     process.send_signal(signal.SIGINT)
     await says(process, "Interrupted.")
@@ -374,6 +368,15 @@ async def test_what_cannot_be_rotated_is_refused(
 
     assert (refused[0], turso.calls_to_rotate()) == (code, 0)
     assert words in refused[2]
+
+
+async def rotates_over(
+    line: Proxy, settings: dict[str, str], tmp_path: Path, *until: bytes
+) -> Fork | asyncio.subprocess.Process:
+    """Begin a rotation over a line to the database that falls silent once this was sent."""
+    line.stalls_after(*until)
+    reaches = settings | {"DATABASE_URL": over(line, settings["DATABASE_URL"])}
+    return await start(reaches, tmp_path, "rotate", "payments", *REASON, "--yes")
 
 
 async def says(process: Fork | asyncio.subprocess.Process, words: str) -> None:
