@@ -25,17 +25,20 @@ SELECT format('CREATE ROLE %I LOGIN', :'bot') WHERE NOT EXISTS (SELECT FROM pg_r
 -- Start from nothing, so that no earlier right remains.
 REVOKE ALL ON audit_events, rotations, outbox, allowlist, alembic_version FROM PUBLIC, :"bot";
 REVOKE ALL ON SEQUENCE outbox_id_seq, allowlist_id_seq FROM PUBLIC, :"bot";
-REVOKE ALL ON FUNCTION turso_rotate_refuse(), turso_rotate_take_turn() FROM PUBLIC, :"bot";
+REVOKE ALL ON FUNCTION turso_rotate_append(), turso_rotate_keep_grant(), turso_rotate_keep_request(), turso_rotate_move(),
+  turso_rotate_open(), turso_rotate_refuse(), turso_rotate_take_turn() FROM PUBLIC, :"bot";
 
 -- Before PostgreSQL 15, everybody may create objects in this schema.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, :"bot";
 GRANT USAGE ON SCHEMA public TO :"bot";
 
--- The audit trail: append and read. The function numbers the rows.
+-- The audit trail: append and read. The function numbers the rows, and a trigger refuses those that are out of turn, and
+-- those about grants and keys, which only the owner changes.
 GRANT SELECT, INSERT ON audit_events TO :"bot";
 GRANT EXECUTE ON FUNCTION turso_rotate_take_turn() TO :"bot";
 
--- Who requested what, and why, never changes. The columns that may change say how it went on.
+-- Who requested what, and why, never changes. The columns that may change say how it went on; a trigger refuses what is
+-- no step forward.
 GRANT SELECT, INSERT ON rotations TO :"bot";
 GRANT UPDATE (state, started_at, lease_until, ended_at, claim, detail, resolved_as) ON rotations TO :"bot";
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from bot.app.guard_watch import GuardWatch
 from bot.domain.errors import DatabaseError
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
@@ -24,8 +25,11 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Runs two loops, so that a slow Slack cannot delay ending rotations."""
 
-    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, metrics: Metrics) -> None:
+    def __init__(
+        self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, guards: GuardWatch, metrics: Metrics
+    ) -> None:
         self.healthy = True
+        self._guards = guards
         self._recorder = recorder
         self._notifier = notifier
         self._backlog = backlog
@@ -38,6 +42,7 @@ class Sweeper:
         async for rotation in self._recorder.tidy():
             self._ended.append(rotation)
         self._metrics.tidied()
+        await self._guards.look()
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._metrics.pending(await self._backlog.read())
             self._counted_at = time.monotonic()

@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__
+from bot.app.guard_watch import GuardWatch
 from bot.app.health import Bot
 from bot.app.http import build_site, serving
 from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
@@ -98,7 +99,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
             settings, policies, stores, observed, ObservedTurso(turso, telemetry)
         )
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
-        sweeper = Sweeper(recorder, notifier, stores.backlog, metrics)
+        sweeper = Sweeper(recorder, notifier, stores.backlog, GuardWatch(stores.guards), metrics)
         bot = Bot(recorder, sweeper, database, telemetry)
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)

@@ -13,7 +13,7 @@ from bot.cli.database import load_settings
 from bot.cli.options import ReportFormatOption
 from bot.cli.output import ReportFormat, progress
 from bot.config import DatabaseSettings
-from bot.domain.errors import UsageError
+from bot.domain.errors import Unguarded, UsageError
 from bot.store.trail_reader import open_trail
 from bot.trail.diagnose import ChainFault, Diagnosis
 from bot.trail.export import read_export
@@ -66,7 +66,7 @@ def verify_trail(
 class _Problems:
     """What is wrong in the database around the trail."""
 
-    broken_triggers: Sequence[str] = ()
+    broken_guards: Sequence[str] = ()
     mismatches: Sequence[str] = ()
 
 
@@ -74,7 +74,7 @@ def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tupl
     with open_trail(settings.database_url) as reading, progress(reading.last()) as show_progress:
         report = verify(reading.rows(), options, show_progress)
         mismatches = [] if report.diagnosis else reading.mismatches()  # a changed trail proves nothing
-        return report, _Problems(tuple(sorted(reading.broken_triggers())), tuple(mismatches))
+        return report, _Problems(tuple(sorted(reading.broken_guards())), tuple(mismatches))
 
 
 def _verify_file(file: Path, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
@@ -103,7 +103,7 @@ def _json_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
         "keyed": options.seal.keyed,
         "unkeyed_until": report.unkeyed_until,
         "anchors": [str(head) for head in options.anchors],
-        "unguarded": problems.broken_triggers,
+        "unguarded": problems.broken_guards,
         "mismatches": problems.mismatches,
     }
 
@@ -115,9 +115,8 @@ def _text_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
         yield from _sound(report, options)
     else:
         yield "There are no rows to verify."
-    if problems.broken_triggers:
-        names = ", ".join(problems.broken_triggers)
-        yield f"The database no longer protects its history. Triggers that are missing, disabled or changed: {names}."
+    if problems.broken_guards:
+        yield str(Unguarded(problems.broken_guards))
     if problems.mismatches:
         yield "Rotations or grants in the database do not match the trail:"
         yield from (f"- {each}" for each in problems.mismatches[:_SHOWN])

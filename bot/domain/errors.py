@@ -23,13 +23,14 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
         ├── DatabaseUnavailable  the database did not answer in time, or not at all
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
         └── SchemaMismatch       the schema is not the one that this version needs
+            └── Unguarded        the database no longer protects its history
 
 Not drawn here: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`, which is no
 failure: a cancelled task hands on with it what it knows.
 """
 
 from asyncio import CancelledError
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from bot.domain.models import GroupName, Outcome, Rotation
@@ -214,6 +215,17 @@ class DatabaseReadOnly(DatabaseError):
 
 class SchemaMismatch(DatabaseError):
     """The schema is not the one that this version needs."""
+
+
+class Unguarded(SchemaMismatch):
+    """The database no longer protects its history: these triggers or indexes are not as the migrations made them."""
+
+    def __init__(self, guards: Iterable[str]) -> None:
+        self.guards = tuple(sorted(guards))
+        super().__init__(
+            "The database no longer protects its history. These triggers or indexes are missing, disabled, changed or "
+            f"added: {', '.join(self.guards)}. No rotation starts until they are restored."
+        )
 
 
 class Interrupted(CancelledError):

@@ -30,6 +30,9 @@ class Action(StrEnum):
     GRANTED = "allowlist.granted"
     REVOKED = "allowlist.revoked"
     READING_DENIED = "history.denied"
+    GUARDS_BROKEN = "guards.broken"
+    """The bot noticed that the database no longer protects its history."""
+    GUARDS_RESTORED = "guards.restored"
     GIVEN_UP = "announcement.given_up"
     """A notification to the requester or to the channel could not be delivered for a day."""
 

@@ -1,10 +1,10 @@
-"""Notifications that people must still get about a rotation, and how much else is pending."""
+"""Notifications that people must still get, and how much else is pending."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.domain.models import RotationId
+from bot.domain.models import Organization, RotationId
 
 
 class NotificationKind(StrEnum):
@@ -14,6 +14,8 @@ class NotificationKind(StrEnum):
     """The requester: how the request ended."""
     ANNOUNCEMENT = "announcement"
     """The channel: the outcome of a rotation."""
+    ALARM = "alarm"
+    """The channel: the database no longer protects its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,15 @@ class Notification:
     """A notification in the outbox."""
 
     id: int
-    rotation_id: RotationId
+    organization: Organization
+    rotation_id: RotationId | None
     kind: NotificationKind
     created_at: datetime
     attempts: int
     overdue: bool
     """It is a day old by the database's clock: the next failure is the last."""
+    subject: str | None = None
+    """What it is about, if that is no rotation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bot.domain.access import PolicySource
-from bot.domain.errors import BotError, NoSuchGroup, Refusal, Refused
+from bot.domain.errors import BotError, NoSuchGroup, Refusal, Refused, Unguarded
 from bot.domain.events import Action, Event
 from bot.domain.models import (
     Actor,
@@ -88,7 +88,7 @@ class Requests:
         """Open a request that waits for its confirmation.
 
         Raises `DuplicateDelivery`, `DatabaseError`, or one of these, which is recorded first: `Refused`, `NotAGroup`,
-        `NoSuchGroup`.
+        `NoSuchGroup`, `Unguarded`.
         """
         policy = await self._policies.policy_for(actor)
         meaning = await self._finder.find(policy, actor, request)
@@ -110,16 +110,19 @@ class Requests:
         event = replace(event, rotation_id=rotation_id)
         seconds, databases = self._config.confirm_seconds, Databases.of(info.databases)
         new = NewRotation(rotation_id, event, context.channel_id, request.reason, seconds, databases)
-        opened = await self._store.open(new)
+        try:
+            opened = await self._store.open(new)
+        except Unguarded as error:
+            await self._refuse(replace(event, rotation_id=None), error)
         return ConfirmationPrompt(opened.rotation, info, opened.world, also=meaning.also)
 
     async def reject(self, actor: Actor, context: SlackContext, typed: str, why: str) -> None:
         """Record a command that names no possible group, with the first characters of what was typed."""
         await self._trail.append(self._event(Action.REJECTED, actor, context, typed=typed[:_TYPED], why=why))
 
-    async def _refuse(self, event: Event, refused: Refused) -> NoReturn:
-        await self._trail.append(_with(event, Action.DENIED, why=str(refused)))
-        raise refused
+    async def _refuse(self, event: Event, why: BotError) -> NoReturn:
+        await self._trail.append(_with(event, Action.DENIED, why=str(why)))
+        raise why
 
     async def _refuse_request(self, event: Event, request: Request, meaning: Meaning, refused: Refused) -> NoReturn:
         """Refuse, without advice about a group that does not exist."""

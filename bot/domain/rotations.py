@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import NoReturn
 
-from bot.domain.errors import AlreadyDecided, ChangedMeanwhile, Interrupted, NoSuchRotation, Refused
+from bot.domain.errors import AlreadyDecided, BotError, ChangedMeanwhile, Interrupted, NoSuchRotation, Unguarded
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
 from bot.domain.lease import Lease
@@ -107,6 +107,8 @@ class Rotations:
         )
         try:
             started = await self._store.claim(claim)
+        except Unguarded as error:
+            await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(error)), error)
         except BaseException:
             # The commit may have succeeded although its answer was lost. No call follows, so record that.
             self._recorder.watch(claimed)
@@ -133,9 +135,9 @@ class Rotations:
         seconds, databases = self._config.confirm_seconds, Databases.of(info.databases) if info else rotation.databases
         return NewRotation(rotation_id, event, rotation.channel_id, rotation.reason, seconds, databases)
 
-    async def _refuse(self, event: Event, refused: Refused) -> NoReturn:
+    async def _refuse(self, event: Event, why: BotError) -> NoReturn:
         await self._trail.append(event)
-        raise refused
+        raise why
 
     def _event(
         self, action: Action, actor: Actor, context: SlackContext, rotation: Rotation | None = None, **detail: object

@@ -1,7 +1,7 @@
 """Deliver the notifications in the outbox: to the requester and to the channel, again and again until they arrive."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -15,6 +15,7 @@ from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
+from bot.slack.alarm import unguarded
 from bot.slack.blocks import Message, message
 from bot.slack.replies import FAILURES, Reply, ReplyTo
 
@@ -23,6 +24,11 @@ TAKEN_SECONDS = 60.0
 _ATTEMPT_SECONDS = 25.0  # a rotation has two notifications, which are taken together
 _LONGEST_PAUSE_SECONDS = 600.0
 _LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
+_DELIVERED = {
+    NotificationKind.CARD: "card settled",
+    NotificationKind.ANNOUNCEMENT: "announced",
+    NotificationKind.ALARM: "alarm sounded",
+}
 _CANNOT_POST = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
 
 log = structlog.get_logger(__name__)
@@ -68,7 +74,7 @@ class Notifier:
                 # Only `unknown` can change: a late answer may have replaced it, and these notifications with it.
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
-                await self._deliver(notification, rotation, reply)
+                await self._tell(notification, rotation, reply)
         except DatabaseError as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
             if rotation.requester.in_slack:
@@ -82,50 +88,66 @@ class Notifier:
             notification = await self._outbox.take(TAKEN_SECONDS)
             if notification is None:
                 return
-            rotation = await self._rotations.get(notification.rotation_id)
-            if rotation is not None:
-                reply = self._reply_to(rotation.requester, rotation.channel_id, None)
-                await self._deliver(notification, rotation, reply)
+            if notification.rotation_id is None:
+                await self._sound(notification)
+            elif (rotation := await self._rotations.get(notification.rotation_id)) is not None:
+                await self._tell(notification, rotation, self._reply_to(rotation.requester, rotation.channel_id, None))
 
-    async def _deliver(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
-        is_card = notification.kind is NotificationKind.CARD
-        if not is_card and (pause := self._pause()) > 0:
+    async def _sound(self, notification: Notification) -> None:
+        await self._deliver(notification, None, lambda: self._post_alarm(notification))
+
+    async def _tell(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
+        if notification.kind is NotificationKind.CARD:
+            ended = self._ended(rotation)
+            await self._deliver(notification, rotation, lambda: reply.deliver(ended, replace_original=True))
+        else:
+            await self._deliver(notification, rotation, lambda: self._announce(notification, rotation, reply))
+
+    async def _deliver(
+        self, notification: Notification, about: Rotation | None, attempt: Callable[[], Awaitable[object]]
+    ) -> None:
+        facts = {"rotation": notification.rotation_id, "kind": str(notification.kind)}
+        if notification.kind is not NotificationKind.CARD and (pause := self._pause()) > 0:
             await self._outbox.put_off(notification, pause)
             return
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                if is_card:
-                    await reply.deliver(self._ended(rotation), replace_original=True)
-                else:
-                    await self._announce(notification, rotation, reply)
+                await attempt()
         except FAILURES as error:
-            await self._failed(notification, rotation, error)
+            await self._failed(notification, about, error)
         except Exception as error:
-            log.exception("bug while notifying", rotation=rotation.id, kind=str(notification.kind))
-            await self._failed(notification, rotation, error)
+            log.exception("bug while notifying", **facts)
+            await self._failed(notification, about, error)
         else:
-            log.info("card settled" if is_card else "announced", rotation=rotation.id, attempts=notification.attempts)
+            log.info(_DELIVERED[notification.kind], attempts=notification.attempts, **facts)
             await self._outbox.done(notification)
 
-    async def _failed(self, notification: Notification, rotation: Rotation, error: Exception) -> None:
+    async def _post_alarm(self, notification: Notification) -> None:
+        """Post to the audit channel; without one, the log has it."""
+        if self._audit_channel is not None:
+            alarm = unguarded(notification.subject or "")
+            await self._web.chat_postMessage(channel=self._audit_channel, **alarm.payload())
+
+    async def _failed(self, notification: Notification, about: Rotation | None, error: Exception) -> None:
         """Try again later, after ever longer pauses and never sooner than Slack said; after a day, give up."""
         retry_after = _retry_after(error)
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + retry_after)
         if notification.overdue:
-            await self._give_up(notification, rotation, _words(error))
+            await self._give_up(notification, about, _words(error))
             return
         pause = max(retry_after, min(2.0 ** min(notification.attempts, 16), _LONGEST_PAUSE_SECONDS))
         await self._outbox.put_off(notification, pause)
         facts = {"kind": str(notification.kind), "why": _words(error), "seconds": pause}
-        log.warning("not notified yet", rotation=rotation.id, **facts)
+        log.warning("not notified yet", rotation=notification.rotation_id, **facts)
 
-    async def _give_up(self, notification: Notification, rotation: Rotation, why: str) -> None:
+    async def _give_up(self, notification: Notification, about: Rotation | None, why: str) -> None:
         facts = {"kind": str(notification.kind), "why": why, "attempts": notification.attempts}
         detail = {**facts, "since": rfc3339(notification.created_at)}
-        event = Event(Action.GIVEN_UP, SYSTEM, rotation.organization, rotation.group, rotation.id, detail)
+        group = None if about is None else about.group
+        event = Event(Action.GIVEN_UP, SYSTEM, notification.organization, group, notification.rotation_id, detail)
         if await self._outbox.give_up(notification, event):
             self._metrics.given_up(notification.kind)
-            log.error("notification given up", rotation=rotation.id, **facts)
+            log.error("notification given up", rotation=notification.rotation_id, **facts)
 
     async def _announce(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         channel = self._audit_channel or rotation.channel_id

@@ -23,15 +23,13 @@ _rotations = select(rotations.c.id).where(rotations.c.organization == bindparam(
 _unresolved = select(rotations.c.id).where(
     text("state = 'unknown' AND resolved_as IS NULL"), rotations.c.organization.concat("") == bindparam("organization")
 )
-# With EXISTS it could become a join, for which PostgreSQL may read every rotation.
-_organization = select(rotations.c.organization).where(rotations.c.id == outbox.c.rotation_id).scalar_subquery()
-_notifications = select(outbox.c.created_at).where(_organization == bindparam("organization")).order_by(outbox.c.id)
+_notifications = select(outbox.c.created_at).where(outbox.c.organization == bindparam("organization"))
 _BACKLOG = select(
     _count(_rotations.where(rotations.c.state == str(State.REQUESTED))).label("requested"),
     _count(_rotations.where(rotations.c.state == str(State.ROTATING))).label("rotating"),
     _count(_unresolved).label("unresolved"),
     _count(_notifications).label("notifications"),
-    _notifications.limit(1).scalar_subquery().label("oldest"),
+    _notifications.order_by(outbox.c.id).limit(1).scalar_subquery().label("oldest"),
     database_now().label("now"),
 )
 

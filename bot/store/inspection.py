@@ -14,6 +14,7 @@ from bot.domain.periods import rfc3339
 from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
+from bot.store.guards import broken_guards
 from bot.store.sqltypes import database_now
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import Row, Seal
@@ -38,8 +39,8 @@ class DatabaseStatus:
 
     mismatch: str
     """How the schema differs from this version's, in words; empty if it is current."""
-    broken_triggers: frozenset[str]
-    """The triggers that are missing, disabled or changed; only known of a current schema."""
+    broken_guards: frozenset[str]
+    """See `bot.store.guards.broken_guards`; only known of a current schema."""
     now: datetime
 
 
@@ -52,7 +53,7 @@ async def read_status(database: Database) -> DatabaseStatus:
             schema.refuse_other_versions(connection)
         except SchemaMismatch as mismatch:
             return DatabaseStatus(str(mismatch), frozenset(), now)
-        return DatabaseStatus("", frozenset(schema.broken_triggers(connection)), now)
+        return DatabaseStatus("", frozenset(broken_guards(connection)), now)
 
     return await database.read(transaction)
 

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from bot.domain.events import Event
-from bot.domain.models import Organization, RotationId
+from bot.domain.models import Organization, Rotation, RotationId
 from bot.domain.notifications import Notification, NotificationKind
 from bot.store.database import Database
 from bot.store.sqltypes import database_later, database_now
-from bot.store.tables import outbox, rotations
+from bot.store.tables import outbox
 from bot.store.trail import record
 from bot.trail.chain import Seal
 
@@ -21,12 +21,10 @@ OVERDUE_SECONDS = 24 * 60 * 60.0
 
 _ENQUEUE = insert(outbox).values(created_at=database_now(), due_at=database_later("in_seconds"), attempts=0)
 _waiting = outbox.alias("waiting")
-# The bot of another organization may share the database, and must not deliver these. With EXISTS it could become a
-# join, for which PostgreSQL may read every rotation.
-_organization = select(rotations.c.organization).where(rotations.c.id == _waiting.c.rotation_id).scalar_subquery()
 _DUE = (
     select(_waiting.c.id)
-    .where(_waiting.c.due_at <= database_now(), _organization == bindparam("organization"))
+    # The bot of another organization may share the database, and must not deliver these.
+    .where(_waiting.c.due_at <= database_now(), _waiting.c.organization == bindparam("of_organization"))
     .order_by(_waiting.c.due_at)
     .limit(1)
 )
@@ -51,7 +49,7 @@ _DONE = delete(outbox).where(outbox.c.id == bindparam("of_notification"))
 
 def enqueue(
     connection: Connection,
-    rotation_id: RotationId,
+    rotation: Rotation,
     kinds: Iterable[NotificationKind],
     *,
     head_start: float = HEAD_START_SECONDS,
@@ -61,10 +59,17 @@ def enqueue(
 
     `replace` discards undelivered ones of the same kinds, which would announce an outdated state.
     """
+    about = {"organization": rotation.organization, "rotation_id": rotation.id, "subject": None}
     for kind in kinds:
         if replace:
-            connection.execute(_DISCARD, {"of_rotation": rotation_id, "of_kind": str(kind)})
-        connection.execute(_ENQUEUE, {"rotation_id": rotation_id, "kind": str(kind), "in_seconds": head_start})
+            connection.execute(_DISCARD, {"of_rotation": rotation.id, "of_kind": str(kind)})
+        connection.execute(_ENQUEUE, {**about, "kind": str(kind), "in_seconds": head_start})
+
+
+def enqueue_alarm(connection: Connection, organization: Organization, subject: str) -> None:
+    """Add an alarm in this transaction, for whichever process comes first."""
+    about = {"organization": organization, "rotation_id": None, "subject": subject}
+    connection.execute(_ENQUEUE, {**about, "kind": str(NotificationKind.ALARM), "in_seconds": 0.0})
 
 
 class SqlOutbox:
@@ -88,7 +93,7 @@ class SqlOutbox:
 
     async def take(self, seconds: float) -> Notification | None:
         """Take one in a single statement, which skips those that another replica is taking."""
-        chosen = {"organization": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
+        chosen = {"of_organization": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
         def transaction(connection: Connection) -> Notification | None:
             row = connection.execute(_TAKE, chosen).first()
@@ -103,7 +108,7 @@ class SqlOutbox:
 
     async def any_due(self) -> bool:
         """Look for one with a read, which waits for no writer."""
-        chosen = {"organization": self._organization}
+        chosen = {"of_organization": self._organization}
         return await self._database.read(lambda connection: connection.execute(_DUE, chosen).first() is not None)
 
     async def put_off(self, notification: Notification, seconds: float) -> None:
@@ -134,5 +139,12 @@ def _this(notification: Notification) -> dict[str, Any]:
 
 def _notification(row: Row[Any]) -> Notification:
     return Notification(
-        row.id, RotationId(row.rotation_id), NotificationKind(row.kind), row.created_at, row.attempts, bool(row.overdue)
+        id=row.id,
+        organization=Organization(row.organization),
+        rotation_id=None if row.rotation_id is None else RotationId(row.rotation_id),
+        kind=NotificationKind(row.kind),
+        created_at=row.created_at,
+        attempts=row.attempts,
+        overdue=bool(row.overdue),
+        subject=row.subject,
     )

@@ -54,9 +54,10 @@ class SqlResolutions:
             facts = {**before.detail, "resolved_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_RESOLVE, {**chosen, "detail": facts}).one()
             # No head start: a command on a terminal delivers nothing.
-            enqueue(connection, rotation_id, (NotificationKind.ANNOUNCEMENT,), head_start=0, replace=True)
+            judged = rotation_of(row)
+            enqueue(connection, judged, (NotificationKind.ANNOUNCEMENT,), head_start=0, replace=True)
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))
-            return rotation_of(row)
+            return judged
 
         return await self._database.write(transaction)

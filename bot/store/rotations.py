@@ -13,6 +13,7 @@ from bot.domain.notifications import NotificationKind
 from bot.domain.ports import ASKED_AGAIN, WORLD_GONE, NewClaim, NewRotation, Opened, Superseded
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
+from bot.store.guards import require_guards
 from bot.store.outbox import enqueue
 from bot.store.rows import rotation_of
 from bot.store.sqltypes import database_later, database_now
@@ -93,6 +94,7 @@ class SqlRotations:
         """Insert it, and end older requests of the same person, each with its event."""
 
         def transaction(connection: Connection) -> Opened:
+            require_guards(connection)
             self._lock_group(connection, new.event)
             chosen = {"of_organization": self._organization, "of_group": new.group}
             chosen |= {"of_team": new.event.actor.team_id, "of_user": new.event.actor.user_id}
@@ -182,6 +184,7 @@ class SqlRotations:
         may_start = _REQUEST if claim.grant is None else _MAY_START
 
         def transaction(connection: Connection) -> Rotation | Superseded | None:
+            require_guards(connection)
             self._lock_group(connection, claim.event)
             found = connection.execute(may_start, {**request, "of_grant": claim.grant}).first()
             if found is None:
@@ -220,7 +223,7 @@ class SqlRotations:
             if row is None:
                 return None
             moved = rotation_of(row)
-            enqueue(connection, rotation_id, _notified(moved), replace=expected is State.UNKNOWN)
+            enqueue(connection, moved, _notified(moved), replace=expected is State.UNKNOWN)
             record(connection, self._seal, event)
             return moved
 

@@ -4,6 +4,7 @@ from bot.domain.models import Organization
 from bot.store.allowlist import SqlGrants
 from bot.store.backlog import SqlBacklog
 from bot.store.database import Database
+from bot.store.guard_watch import SqlGuards
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
@@ -20,4 +21,5 @@ class Stores:
         self.trail = SqlTrail(database, seal)
         self.outbox = SqlOutbox(database, seal, organization)
         self.backlog = SqlBacklog(database, organization)
+        self.guards = SqlGuards(database, seal, organization)
         self.history = SqlHistory(database, organization)

@@ -38,12 +38,17 @@ ROTATION_EVENTS = (
 )
 
 
+def take_turn(connection: Connection) -> SqlRow[Any]:
+    """Let no other writer append until this transaction ends; return the head of the trail, and the time."""
+    return connection.execute(_LOCK_HEAD[connection.dialect.name]).one()
+
+
 def record(connection: Connection, seal: Seal, event: Event) -> None:
     """Append an event in this transaction; call it last, because from then on other writers wait for the commit.
 
     Raises `DuplicateDelivery` if an event of the same delivery is already recorded.
     """
-    last = connection.execute(_LOCK_HEAD[connection.dialect.name]).one()
+    last = take_turn(connection)
     row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
     sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
     try:

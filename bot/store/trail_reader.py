@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
-from bot.store import reconcile, schema
+from bot.store import guards, reconcile
 from bot.store.driver_errors import translated_errors
 from bot.store.snapshot import open_snapshot
 from bot.store.tables import audit_events
@@ -60,10 +60,10 @@ class TrailSnapshot:
             except self._connection.dialect.loaded_dbapi.Error as error:
                 raise DBAPIError(None, None, error) from error
 
-    def broken_triggers(self) -> set[str]:
-        """Return the names of the triggers on history that are missing, disabled or changed."""
+    def broken_guards(self) -> set[str]:
+        """Return the names of the guards of history that are missing, disabled or changed, and of what was added."""
         with translated_errors():
-            return schema.broken_triggers(self._connection)
+            return guards.broken_guards(self._connection)
 
     def mismatches(self) -> list[str]:
         """Describe rotations and grants that differ from the trail, up to a limit. Verify the trail first."""

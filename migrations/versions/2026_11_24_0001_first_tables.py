@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 # Edited in place until the first release. The digits are the start of a SHA-256 of this file without this line; a
 # test says which, so that no database made by an earlier edit is taken for one made by this.
-revision = "0001_f84737f0"
+revision = "0001_fce09be7"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -18,13 +18,23 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.Text().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 GRANTED = "id, team_id, user_id, pattern, until, note, granted_at, granted_by_team, granted_by_user, role"
-REQUESTED = 'id, organization, "group", team_id, user_id, channel_id, reason, databases, world'
+REQUESTED = (
+    'id, organization, "group", team_id, user_id, channel_id, reason, databases, world, requested_at, expires_at'
+)
+MOVES = (
+    "('requested', 'rotating'), ('requested', 'cancelled'), ('requested', 'expired'), ('requested', 'superseded'), "
+    "('rotating', 'succeeded'), ('rotating', 'failed'), ('rotating', 'unknown'), "
+    "('unknown', 'succeeded'), ('unknown', 'failed')"
+)
 
 APPEND_ONLY = "audit_events is append-only"
+IN_TURN = f"{APPEND_ONLY}: a row follows the newest one, and names its hash"
 GRANTS_STAY = "a grant never changes, and is revoked once"
 REQUESTS_STAY = "a rotation is never deleted, and its request never changes"
+FORWARD = "a rotation begins as a request, only moves forward, and holds a lease for an hour at most"
 BUSY = "another rotation of the group is running"
 
+ROTATING = "state = 'rotating'"
 OPEN = "state IN ('requested', 'rotating')"
 UNRESOLVED = "state = 'unknown' AND resolved_as IS NULL"
 NO_ROTATION = (
@@ -43,10 +53,42 @@ $$BEGIN
 END$$
 """
 # The error code is that of a broken constraint, as for SQLite's RAISE, so that drivers tell it from an outage.
-REFUSE = (
-    "CREATE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation'; END$$"
-)
+# Conditions stand in functions, whose text PostgreSQL keeps as it is: it rewrites those of triggers, in each version in
+# another way, and then they could not be compared.
+REFUSE_IF = """
+CREATE FUNCTION turso_rotate_{name}() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN
+  IF ({condition}) THEN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END$$
+"""
+# It takes its turn by itself, so that nobody appends out of turn. The table is named with its schema, so that no
+# temporary table is read instead. What only the owner can do, nobody else can record. And the commit survives a crash,
+# however the server, the database, the role or the session is configured.
+APPEND = """
+CREATE FUNCTION turso_rotate_append() RETURNS trigger LANGUAGE plpgsql AS
+$$DECLARE
+  last record;
+BEGIN
+  PERFORM pg_advisory_xact_lock(8391739320791363444);
+  EXECUTE format('SELECT seq, hash FROM %I.%I ORDER BY seq DESC LIMIT 1', TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO last;
+  IF (NEW.seq, NEW.prev_hash) IS DISTINCT FROM (coalesce(last.seq, 0) + 1, coalesce(last.hash, repeat('0', 64))) THEN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.action IN ('allowlist.granted', 'allowlist.revoked', 'audit.rekeyed')
+    AND NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE')
+  THEN
+    RAISE EXCEPTION 'only the owner of the tables records %', NEW.action USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  RETURN NEW;
+END$$
+"""
+FUNCTIONS = ("take_turn", "append", "refuse", "keep_grant", "open", "keep_request", "move")
 
 
 def upgrade() -> None:
@@ -54,10 +96,11 @@ def upgrade() -> None:
     _create_rotations()
     _create_audit_events()
     _create_outbox()
+    # As SQL, so that its text does not depend on the version of SQLAlchemy: it is compared.
+    op.execute(f'CREATE UNIQUE INDEX uq_rotations_rotating ON rotations (organization, "group") WHERE {ROTATING}')
     for name, table, columns, where in _indexes():
         only = None if where is None else sa.text(where)
-        unique = name.startswith("uq_")
-        op.create_index(name, table, columns, unique=unique, sqlite_where=only, postgresql_where=only)
+        op.create_index(name, table, columns, sqlite_where=only, postgresql_where=only)
     if op.get_bind().dialect.name == "postgresql":
         _assume_few_values()
         op.execute(TAKE_TURN)
@@ -71,8 +114,8 @@ def downgrade() -> None:
     for table in ("outbox", "audit_events", "rotations", "allowlist"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION turso_rotate_refuse()")
-        op.execute("DROP FUNCTION turso_rotate_take_turn()")
+        for name in FUNCTIONS:
+            op.execute(f"DROP FUNCTION turso_rotate_{name}()")
 
 
 def _create_allowlist() -> None:
@@ -134,7 +177,10 @@ def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", KEY, nullable=False),
-        *_texts("rotation_id", "kind"),
+        *_texts("organization"),
+        *_texts("rotation_id", nullable=True),
+        *_texts("kind"),
+        *_texts("subject", nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("due_at", MOMENT, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -146,7 +192,6 @@ def _create_outbox() -> None:
 def _indexes() -> Iterator[tuple[str, str, list[str], str | None]]:
     """Yield the name, table, columns and condition of each index."""
     yield "ix_allowlist_team_id_user_id", "allowlist", ["team_id", "user_id"], None
-    yield "uq_rotations_rotating", "rotations", ["organization", "group"], "state = 'rotating'"
     # By age, so that no index over all rotations looks better to a planner.
     yield "ix_rotations_open", "rotations", ["requested_at"], OPEN
     yield "ix_rotations_unresolved", "rotations", ["organization"], UNRESOLVED
@@ -179,29 +224,43 @@ def _texts(*names: str, nullable: bool = False) -> list[sa.Column[str]]:
 
 
 def _guard_postgresql() -> None:
-    op.execute(REFUSE)
     differs = "DISTINCT FROM"
-    _refuse("audit_events_no_update", "UPDATE ON audit_events FOR EACH ROW", APPEND_ONLY)
-    _refuse("allowlist_revoked_once", f"UPDATE ON allowlist FOR EACH ROW WHEN ({_regranted(differs)})", GRANTS_STAY)
-    changed = _changed(REQUESTED, differs)
-    _refuse("rotations_same_request", f"UPDATE ON rotations FOR EACH ROW WHEN ({changed})", REQUESTS_STAY)
+    op.execute(APPEND)
+    conditions = {
+        "refuse": "true",
+        "keep_grant": _regranted(differs),
+        "open": _no_request(differs),
+        "keep_request": _changed(REQUESTED, differs),
+        "move": _no_move(differs, "clock_timestamp() + interval '1 hour'"),
+    }
+    for name, condition in conditions.items():
+        op.execute(REFUSE_IF.format(name=name, condition=condition))
+    _trigger("audit_events_in_turn", "INSERT ON audit_events", "append", IN_TURN)
+    _trigger("audit_events_no_update", "UPDATE ON audit_events", "refuse", APPEND_ONLY)
+    _trigger("allowlist_revoked_once", "UPDATE ON allowlist", "keep_grant", GRANTS_STAY)
+    _trigger("rotations_begin", "INSERT ON rotations", "open", FORWARD)
+    _trigger("rotations_same_request", "UPDATE ON rotations", "keep_request", REQUESTS_STAY)
+    _trigger("rotations_move_forward", "UPDATE ON rotations", "move", FORWARD)
     for table, why in (("audit_events", APPEND_ONLY), ("allowlist", GRANTS_STAY), ("rotations", REQUESTS_STAY)):
-        _refuse(f"{table}_no_delete", f"DELETE ON {table} FOR EACH ROW", why)
-        _refuse(f"{table}_no_truncate", f"TRUNCATE ON {table} FOR EACH STATEMENT", why)
+        _trigger(f"{table}_no_delete", f"DELETE ON {table}", "refuse", why)
+        _trigger(f"{table}_no_truncate", f"TRUNCATE ON {table}", "refuse", why, each="STATEMENT")
 
 
-def _refuse(name: str, when: str, why: str) -> None:
-    op.execute(f"CREATE TRIGGER {name} BEFORE {when} EXECUTE FUNCTION turso_rotate_refuse('{why}')")
+def _trigger(name: str, when: str, function: str, why: str, *, each: str = "ROW") -> None:
+    call = f"FOR EACH {each} EXECUTE FUNCTION turso_rotate_{function}('{why}')"
+    op.execute(f"CREATE TRIGGER {name} BEFORE {when} {call}")
     # Always: a session that acts as a replica (session_replication_role) is refused too.
-    op.execute(f"ALTER TABLE {when.split()[2]} ENABLE ALWAYS TRIGGER {name}")
+    op.execute(f"ALTER TABLE {when.rsplit(maxsplit=1)[-1]} ENABLE ALWAYS TRIGGER {name}")
 
 
 def _guard_sqlite() -> None:
+    differs, later = "NOT", "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+1 hour')"
     _abort("audit_events_no_update", "UPDATE ON audit_events", APPEND_ONLY)
-    _abort("allowlist_revoked_once", f"UPDATE ON allowlist WHEN {_regranted('NOT')}", GRANTS_STAY)
-    _abort(
-        "rotations_same_request", f"UPDATE ON rotations WHEN {_changed(f'rowid, {REQUESTED}', 'NOT')}", REQUESTS_STAY
-    )
+    _abort("allowlist_revoked_once", f"UPDATE ON allowlist WHEN {_regranted(differs)}", GRANTS_STAY)
+    _abort("rotations_begin", f"INSERT ON rotations WHEN {_no_request(differs)}", FORWARD)
+    changed = _changed(f"rowid, {REQUESTED}", differs)
+    _abort("rotations_same_request", f"UPDATE ON rotations WHEN {changed}", REQUESTS_STAY)
+    _abort("rotations_move_forward", f"UPDATE ON rotations WHEN {_no_move(differs, later)}", FORWARD)
     for table, why in (("audit_events", APPEND_ONLY), ("allowlist", GRANTS_STAY), ("rotations", REQUESTS_STAY)):
         _abort(f"{table}_no_delete", f"DELETE ON {table}", why)
     _guard_sqlite_from_replacing()
@@ -210,6 +269,8 @@ def _guard_sqlite() -> None:
 def _guard_sqlite_from_replacing() -> None:
     """Refuse inserts for which OR REPLACE would delete a row, since that fires no DELETE trigger."""
     numbered = "(SELECT coalesce(max(seq), 0) + 1 FROM audit_events)"
+    linked = "coalesce((SELECT hash FROM audit_events ORDER BY seq DESC LIMIT 1), printf('%064d', 0))"
+    out_of_turn = f"NEW.seq IS NOT {numbered} OR NEW.prev_hash IS NOT {linked}"
     delivered = "EXISTS (SELECT 1 FROM audit_events WHERE delivery = NEW.delivery)"
     same = "EXISTS (SELECT 1 FROM rotations WHERE id = NEW.id OR rowid = NEW.rowid)"
     granted = "EXISTS (SELECT 1 FROM allowlist WHERE id = NEW.id)"
@@ -217,11 +278,10 @@ def _guard_sqlite_from_replacing() -> None:
         "NEW.state = 'rotating' AND EXISTS (SELECT 1 FROM rotations WHERE state = 'rotating' AND id <> NEW.id "
         'AND organization = NEW.organization AND "group" = NEW."group")'
     )
-    _abort("audit_events_in_turn", f"INSERT ON audit_events WHEN NEW.seq IS NOT {numbered}", APPEND_ONLY)
+    _abort("audit_events_in_turn", f"INSERT ON audit_events WHEN {out_of_turn}", IN_TURN)
     _abort("audit_events_new_delivery", f"INSERT ON audit_events WHEN {delivered}", f"{APPEND_ONLY}: known delivery")
     _abort("allowlist_new_id", f"INSERT ON allowlist WHEN {granted}", GRANTS_STAY)
     _abort("rotations_new_id", f"INSERT ON rotations WHEN {same}", REQUESTS_STAY)
-    _abort("rotations_not_opened_busy", f"INSERT ON rotations WHEN {running}", BUSY)
     _abort("rotations_not_moved_busy", f"UPDATE ON rotations WHEN {running}", BUSY)
 
 
@@ -231,6 +291,22 @@ def _abort(name: str, when: str, why: str) -> None:
 
 def _regranted(differs: str) -> str:
     return f"OLD.revoked_at IS NOT NULL OR NEW.revoked_at IS NULL OR {_changed(GRANTED, differs)}"
+
+
+def _no_request(differs: str) -> str:
+    undecided = "NEW.state, NEW.detail, NEW.started_at, NEW.lease_until, NEW.ended_at, NEW.claim, NEW.resolved_as"
+    return f"({undecided}) IS {differs} ('requested', '{{}}', NULL, NULL, NULL, NULL, NULL)"
+
+
+def _no_move(differs: str, later: str) -> str:
+    """Return the condition for what is neither a legal move, nor a lease renewed, nor an unknown outcome judged."""
+    return (
+        f"NEW.lease_until > {later} OR CASE WHEN OLD.state <> NEW.state "
+        f"THEN (OLD.state, NEW.state) NOT IN (VALUES {MOVES}) "
+        f"ELSE {_changed('started_at, ended_at, claim', differs)} "
+        f"OR (NEW.state <> 'rotating' AND {_changed('lease_until', differs)}) "
+        f"OR (NEW.state <> 'unknown' AND {_changed('resolved_as, detail', differs)}) END"
+    )
 
 
 def _changed(columns: str, differs: str) -> str:

@@ -121,7 +121,7 @@ def _verified(snapshot: TrailSnapshot) -> None:
     """Check all that `audit verify` checks."""
     assert verify(snapshot.rows(), VerifyOptions(UNKEYED)).diagnosis is None
     assert snapshot.mismatches() == []
-    assert snapshot.broken_triggers() == set()
+    assert snapshot.broken_guards() == set()
 
 
 def _timed(work: Callable[[], None]) -> float:

@@ -17,6 +17,7 @@ from bot.store.migrations import exclusive_transaction
 from bot.store.tables import rotations
 from tests.databases import load_url
 from tests.process import run
+from tests.store.attack import unguarded
 
 MONDAY = datetime(2026, 9, 28, 8, tzinfo=UTC)
 COMMAND = ("audit", "stats", "--period", "2026-09-28..2026-10-18")
@@ -45,7 +46,7 @@ async def settings(database_url: str) -> dict[str, str]:
     url = load_url(database_url)
 
     def work() -> None:
-        with exclusive_transaction(url) as connection:
+        with exclusive_transaction(url) as connection, unguarded(connection):
             connection.execute(insert(rotations), ROWS)
 
     await asyncio.to_thread(work)

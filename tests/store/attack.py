@@ -1,37 +1,38 @@
-"""Somebody who owns the database: takes the guards of the trail away, does a deed, and puts them back."""
+"""Somebody who owns the database: takes the guards away, does a deed, and puts them back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, create_engine
 
 from bot.trail.chain import Row
 
 _TRIGGERS = {
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'",
-    "postgresql": "SELECT tgname, '' FROM pg_trigger WHERE tgrelid = 'audit_events'::regclass AND NOT tgisinternal",
+    "sqlite": "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname, tgrelid::regclass::text, '' FROM pg_trigger WHERE NOT tgisinternal",
 }
+
+
+@contextmanager
+def unguarded(connection: Connection) -> Iterator[None]:
+    """Take every trigger away while the context is open."""
+    triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name]).all()
+    for name, table, _ in triggers:
+        connection.exec_driver_sql(_taken_away(connection, name, table))
+    yield
+    for name, table, definition in triggers:
+        connection.exec_driver_sql(definition or f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
 
 def attack(url: URL, *statements: str) -> None:
     """Run statements in one transaction, unguarded."""
     engine = create_engine(url)
     try:
-        with engine.begin() as connection:
-            triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name]).all()
-            for name, _ in triggers:
-                connection.exec_driver_sql(_taken_away(connection, name))
+        with engine.begin() as connection, unguarded(connection):
             for statement in statements:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
-            for name, definition in triggers:
-                connection.exec_driver_sql(definition or f"ALTER TABLE audit_events ENABLE ALWAYS TRIGGER {name}")
     finally:
         engine.dispose()
-
-
-def _taken_away(connection: Connection, name: str) -> str:
-    if connection.dialect.name == "sqlite":
-        return f"DROP TRIGGER {name}"
-    return f"ALTER TABLE audit_events DISABLE TRIGGER {name}"
 
 
 def rewrite(rows: Iterable[Row]) -> list[str]:
@@ -41,3 +42,9 @@ def rewrite(rows: Iterable[Row]) -> list[str]:
         f"WHERE seq = {row.seq}"
         for row in rows
     ]
+
+
+def _taken_away(connection: Connection, name: str, table: str) -> str:
+    if connection.dialect.name == "sqlite":
+        return f"DROP TRIGGER {name}"
+    return f"ALTER TABLE {table} DISABLE TRIGGER {name}"

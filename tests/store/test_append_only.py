@@ -34,6 +34,18 @@ EVERYWHERE = (
     "DELETE FROM rotations WHERE state = 'requested'",
     "UPDATE rotations SET user_id = 'U0NOBODY'",
     "UPDATE rotations SET reason = 'nothing'",
+    "UPDATE rotations SET expires_at = '9999-01-01T00:00:00.000000Z' WHERE state = 'requested'",
+    "UPDATE rotations SET state = 'succeeded' WHERE state = 'requested'",
+    "UPDATE rotations SET state = 'requested', lease_until = NULL WHERE state = 'rotating'",
+    "UPDATE rotations SET lease_until = '9999-01-01T00:00:00.000000Z' WHERE state = 'rotating'",
+    "UPDATE rotations SET started_at = requested_at, claim = 'mine' WHERE state = 'rotating'",
+    "UPDATE rotations SET detail = '{{\"explanation\": \"Turso said so.\"}}' WHERE state = 'requested'",
+    ("INSERT INTO rotations ({rotation}) SELECT {new} FROM rotations WHERE state = 'rotating'"),
+    ("INSERT INTO audit_events (seq, {event}) SELECT 9223372036854775807, {event} FROM audit_events WHERE seq = 1"),
+    (
+        "INSERT INTO audit_events (seq, {event}) SELECT (SELECT max(seq) + 1 FROM audit_events), {event} "
+        "FROM audit_events WHERE seq = 1"
+    ),
 )
 POSTGRESQL = (
     "TRUNCATE audit_events",
@@ -60,7 +72,9 @@ SQLITE = (
     "UPDATE OR REPLACE rotations SET rowid = rowid + 1",
 )
 # The triggers' own words: being refused by some other constraint would prove nothing.
-REFUSAL = "append-only|a grant never changes|a rotation is never deleted|another rotation of the group"
+REFUSAL = (
+    "append-only|a grant never changes|a rotation is never deleted|only moves forward|another rotation of the group"
+)
 TABLES = ("audit_events", "allowlist", "rotations")
 
 

@@ -18,6 +18,7 @@ from bot.domain.states import State
 from bot.store.history import MAX_GROUPS, MAX_NAMES, SqlHistory
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import GENESIS
+from tests.store.attack import unguarded
 from tests.store.conftest import ACME, ALICE, Store, event_about
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -132,9 +133,11 @@ async def written(store: Store, organization: Organization, requests: Sequence[P
     opened = [past for past in requests if past.ending in ENDED]
 
     def work(connection: Connection) -> list[HistoryEntry]:
-        asked = [_open(connection, organization, f"{organization}r{n}", past) for n, past in enumerate(opened, 100)]
-        if refused:
-            connection.execute(insert(audit_events), [_refusal(organization, n, past) for n, past in refused])
+        with unguarded(connection):
+            ids = enumerate(opened, 100)
+            asked = [_open(connection, organization, f"{organization}r{n}", past) for n, past in ids]
+            if refused:
+                connection.execute(insert(audit_events), [_refusal(organization, n, past) for n, past in refused])
         return asked + [_refused(n, past) for n, past in refused]
 
     return sorted(await store.database.write(work), key=lambda asked: asked.key.rank, reverse=True)

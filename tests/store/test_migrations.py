@@ -101,7 +101,7 @@ async def test_a_database_without_its_triggers_is_refused(url: URL) -> None:
     on = " ON audit_events" if url.get_backend_name() == "postgresql" else ""
     execute(url, f"DROP TRIGGER audit_events_no_delete{on}")
 
-    assert "missing, disabled or changed: audit_events_no_delete." in await complaint(url)
+    assert "missing, disabled, changed or added: audit_events_no_delete." in await complaint(url)
 
 
 @pytest.mark.fault("F31")

@@ -13,14 +13,9 @@ from bot.domain.models import Rotation
 from bot.domain.states import State
 from bot.store.trail_reader import open_trail
 from tests.process import run
-from tests.store import shell
+from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, event_about
 
-WITHOUT_TRIGGERS = {
-    "sqlite": ("DROP TRIGGER rotations_same_request", "DROP TRIGGER allowlist_revoked_once"),
-    "postgresql": ("ALTER TABLE rotations DISABLE TRIGGER ALL", "ALTER TABLE allowlist DISABLE TRIGGER ALL"),
-}
-DELETABLE = {"sqlite": ("DROP TRIGGER rotations_no_delete",), "postgresql": ()}
 FORGOTTEN = "DELETE FROM rotations WHERE \"group\" = 'failed'"
 
 
@@ -100,7 +95,7 @@ def test_what_happened_agrees_with_the_trail(recorded: Recorded) -> None:
     ],
 )
 def test_a_change_past_the_trail_is_reported(recorded: Recorded, change: str, words: str) -> None:
-    shell.run(recorded.store.url, *WITHOUT_TRIGGERS[recorded.store.url.get_backend_name()], f"UPDATE {change}")
+    attack(recorded.store.url, f"UPDATE {change}")
     (found,) = recorded.mismatches()
 
     assert words in found
@@ -108,8 +103,7 @@ def test_a_change_past_the_trail_is_reported(recorded: Recorded, change: str, wo
 
 def test_what_the_trail_does_not_have_and_what_is_missing_is_reported(recorded: Recorded) -> None:
     renumbered = "UPDATE allowlist SET id = 77 WHERE id = 1"
-    without = WITHOUT_TRIGGERS[recorded.store.url.get_backend_name()]
-    shell.run(recorded.store.url, *without, *DELETABLE[recorded.store.url.get_backend_name()], renumbered, FORGOTTEN)
+    attack(recorded.store.url, renumbered, "DELETE FROM outbox", FORGOTTEN)
 
     gone, appeared, lost = recorded.mismatches()
     assert re.fullmatch(r"Rotation \w+, requested in row \d+ of the trail, is missing\.", gone)
@@ -120,7 +114,7 @@ def test_what_the_trail_does_not_have_and_what_is_missing_is_reported(recorded: 
 async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
     settings = {"DATABASE_URL": recorded.store.url.render_as_string(hide_password=False)}
     before = await run(settings, tmp_path, "audit", "verify")
-    shell.run(recorded.store.url, "UPDATE rotations SET state = 'cancelled' WHERE \"group\" IN ('done', 'failed')")
+    attack(recorded.store.url, "UPDATE rotations SET state = 'cancelled' WHERE \"group\" IN ('done', 'failed')")
     after = await run(settings, tmp_path, "audit", "verify")
 
     assert before[0] == 0

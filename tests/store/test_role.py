@@ -11,6 +11,23 @@ from bot.store.migrations import migrate
 from tests.postgres import binaries
 from tests.roles import BOT, OWNER, owned, restricted
 
+
+def _appended(seq: str, *, action: str = "rotation.denied", prev_hash: str = "hash") -> str:
+    return (
+        "INSERT INTO audit_events (seq, at, action, team_id, user_id, organization, detail, prev_hash, hash) "  # noqa: S608 - the attacker's
+        f"SELECT {seq}, now(), '{action}', 'T012AB3CD', 'U0MALL003', 'acme', '{{}}', {prev_hash}, repeat('2', 64) "
+        "FROM audit_events ORDER BY seq DESC LIMIT 1"
+    )
+
+
+def _requested(state: str, *, lease_until: str = "NULL") -> str:
+    return (
+        'INSERT INTO rotations (id, organization, "group", team_id, user_id, channel_id, reason, state, '  # noqa: S608 - the same
+        "requested_at, expires_at, lease_until, detail) VALUES ('forged', 'acme', 'payments', 'T012AB3CD', "
+        f"'U0MALL003', 'C0OPS', '', '{state}', now(), now(), {lease_until}, '{{}}')"
+    )
+
+
 FORBIDDEN = (
     "UPDATE audit_events SET user_id = 'U0NOBODY'",
     "UPDATE audit_events SET seq = seq",
@@ -59,6 +76,21 @@ FORBIDDEN = (
     "ALTER ROLE CURRENT_USER SUPERUSER",
     "COPY audit_events TO PROGRAM 'cat'",
 )
+OUT_OF_TURN = (
+    _appended("9223372036854775807"),
+    _appended("(SELECT max(seq) + 2 FROM audit_events)"),
+    _appended("(SELECT max(seq) + 1 FROM audit_events)", prev_hash="repeat('2', 64)"),
+    _requested("rotating", lease_until="'9999-01-01'"),
+    _requested("succeeded"),
+    "UPDATE rotations SET state = 'rotating', lease_until = '9999-01-01', claim = 'mine'",
+    "UPDATE rotations SET state = 'succeeded'",
+)
+"""What the role has the rights for, and the triggers refuse."""
+NOT_ITS_OWN = tuple(
+    _appended("(SELECT max(seq) + 1 FROM audit_events)", action=action)
+    for action in ("allowlist.granted", "allowlist.revoked", "audit.rekeyed")
+)
+"""What only the owner does, and so only the owner can record."""
 A_GRANT = (
     "INSERT INTO allowlist (team_id, user_id, pattern, note, granted_at, granted_by_team, granted_by_user, role) "
     "VALUES ('T012AB3CD', 'U0ALICE01', 'payments', '', now(), 'cli', 'root', 'rotate')"
@@ -82,13 +114,18 @@ def psql(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.law(6)
+@pytest.mark.fault("F52")
 def test_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: str, psql: Path) -> None:
     with psycopg.connect(owner_url) as owner:
         owner.execute(A_GRANT)
         owner.execute(AN_EVENT)
     bot_url = restricted(owner_url, psql)
+    with psycopg.connect(bot_url) as bot:
+        bot.execute(_requested("requested"))
 
     assert [statement for statement in FORBIDDEN if not refused(bot_url, statement)] == []
+    assert [statement for statement in NOT_ITS_OWN if not refused(bot_url, statement)] == []
+    assert [statement for statement in OUT_OF_TURN if not refused(bot_url, statement, by=RestrictViolation)] == []
     assert refused(bot_url, "UPDATE allowlist SET id = id", by=RestrictViolation)
     assert refused(bot_url, "UPDATE allowlist SET id = 7", by=RestrictViolation)
 

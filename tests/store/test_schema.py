@@ -1,4 +1,4 @@
-"""The migrated schema is the one in the tables' module, with every guard of history, or the bot does not start."""
+"""The migrated schema is the one in the tables' module, or the bot does not start."""
 
 import asyncio
 from typing import Any
@@ -14,28 +14,6 @@ from bot.store.tables import metadata
 from tests.databases import load_url
 from tests.store import shell
 from tests.store.conftest import Store
-
-_DROPPED, _NOTHING = "DROP TRIGGER audit_events_no_", "BEGIN SELECT 1; END"
-_PASSES = (
-    "CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$",
-    "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION passes()",
-    "ALTER TABLE audit_events ENABLE ALWAYS TRIGGER audit_events_no_update",
-)
-EMPTIED = {
-    "sqlite": (
-        f"{_DROPPED}update",
-        f"CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events {_NOTHING}",
-    ),
-    "postgresql": (f"{_DROPPED}update ON audit_events", *_PASSES),
-}
-_ELSEWHERE = "CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON outbox"
-MOVED = {
-    "sqlite": (f"{_DROPPED}delete", f"{_ELSEWHERE} {_NOTHING}"),
-    "postgresql": (
-        f"{_DROPPED}delete ON audit_events",
-        f"{_ELSEWHERE} FOR EACH ROW EXECUTE FUNCTION turso_rotate_refuse('no')",
-    ),
-}
 
 
 @pytest.fixture
@@ -55,60 +33,6 @@ async def test_the_migrated_tables_are_the_modelled_ones_to_the_last_condition(s
 
     with exclusive_transaction(url) as connection:
         assert modelled(connection) == migrated
-
-
-async def test_every_guard_is_there_and_no_other(store: Store) -> None:
-    found = await store.database.read(schema.trigger_digests)
-
-    assert found == schema.TRIGGER_DIGESTS[store.url.get_backend_name()]
-    await schema.check_schema(store.database)
-
-
-@pytest.mark.law(6)
-async def test_a_guard_that_does_nothing_counts_as_missing(store: Store) -> None:
-    shell.run(store.url, *EMPTIED[store.url.get_backend_name()])
-
-    with pytest.raises(SchemaMismatch, match="audit_events_no_update"):
-        await schema.check_schema(store.database)
-
-
-@pytest.mark.law(6)
-async def test_a_guard_of_another_table_counts_as_missing(store: Store) -> None:
-    shell.run(store.url, *MOVED[store.url.get_backend_name()])
-
-    with pytest.raises(SchemaMismatch, match="audit_events_no_delete"):
-        await schema.check_schema(store.database)
-
-
-@pytest.mark.databases("postgresql")
-@pytest.mark.law(6)
-async def test_guards_that_refuse_no_more_count_as_missing(store: Store) -> None:
-    empty = "CREATE OR REPLACE FUNCTION turso_rotate_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    shell.run(store.url, f"{empty} $$BEGIN RETURN NEW; END$$")
-
-    with pytest.raises(SchemaMismatch, match=r"allowlist_no_delete, .*audit_events_no_update"):
-        await schema.check_schema(store.database)
-
-
-@pytest.mark.law(6)
-async def test_any_missing_guard_is_named(store: Store) -> None:
-    tables = ("audit_events", "allowlist", "rotations")
-    for name in sorted(schema.TRIGGER_DIGESTS[store.url.get_backend_name()]):
-        table = next(table for table in tables if name.startswith(table))
-        on = f" ON {table}" if store.url.get_backend_name() == "postgresql" else ""
-        shell.run(store.url, f"DROP TRIGGER {name}{on}")
-
-        with pytest.raises(SchemaMismatch, match=name):
-            await schema.check_schema(store.database)
-
-
-@pytest.mark.databases("postgresql")
-@pytest.mark.law(6)
-async def test_a_guard_that_is_switched_off_counts_as_missing(store: Store) -> None:
-    shell.run(store.url, "ALTER TABLE audit_events DISABLE TRIGGER ALL")
-
-    with pytest.raises(SchemaMismatch, match="audit_events_no_delete, audit_events_no_truncate"):
-        await schema.check_schema(store.database)
 
 
 @pytest.mark.fault("F31")

@@ -133,7 +133,7 @@ class TestReading:
         shell.run(url, f"DROP TRIGGER audit_events_no_delete{on}")
         with open_trail(url) as reading:
             assert len(list(reading.rows())) == 2500
-            assert reading.broken_triggers() == {"audit_events_no_delete"}
+            assert reading.broken_guards() == {"audit_events_no_delete"}
 
     def test_a_table_that_is_gone_is_told_and_others_errors_stay_theirs(self, url: URL) -> None:
         with pytest.raises(BrokenPipeError), open_trail(url):

@@ -200,7 +200,7 @@ async def test_guards_that_are_gone_are_told_though_the_rows_are_sound(store: St
 
     assert code == 1
     assert out.startswith(f"Sound: {ROWS} rows")
-    assert "Triggers that are missing, disabled or changed: audit_events_no_update" in out
+    assert "missing, disabled, changed or added: audit_events_no_update." in out
 
 
 STRANGE = {

@@ -38,12 +38,12 @@ async def check_database_schema(context: CheckContext) -> list[Finding]:
 
 
 async def check_database_guards(context: CheckContext) -> list[Finding]:
-    """Check that the triggers that protect history are in place."""
-    broken = (await context.migrated_status()).broken_triggers
+    """Check that the triggers and unique indexes that protect history are in place."""
+    broken = (await context.migrated_status()).broken_guards
     if not broken:
-        return [ok(Check.DATABASE_GUARDS, "The triggers that protect history are in place.")]
-    found = f"Triggers that protect history are missing, disabled or changed: {', '.join(sorted(broken))}."
-    fix = "Find out who removed them, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
+        return [ok(Check.DATABASE_GUARDS, "The triggers and indexes that protect history are in place.")]
+    found = f"What protects history is missing, disabled or changed, or was added to: {', '.join(sorted(broken))}."
+    fix = "Find out who did that, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
     return [failure(Check.DATABASE_GUARDS, found, fix)]
 
 

@@ -39,6 +39,8 @@ ACTIONS: Mapping[Action, str] = {
     Action.GRANTED: "Added somebody to the allowlist",
     Action.REVOKED: "Removed somebody from the allowlist",
     Action.READING_DENIED: "Was refused access to the history",
+    Action.GUARDS_BROKEN: "Noticed that the database no longer protects its history",
+    Action.GUARDS_RESTORED: "The database protects its history again",
     Action.GIVEN_UP: "Gave up notifying people after a day",
 }
 _FACTS = {
