@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, open_database
 from bot.store.timeouts import TRANSACTION_SECONDS
-from bot.store.trail import _LOCK_HEAD
+from bot.store.trail import _LOCK_HEAD, record
+from bot.trail.chain import UNKEYED
 from tests.postgres import PostgresServer
 from tests.proxy import Proxy
 from tests.store import shell
@@ -208,3 +210,17 @@ async def _until_it_works(store: Store, seconds: float) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
+
+
+@pytest.mark.fault("F46")
+@pytest.mark.law(1)
+async def test_a_commit_with_an_event_waits_for_the_disk_at_least(store: Store) -> None:
+    def committed_as(connection: Connection, setting: str) -> str:
+        connection.exec_driver_sql(f"SET LOCAL synchronous_commit = '{setting}'")
+        record(connection, UNKEYED, DENIED)
+        return str(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+
+    settings = ("off", "local", "on", "remote_write", "remote_apply")
+    found = [await store.database.write(partial(committed_as, setting=setting)) for setting in settings]
+
+    assert found == ["on", "on", "on", "remote_write", "remote_apply"]
