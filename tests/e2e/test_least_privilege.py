@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from psycopg.errors import RestrictViolation
 
 from bot.sandbox.faults import Hang
 from bot.sandbox.local_slack import LocalSlack
@@ -13,6 +14,7 @@ from tests.e2e.conftest import ALICE, MALLORY, Stories, Trail, announced, asks, 
 from tests.postgres import binaries
 from tests.process import BotProcess, run, settings_for
 from tests.roles import owned, restricted
+from tests.store.test_role import NOT_ITS_OWN, OUT_OF_TURN, refused
 
 pytestmark = pytest.mark.modes("socket")
 
@@ -110,3 +112,18 @@ async def test_the_bots_role_reads_everything_and_allows_nobody(settings: dict[s
     assert [(code, "refuses writes" in err) for code, _, err in (added, removed)] == [(1, True)] * 2
     assert [code for code, _, _ in read] == [0] * len(commands)
     assert [(grant["user"], grant["state"]) for grant in json.loads(listed)] == [(ALICE.user_id, "in force")]
+
+
+@pytest.mark.fault("F52")
+async def test_whoever_steals_the_bots_role_can_neither_jam_the_trail_nor_start_a_rotation(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str], stories: Stories
+) -> None:
+    asked = await asks(slack, ALICE, "payments")
+    stolen = settings["DATABASE_URL"]
+    jams = [each for each in OUT_OF_TURN if not await asyncio.to_thread(refused, stolen, each, by=RestrictViolation)]
+    forgeries = [each for each in NOT_ITS_OWN if not await asyncio.to_thread(refused, stolen, each)]
+    await slack.presses(ALICE, asked, CONFIRM)
+    await slack.sees(ALICE, "Done: the tokens of payments are rotated")
+
+    assert (jams, forgeries) == ([], [])
+    assert (await stories())[id_on(asked)] == ["rotation.requested", "rotation.started", "rotation.succeeded"]
