@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, column, func, insert, lite
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import DuplicateDelivery
+from bot.domain.errors import DuplicateDelivery, Unguarded
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.periods import rfc3339
@@ -31,7 +31,7 @@ _LOCK_HEAD = {
         func.turso_rotate_take_turn().table_valued("seq", "hash", "now")
     ),
 }
-_INSERT = insert(audit_events)
+_INSERT = insert(audit_events).execution_options(preserve_rowcount=True)
 _ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
 ROTATION_EVENTS = (
     select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
@@ -46,13 +46,15 @@ def take_turn(connection: Connection) -> SqlRow[Any]:
 def record(connection: Connection, seal: Seal, event: Event) -> None:
     """Append an event in this transaction; call it last, because from then on other writers wait for the commit.
 
-    Raises `DuplicateDelivery` if an event of the same delivery is already recorded.
+    Raises `DuplicateDelivery` if an event of the same delivery is already recorded, or `Unguarded` if the database
+    drops it.
     """
     last = take_turn(connection)
     row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
     sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
     try:
-        connection.execute(_INSERT, sealed)
+        if connection.execute(_INSERT, sealed).rowcount == 0:
+            raise Unguarded(["audit_events"])  # by a trigger that somebody added, or a rule
     except IntegrityError as error:
         if "delivery" in str(error.orig):
             raise DuplicateDelivery from error
