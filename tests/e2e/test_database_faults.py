@@ -288,7 +288,7 @@ class TestSqlite:
             ("UPDATE alembic_version SET version_num = '0000'", "run `turso-rotate migrate`"),
             ("UPDATE alembic_version SET version_num = '9999'", "upgrade the bot"),
             ("DROP TABLE alembic_version", "run `turso-rotate migrate`"),
-            ("DROP TRIGGER audit_events_no_delete", "restore the triggers from the migrations"),
+            ("DROP TRIGGER audit_events_no_delete", "until they are restored"),
         ],
     )
     @pytest.mark.fault("F31")
