@@ -224,7 +224,8 @@ class Unguarded(SchemaMismatch):
         self.guards = tuple(sorted(guards))
         super().__init__(
             "The database no longer protects its history. These triggers or indexes are missing, disabled, changed or "
-            f"added: {', '.join(self.guards)}. No rotation starts until they are restored; turso-rotate doctor says how."
+            f"added: {', '.join(self.guards)}. No rotation starts until they are restored; "
+            "turso-rotate doctor says how."
         )
 
 
