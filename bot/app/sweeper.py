@@ -4,19 +4,23 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
+from bot.app.failures import Failures
 from bot.domain.errors import DatabaseError
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
-from bot.slack.notifier import Notifier
-from bot.store.backlog import SqlBacklog
+from bot.slack.notifier import TAKEN_SECONDS, Notifier
+from bot.store.stores import Stores
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
 """How often pending work is counted: it costs a query, and changes slowly."""
+
+_SPARE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -24,33 +28,39 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Runs two loops, so that a slow Slack cannot delay ending rotations."""
 
-    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, metrics: Metrics) -> None:
+    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, stores: Stores, metrics: Metrics) -> None:
         self.healthy = True
+        self.failures = Failures()
         self._recorder = recorder
         self._notifier = notifier
-        self._backlog = backlog
+        self._stores = stores
         self._metrics = metrics
         self._ended: deque[Rotation] = deque()
         self._counted_at = float("-inf")
 
     async def sweep(self) -> None:
         """End what is overdue, and count what is pending. Raises `DatabaseError`."""
-        async for rotation in self._recorder.tidy():
+        began = self.failures.clock()
+        async for rotation in self._recorder.tidy(self.failures.note):
             self._ended.append(rotation)
         self._metrics.tidied()
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
-            self._metrics.pending(await self._backlog.read())
+            self._metrics.pending(await self._stores.backlog.read())
+            for grant in (await self._stores.grants.all()).unreadable:
+                self.failures.note(grant.key, grant, COUNT_SECONDS + _SPARE_SECONDS)
             self._counted_at = time.monotonic()
+        self.failures.forget(began)
 
     async def notify(self) -> None:
         """Notify people of what the sweep has ended, and deliver what is due. Raises `DatabaseError`."""
         while self._ended:
             await self._notifier.notify(self._ended.popleft())
-        await self._notifier.send_due()
+        # What fails is due again after a minute.
+        await self._notifier.send_due(partial(self.failures.note, seconds=TAKEN_SECONDS + _SPARE_SECONDS))
 
     async def try_sweep(self) -> None:
         """Sweep, and remember whether the database was available."""
-        self._note(await _tried(self.sweep))
+        self._note(await self._tried(self.sweep))
 
     async def keep_sweeping(self) -> None:
         """Sweep forever, also while the database is unavailable."""
@@ -61,7 +71,7 @@ class Sweeper:
     async def keep_notifying(self) -> None:
         """Notify forever; the other loop logs when the database is unavailable."""
         while True:
-            await _tried(self.notify)
+            await self._tried(self.notify)
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
@@ -71,13 +81,12 @@ class Sweeper:
             log.info("database available again")
         self.healthy = failure is None
 
-
-async def _tried(step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
-    """Run a step; no failure may end its loop."""
-    try:
-        await step()
-    except DatabaseError as error:
-        return error
-    except Exception:
-        log.exception("bug in the sweeper")
-    return None
+    async def _tried(self, step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
+        """Run a step; no failure may end its loop."""
+        try:
+            await step()
+        except DatabaseError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - noted
+            self.failures.note(f"The step {step.__name__}", error, _SPARE_SECONDS)
+        return None

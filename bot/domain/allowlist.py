@@ -10,6 +10,7 @@ from bot.domain.events import Action, Event
 from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
 from bot.domain.models import Actor, GroupName, Organization
 from bot.domain.names import GROUP_NAME, TEAM_ID, USER_ID
+from bot.domain.readable import Readable
 from bot.domain.text import storable
 
 EVERYTHING = "*"
@@ -29,7 +30,7 @@ class AllowlistStore(Protocol):
 
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
-    ) -> Sequence[Grant]:
+    ) -> Readable[Grant]:
         """Mark grants as revoked, each together with its event; `None` means any pattern or role."""
 
 
@@ -66,7 +67,7 @@ class Allowlist:
             raise UsageError(f"{last_day} is in the past: the grant would never be in force.")
         return await self._store.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
 
-    async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Sequence[Grant]:
+    async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Readable[Grant]:
         """Revoke the actor's grants: all of them, those of a role, or the one to rotate exactly that pattern.
 
         Raises `UsageError` if there is none.
@@ -78,7 +79,7 @@ class Allowlist:
         detail = {"user": actor.user_id, "team": actor.team_id}
         event = Event(Action.REVOKED, self._operator, self._organization, detail=detail)
         revoked = await self._store.revoke(actor, pattern, event, role=role)
-        if not revoked:
+        if not revoked and not revoked.unreadable:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.models import Actor, GrantId, GroupName
 
 
@@ -73,6 +74,8 @@ class GrantSnapshot:
 
     grants: tuple[Grant, ...]
     now: datetime
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """The others, which allow nothing."""
 
     @property
     def in_force(self) -> tuple[Grant, ...]:

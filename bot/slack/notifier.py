@@ -7,12 +7,13 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import DatabaseError, UnreadableRow
 from bot.domain.events import Action, Event, TrailHead
 from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation
 from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
+from bot.domain.recording import Failed
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.slack.blocks import Message, message
@@ -69,23 +70,40 @@ class Notifier:
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
                 await self._deliver(notification, rotation, reply)
-        except DatabaseError as error:
+        except (DatabaseError, UnreadableRow) as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
             if rotation.requester.in_slack:
                 await reply.replace(self._ended(rotation))
             return True
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
-    async def send_due(self) -> None:
-        """Deliver every notification that is due: an attempt failed, or the process that queued it made none."""
+    async def send_due(self, failed: Failed = lambda _, __: None) -> None:
+        """Deliver every notification that is due: an attempt failed, or the process that queued it made none.
+
+        `failed` is called for what cannot be read, and for a bug; it is tried again once it is due again, and holds up
+        no other.
+        """
         while self._pause() <= 0 and await self._outbox.any_due():
-            notification = await self._outbox.take(TAKEN_SECONDS)
+            try:
+                notification = await self._outbox.take(TAKEN_SECONDS)
+            except UnreadableRow as row:
+                failed(row.key, row)
+                continue
             if notification is None:
                 return
-            rotation = await self._rotations.get(notification.rotation_id)
-            if rotation is not None:
-                reply = self._reply_to(rotation.requester, rotation.channel_id, None)
-                await self._deliver(notification, rotation, reply)
+            try:
+                await self._send(notification)
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 - reported
+                key = error.key if isinstance(error, UnreadableRow) else f"Notification {notification.id}"
+                failed(key, error)
+
+    async def _send(self, notification: Notification) -> None:
+        rotation = await self._rotations.get(notification.rotation_id)
+        if rotation is not None:
+            reply = self._reply_to(rotation.requester, rotation.channel_id, None)
+            await self._deliver(notification, rotation, reply)
 
     async def _deliver(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         is_card = notification.kind is NotificationKind.CARD

@@ -1,28 +1,52 @@
 """Rotations in SQL: every move is one conditional UPDATE, and commits together with its audit event."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.events import STATE_AFTER, Event
 from bot.domain.models import GroupName, Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
 from bot.domain.ports import ASKED_AGAIN, WORLD_GONE, NewClaim, NewRotation, Opened, Superseded
+from bot.domain.readable import Readable
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
 from bot.store.outbox import enqueue
-from bot.store.rows import rotation_of
-from bot.store.sqltypes import database_later, database_now
+from bot.store.rows import readable, rotation_of
+from bot.store.sqltypes import LATEST, UtcTime, database_later, database_now
 from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
 from bot.store.world import OF_PERSON, OPEN_IN_GROUP, world_for, world_is_gone, world_number
 from bot.trail.chain import Seal
 
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
+_PAGE = 1000
+"""How many overdue rotations are read at once."""
+_MAX_PAGES = 10
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
+
+
+def _is_over(end: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition for an end that is past, or that never comes, such as what is no time."""
+    return or_(end <= database_now(), end > literal(LATEST, UtcTime()))
+
 
 # Statements are built once: SQLAlchemy recognises them by identity, which takes a fifth of the time.
 _columns = rotations.c
@@ -37,12 +61,12 @@ _OVERDUE = (
     .where(_columns.organization.concat("") == bindparam("of_organization"))
     .where(
         or_(
-            and_(_columns.state == State.REQUESTED, _columns.expires_at <= database_now()),
-            and_(_columns.state == State.ROTATING, _columns.lease_until <= database_now()),
+            and_(_columns.state == State.REQUESTED, _is_over(_columns.expires_at)),
+            and_(_columns.state == State.ROTATING, _is_over(_columns.lease_until)),
         )
     )
     .order_by(_columns.requested_at)
-    .limit(1000)
+    .limit(_PAGE)
 )
 _OPEN = (
     insert(rotations)
@@ -226,12 +250,22 @@ class SqlRotations:
 
         return await self._database.write(transaction)
 
-    async def overdue(self) -> Sequence[Rotation]:
-        """Compare with the database's clock; a thousand at most."""
-        chosen = {"of_organization": self._organization}
-        return await self._database.read(
-            lambda connection: [rotation_of(row) for row in connection.execute(_OVERDUE, chosen)]
-        )
+    async def overdue(self) -> Readable[Rotation]:
+        """Compare with the database's clock; read on past rows that cannot be read, which would starve the others."""
+
+        def transaction(connection: Connection) -> Readable[Rotation]:
+            values: list[Rotation] = []
+            unreadable: list[UnreadableRow] = []
+            for page in range(_MAX_PAGES):
+                query = _OVERDUE.offset(page * _PAGE) if page else _OVERDUE
+                found = readable(connection.execute(query, {"of_organization": self._organization}), rotation_of)
+                values += found.values
+                unreadable += found.unreadable
+                if not found.unreadable or len(found.values) + len(found.unreadable) < _PAGE:
+                    break
+            return Readable(values, unreadable)
+
+        return await self._database.read(transaction)
 
     def _change(self, rotation_id: RotationId | None, expected: State) -> dict[str, Any]:
         return {"of_organization": self._organization, "of_id": rotation_id, "expected": str(expected)}

@@ -7,8 +7,8 @@ from sqlalchemy import URL, Connection, create_engine
 from bot.trail.chain import Row
 
 _TRIGGERS = {
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'",
-    "postgresql": "SELECT tgname, '' FROM pg_trigger WHERE tgrelid = 'audit_events'::regclass AND NOT tgisinternal",
+    "sqlite": "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname, tgrelid::regclass, '' FROM pg_trigger WHERE NOT tgisinternal",
 }
 
 
@@ -18,20 +18,20 @@ def attack(url: URL, *statements: str) -> None:
     try:
         with engine.begin() as connection:
             triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name]).all()
-            for name, _ in triggers:
-                connection.exec_driver_sql(_taken_away(connection, name))
+            for name, table, _ in triggers:
+                connection.exec_driver_sql(_taken_away(connection, name, table))
             for statement in statements:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
-            for name, definition in triggers:
-                connection.exec_driver_sql(definition or f"ALTER TABLE audit_events ENABLE ALWAYS TRIGGER {name}")
+            for name, table, definition in triggers:
+                connection.exec_driver_sql(definition or f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
     finally:
         engine.dispose()
 
 
-def _taken_away(connection: Connection, name: str) -> str:
+def _taken_away(connection: Connection, name: str, table: str) -> str:
     if connection.dialect.name == "sqlite":
         return f"DROP TRIGGER {name}"
-    return f"ALTER TABLE audit_events DISABLE TRIGGER {name}"
+    return f"ALTER TABLE {table} DISABLE TRIGGER {name}"
 
 
 def rewrite(rows: Iterable[Row]) -> list[str]:
