@@ -91,16 +91,19 @@ class Allowlist:
         """Read the actor's grants in force."""
         return [grant for grant in (await self._store.all()).in_force if grant.actor == actor]
 
-    async def who(self, group: str, since: datetime | None, until: datetime | None = None) -> Sequence[Grant]:
+    async def who(self, group: str, since: datetime | None, until: datetime | None = None) -> Readable[Grant]:
         """Read the grants that let somebody rotate the group at some moment from `since` to before `until`.
 
         Without `until`, at the moment `since`; without both, now. Raises `UsageError` if it is not a group's name.
         """
         if not GROUP_NAME.fullmatch(group):
             raise UsageError("Give a group name, not a pattern.")
-        held = await self._store.all(revoked=True)
-        first = since or held.now
-        return [grant for grant in held.grants if could_rotate(grant, GroupName(group), first, until)]
+        held, name = await self._store.all(revoked=True), GroupName(group)
+        if since is None:
+            found = [grant for grant in held.in_force if grant.matches(name)]
+        else:
+            found = [grant for grant in held.grants if could_rotate(grant, name, since, until)]
+        return Readable(found, held.unreadable)
 
 
 def could_rotate(grant: Grant, group: GroupName, since: datetime, until: datetime | None) -> bool:
@@ -108,8 +111,8 @@ def could_rotate(grant: Grant, group: GroupName, since: datetime, until: datetim
     if not grant.matches(group):
         return False
     if until is not None and since < grant.granted_at < until:
-        return grant.in_force(grant.granted_at)  # one revoked in the same instant never held
-    return grant.in_force(since)
+        return grant.held_at(grant.granted_at)  # one revoked in the same instant never held
+    return grant.held_at(since)
 
 
 def allowance(role: Role, pattern: str) -> str:

@@ -1,7 +1,7 @@
 """Record how rotations ended, even if the database was down or the process that made the call is gone."""
 
 from asyncio import Event as Signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -99,11 +99,8 @@ class OutcomeRecorder:
         One that fails does not hold up the others. `failed` is called for a row that cannot be read, and for a bug; of
         the failures of the database, the first is raised at the end.
         """
-        overdue = await self._store.overdue()
-        for row in overdue.unreadable:
-            failed(row.key, row)
         failures: list[DatabaseError] = []
-        for rotation, end in self._steps(overdue):
+        for rotation, end in await self._steps(failed):
             try:
                 changed = await end()
             except DatabaseError as error:
@@ -118,8 +115,11 @@ class OutcomeRecorder:
         if failures:
             raise failures[0]
 
-    def _steps(self, overdue: Iterable[Rotation]) -> list[tuple[Rotation, Callable[[], Awaitable[Rotation | None]]]]:
+    async def _steps(self, failed: Failed) -> list[tuple[Rotation, Callable[[], Awaitable[Rotation | None]]]]:
         """Return what is to be tidied, each with its rotation."""
+        overdue = await self._store.overdue()
+        for row in overdue.unreadable:
+            failed(row.key, row)
         kept = [(claimed.rotation, partial(self._write, claimed, outcome)) for claimed, outcome in self._kept.values()]
         unsent = [(claimed.rotation, partial(self._end_unsent, claimed)) for claimed in self._unsent.values()]
         return [*kept, *unsent, *((rotation, partial(self.end_overdue, rotation)) for rotation in overdue)]

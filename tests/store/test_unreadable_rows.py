@@ -1,24 +1,15 @@
 """Rows that hold what the bot never writes: the others are read and settled, and these are named."""
 
 import pytest
-from sqlalchemy import text
 
-from bot.domain.allowlist import Allowlist
 from bot.domain.errors import UnreadableRow
 from bot.domain.history import HistoryQuery, HistorySearch
 from bot.domain.models import Rotation
 from bot.domain.policy import Visibility
 from bot.domain.recording import OutcomeRecorder
-from bot.domain.states import State
-from bot.domain.statistics import Interval, StatisticsQuery
-from bot.store import rotations
 from bot.store.history import SqlHistory
-from bot.store.inspection import newest_rows
-from bot.store.snapshot import open_snapshot
-from bot.store.statistics import SqlStatistics
-from bot.trail.records import EventFilter
 from tests.store.attack import attack
-from tests.store.conftest import ACME, ALICE, BOB, OPERATOR, Store
+from tests.store.conftest import ACME, ALICE, Store
 
 pytestmark = pytest.mark.fault("F53")
 
@@ -68,7 +59,7 @@ UNCHECKED = {
         "ALTER TABLE allowlist DROP CONSTRAINT IF EXISTS ck_allowlist_role",
     ],
 }
-EVERYTHING = HistorySearch(Visibility(True, (), ALICE), HistoryQuery(), limit=1000)
+EVERYTHING = HistorySearch(Visibility(everything=True, patterns=(), actor=ALICE), HistoryQuery(), limit=1000)
 
 
 def spoil(store: Store, *statements: str) -> None:
