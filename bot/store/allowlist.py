@@ -22,7 +22,7 @@ from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
 from bot.domain.models import Actor, GrantId, TeamId, UserId
 from bot.domain.readable import Readable
 from bot.store.database import Database
-from bot.store.rows import read, readable
+from bot.store.rows import fault_of_text, read, readable
 from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist
 from bot.store.trail import record
@@ -126,6 +126,8 @@ def grant_of(row: Row[Any]) -> Grant:
 def _grant(row: Row[Any]) -> Grant:
     revoked_by = None
     if row.revoked_at is not None:
+        if fault_of_text(row.revoked_by_team) or fault_of_text(row.revoked_by_user):
+            raise TypeError("revoked by nobody")
         revoked_by = Actor(TeamId(row.revoked_by_team), UserId(row.revoked_by_user))
     return Grant(
         id=GrantId(row.id),

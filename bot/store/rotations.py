@@ -8,6 +8,7 @@ from zlib import crc32
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     and_,
     bindparam,
     func,
@@ -37,9 +38,8 @@ from bot.store.world import OF_PERSON, OPEN_IN_GROUP, world_for, world_is_gone, 
 from bot.trail.chain import Seal
 
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
-_PAGE = 1000
-"""How many overdue rotations are read at once."""
 _MAX_PAGES = 10
+"""How many pages of overdue rotations are read at a time: after so many that hold rows which cannot be read, wait."""
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
 
 
@@ -66,7 +66,8 @@ _OVERDUE = (
         )
     )
     .order_by(_columns.requested_at)
-    .limit(_PAGE)
+    .limit(bindparam("at_once", type_=Integer()))
+    .offset(bindparam("skipped", type_=Integer()))
 )
 _OPEN = (
     insert(rotations)
@@ -108,7 +109,10 @@ _LOCK_GROUP = select(func.pg_advisory_xact_lock(_GROUPS, bindparam("of_crc")))
 class SqlRotations:
     """The rotations of one organization in one database."""
 
-    def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, organization: Organization, *, overdue_at_once: int = 1000
+    ) -> None:
+        self._overdue_at_once = overdue_at_once
         self._database = database
         self._seal = seal
         self._organization = organization
@@ -256,12 +260,13 @@ class SqlRotations:
         def transaction(connection: Connection) -> Readable[Rotation]:
             values: list[Rotation] = []
             unreadable: list[UnreadableRow] = []
+            chosen = {"of_organization": self._organization, "at_once": self._overdue_at_once}
             for page in range(_MAX_PAGES):
-                query = _OVERDUE.offset(page * _PAGE) if page else _OVERDUE
-                found = readable(connection.execute(query, {"of_organization": self._organization}), rotation_of)
+                rows = connection.execute(_OVERDUE, {**chosen, "skipped": page * self._overdue_at_once})
+                found = readable(rows, rotation_of)
                 values += found.values
                 unreadable += found.unreadable
-                if not found.unreadable or len(found.values) + len(found.unreadable) < _PAGE:
+                if not found.unreadable or len(found) + len(found.unreadable) < self._overdue_at_once:
                     break
             return Readable(values, unreadable)
 
