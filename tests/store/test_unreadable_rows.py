@@ -171,7 +171,7 @@ async def test_a_grant_that_cannot_be_read_is_none_and_can_be_revoked(store: Sto
         [good],
         [f"Grant {owner}", f"Grant {endless}"],
     )
-    assert left.grants == left.unreadable == ()
+    assert (left.grants, left.unreadable) == ((), ())
 
 
 async def test_events_that_cannot_be_read_are_named_among_the_others(store: Store) -> None:
@@ -228,7 +228,7 @@ async def test_statistics_leave_out_what_cannot_be_read_and_count_it(store: Stor
         "sqlite": "requested_at = '2026-99-99T00:00:00.000000Z'",
         "postgresql": "requested_at = 'infinity'",
     }[store.url.get_backend_name()]
-    for number in range(4):
+    for _ in range(4):
         await store.move(await store.request("one"), State.REQUESTED, State.CANCELLED)
     change = "UPDATE rotations SET {} WHERE id = 'rotation000{}'".format
     # The third ended before it began: the clock stepped back.
