@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event
 
+from bot.store.sqlite_file import OpenedFile
 from bot.store.timeouts import LOCK_SECONDS, LONG_LOCK_SECONDS
 
 _MILLISECONDS = int(LOCK_SECONDS * 1000)
@@ -22,12 +23,14 @@ _LONG_LIMITS = {
 }
 
 
-def pooled(url: URL, connections: int, *, read_only: bool) -> Engine:
-    """Create an engine for short transactions; nothing is connected yet."""
+def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | None = None) -> Engine:
+    """Create an engine for short transactions, on SQLite in that file alone; nothing is connected yet."""
     pool = {"pool_size": connections, "max_overflow": 0}
     if url.get_backend_name() == "sqlite":
         engine = _sqlite(url, LOCK_SECONDS, read_only=read_only, **pool)
         event.listen(engine, "connect", _set_pragmas)
+        if file is not None:
+            file.guard(engine, writes=not read_only)
         return engine
     # Autocommit saves a read its BEGIN and its COMMIT: two of three round trips.
     isolation = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
