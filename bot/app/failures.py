@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.domain.errors import UnreadableRow
+from bot.domain.errors import BotError
 
 _NAMED = 10
 
@@ -23,7 +23,7 @@ class Failures:
     """The failures of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+        self._clock = clock
         self._known: dict[str, _Failure] = {}
 
     def __len__(self) -> int:
@@ -34,12 +34,12 @@ class Failures:
 
         The text of a bug stays in the log: it may quote anything.
         """
-        unreadable = isinstance(error, UnreadableRow)
-        words = str(error) if unreadable else f"{key}: a bug ({type(error).__name__}). The log has the traceback."
+        explained = isinstance(error, BotError)
+        words = str(error) if explained else f"{key}: a bug ({type(error).__name__}). The log has the traceback."
         known = self._known.get(key)
         if known is None or known.words != words:
-            log.error("sweep failed", what=key, why=words, exc_info=None if unreadable else error)
-        self._known[key] = _Failure(words, self.clock() + seconds)
+            log.error("sweep failed", what=key, why=words, exc_info=None if explained else error)
+        self._known[key] = _Failure(words, self._clock() + seconds)
 
     def forget(self, before: float) -> None:
         """Forget what should have failed again by a moment of the clock, and did not."""

@@ -9,18 +9,25 @@ from functools import partial
 import structlog
 
 from bot.app.failures import Failures
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import BotError, DatabaseError
+from bot.domain.events import TrailHead
+from bot.domain.lease import Clock
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import TAKEN_SECONDS, Notifier
 from bot.store.stores import Stores
+from bot.trail.chain import GENESIS
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
 """How often pending work is counted: it costs a query, and changes slowly."""
 
 _SPARE_SECONDS = 5.0
+_LOST_ROWS = (
+    "The audit trail no longer holds a row that this process saw: the database failed over or was restored without "
+    "the newest rows, or somebody changed them. To find out: turso-rotate audit verify --anchor {}"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +35,19 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Runs two loops, so that a slow Slack cannot delay ending rotations."""
 
-    def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, stores: Stores, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        recorder: OutcomeRecorder,
+        notifier: Notifier,
+        stores: Stores,
+        metrics: Metrics,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.healthy = True
-        self.failures = Failures()
+        self.failures = Failures(clock)
+        self._clock = clock
+        self._head = TrailHead(0, GENESIS)
         self._recorder = recorder
         self._notifier = notifier
         self._stores = stores
@@ -40,16 +57,25 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """End what is overdue, and count what is pending. Raises `DatabaseError`."""
-        began = self.failures.clock()
+        began = self._clock()
         async for rotation in self._recorder.tidy(self.failures.note):
             self._ended.append(rotation)
         self._metrics.tidied()
-        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
+        if began - self._counted_at >= COUNT_SECONDS:
             self._metrics.pending(await self._stores.backlog.read())
-            for grant in (await self._stores.grants.all()).unreadable:
-                self.failures.note(grant.key, grant, COUNT_SECONDS + _SPARE_SECONDS)
-            self._counted_at = time.monotonic()
+            await self._look_around()
+            self._counted_at = began
         self.failures.forget(began)
+
+    async def _look_around(self) -> None:
+        """Look for what nothing else would meet soon: grants that cannot be read, and a trail that lost rows."""
+        note = partial(self.failures.note, seconds=COUNT_SECONDS + _SPARE_SECONDS)
+        for grant in (await self._stores.grants.all()).unreadable:
+            note(grant.key, grant)
+        if await self._stores.trail.contains(self._head):
+            self._head = await self._stores.trail.head()
+        else:
+            note("The audit trail", BotError(_LOST_ROWS.format(self._head)))
 
     async def notify(self) -> None:
         """Notify people of what the sweep has ended, and deliver what is due. Raises `DatabaseError`."""

@@ -34,34 +34,33 @@ class OpenedFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._log_path = f"{path}-wal"
         self._file: _Identity | None = None
         self._log: _Identity | None = None
         self._head: tuple[int, str] | None = None
 
     def guard(self, engine: Engine, *, writes: bool) -> None:
         """Guard the transactions of an engine; call it after what begins them was set up."""
-        event.listen(engine, "do_connect", lambda *_: self._require_file())
-        event.listen(engine, "connect", lambda *_: self._opened(writes=writes))
+        # A new connection would make the file that is gone anew, or read the log that is gone as an empty one.
+        event.listen(engine, "do_connect", lambda *_: self._require_files())
+        event.listen(engine, "connect", lambda *_: self._opened())
         event.listen(engine, "begin", lambda connection: self._begun(connection, writes=writes))
-        event.listen(engine, "commit", lambda _: self._require_file())
+        event.listen(engine, "commit", lambda _: self._require_files())
 
-    def _opened(self, *, writes: bool) -> None:
+    def _opened(self) -> None:
         self._file = self._file or _identity(self._path)
-        if writes:
-            self._log = None  # the connection has opened the one that is there now
 
     def _begun(self, connection: Connection, *, writes: bool) -> None:
-        self._require_file()
-        log = _identity(f"{self._path}-wal")
-        if self._log is not None and log != self._log:
-            raise DatabaseUnavailable(_LOG_REMOVED)
         if writes:
-            self._log = log
+            self._log = self._log or _identity(self._log_path)  # a writer has opened it by now
+        self._require_files()
         self._require_trail(connection.connection.dbapi_connection)
 
-    def _require_file(self) -> None:
+    def _require_files(self) -> None:
         if self._file is not None and _identity(self._path) != self._file:
             raise DatabaseUnavailable(_REPLACED)
+        if self._log is not None and _identity(self._log_path) != self._log:
+            raise DatabaseUnavailable(_LOG_REMOVED)
 
     def _require_trail(self, driver: Any) -> None:
         """Check that the newest row that was seen is still there, and see which one is newest now."""

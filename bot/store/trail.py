@@ -34,6 +34,7 @@ _LOCK_HEAD = {
 }
 _INSERT = insert(audit_events)
 _ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
+_HASH = select(audit_events.c.hash).where(audit_events.c.seq == bindparam("of_seq"))
 ROTATION_EVENTS = (
     select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 )
@@ -113,6 +114,12 @@ class SqlTrail:
         """Read it by the primary key."""
         row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
         return TrailHead(0, GENESIS) if row is None else TrailHead(row.seq, row.hash)
+
+    async def contains(self, head: TrailHead) -> bool:
+        """Return whether a head that was read earlier is still a row of the trail."""
+        chosen = {"of_seq": head.seq}
+        found = await self._database.read(lambda connection: connection.execute(_HASH, chosen).scalar())
+        return head.seq == 0 or found == head.hash
 
     async def page(
         self, query: EventFilter, *, limit: int, before: RecordedEvent | None = None
