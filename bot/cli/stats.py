@@ -52,7 +52,11 @@ def show_stats(  # noqa: PLR0913 - one for each option
     if not tallies:
         warn_of_typo(settings, group)
     if statistics.uncounted:
-        typer.echo(f"turso-rotate: {statistics.uncounted:,} requests cannot be read, and are not counted.", err=True)
+        one = statistics.uncounted == 1
+        left_out = (
+            "1 request cannot be read, and is" if one else f"{statistics.uncounted:,} requests cannot be read, and are"
+        )
+        typer.echo(f"turso-rotate: {left_out} not counted.", err=True)
         raise typer.Exit(1)
 
 
