@@ -22,7 +22,11 @@ class Bot:
         self.connection: SocketConnection | None = None
         self._recorder = recorder
         self._database = database
-        telemetry.metrics.watch(ready=self._is_ready, in_flight=lambda: len(self.tasks))
+        telemetry.metrics.watch(
+            ready=self._is_ready,
+            in_flight=lambda: len(self.tasks),
+            sweep_failures=lambda: len(sweeper.failures),
+        )
 
     async def finish(self, seconds: float) -> int:
         """Wait for running work, and for the database to take outcomes that are not recorded yet, at most `seconds`.
@@ -46,6 +50,10 @@ class Bot:
         if self.connection is not None and not await self.connection.connected():
             found.append("The connection to Slack is lost.")
         return found
+
+    def warnings(self) -> list[str]:
+        """Describe what does not work, but keeps nothing else from working."""
+        return self.sweeper.failures.named()
 
     def _is_ready(self) -> bool:
         """Return whether the sweeper and the connection were healthy when last observed."""

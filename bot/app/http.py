@@ -20,7 +20,10 @@ MetricsPage = Callable[[str], tuple[bytes, str]]
 
 
 def build_site(
-    problems: Problems, metrics_page: MetricsPage, slack: Callable[[Request], Awaitable[Response]] | None
+    problems: Problems,
+    warnings: Callable[[], list[str]],
+    metrics_page: MetricsPage,
+    slack: Callable[[Request], Awaitable[Response]] | None,
 ) -> Starlette:
     """Build the site: the endpoints for operators, and in HTTP mode the one for Slack."""
 
@@ -29,7 +32,8 @@ def build_site(
 
     async def readyz(_: Request) -> Response:
         found = await problems()
-        return JSONResponse({"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200)
+        status, code = ("not ready", 503) if found else ("ready", 200)
+        return JSONResponse({"status": status, "problems": found, "warnings": warnings()}, code)
 
     async def metrics(request: Request) -> Response:
         page, content_type = metrics_page(request.headers.get("accept", ""))

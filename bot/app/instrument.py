@@ -1,6 +1,6 @@
 """Decorators around ports that log, count and trace what goes through them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +12,7 @@ from bot.domain.events import Event
 from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
 from bot.domain.ports import NewClaim, NewRotation, Opened, RotationStore, Superseded, Turso
+from bot.domain.readable import Readable
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import Tracing
@@ -92,7 +93,7 @@ class ObservedRotationStore:
             self._ended(rotation)
         return rotation
 
-    async def overdue(self) -> Sequence[Rotation]:
+    async def overdue(self) -> Readable[Rotation]:
         return await self._store.overdue()
 
     def _opened(self, rotation: Rotation) -> None:

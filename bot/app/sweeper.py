@@ -4,20 +4,31 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
+from bot.app.failures import Failures
 from bot.app.guard_watch import GuardWatch
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import BotError, DatabaseError
+from bot.domain.events import TrailHead
+from bot.domain.lease import Clock
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
-from bot.slack.notifier import Notifier
-from bot.store.backlog import SqlBacklog
+from bot.slack.notifier import TAKEN_SECONDS, Notifier
+from bot.store.stores import Stores
+from bot.trail.chain import GENESIS
 
 PAUSE_SECONDS = 1.0
 COUNT_SECONDS = 15.0
 """How often pending work is counted: it costs a query, and changes slowly."""
+
+_SPARE_SECONDS = 5.0
+_LOST_ROWS = (
+    "The audit trail no longer holds a row that this process saw: the database failed over or was restored without "
+    "the newest rows, or somebody changed them. To find out: turso-rotate audit verify --anchor {}"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -26,36 +37,59 @@ class Sweeper:
     """Runs two loops, so that a slow Slack cannot delay ending rotations."""
 
     def __init__(
-        self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, guards: GuardWatch, metrics: Metrics
+        self,
+        recorder: OutcomeRecorder,
+        notifier: Notifier,
+        stores: Stores,
+        metrics: Metrics,
+        *,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.healthy = True
-        self._guards = guards
+        self.failures = Failures(clock)
+        self._clock = clock
+        self._head = TrailHead(0, GENESIS)
+        self._guards = GuardWatch(stores.guards)
         self._recorder = recorder
         self._notifier = notifier
-        self._backlog = backlog
+        self._stores = stores
         self._metrics = metrics
         self._ended: deque[Rotation] = deque()
         self._counted_at = float("-inf")
 
     async def sweep(self) -> None:
         """End what is overdue, and count what is pending. Raises `DatabaseError`."""
-        async for rotation in self._recorder.tidy():
+        began = self._clock()
+        async for rotation in self._recorder.tidy(self.failures.note):
             self._ended.append(rotation)
         self._metrics.tidied()
         await self._guards.look()
-        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
-            self._metrics.pending(await self._backlog.read())
-            self._counted_at = time.monotonic()
+        if began - self._counted_at >= COUNT_SECONDS:
+            self._metrics.pending(await self._stores.backlog.read())
+            await self._look_around()
+            self._counted_at = began
+        self.failures.forget(began)
+
+    async def _look_around(self) -> None:
+        """Look for what nothing else would meet soon: grants that cannot be read, and a trail that lost rows."""
+        note = partial(self.failures.note, seconds=COUNT_SECONDS + _SPARE_SECONDS)
+        for grant in (await self._stores.grants.all()).unreadable:
+            note(grant.key, grant)
+        if await self._stores.trail.contains(self._head):
+            self._head = await self._stores.trail.head()
+        else:
+            note("The audit trail", BotError(_LOST_ROWS.format(self._head)))
 
     async def notify(self) -> None:
         """Notify people of what the sweep has ended, and deliver what is due. Raises `DatabaseError`."""
         while self._ended:
             await self._notifier.notify(self._ended.popleft())
-        await self._notifier.send_due()
+        # What fails is due again after a minute.
+        await self._notifier.send_due(partial(self.failures.note, seconds=TAKEN_SECONDS + _SPARE_SECONDS))
 
     async def try_sweep(self) -> None:
         """Sweep, and remember whether the database was available."""
-        self._note(await _tried(self.sweep))
+        self._note(await self._tried(self.sweep))
 
     async def keep_sweeping(self) -> None:
         """Sweep forever, also while the database is unavailable."""
@@ -66,7 +100,7 @@ class Sweeper:
     async def keep_notifying(self) -> None:
         """Notify forever; the other loop logs when the database is unavailable."""
         while True:
-            await _tried(self.notify)
+            await self._tried(self.notify)
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
@@ -76,13 +110,12 @@ class Sweeper:
             log.info("database available again")
         self.healthy = failure is None
 
-
-async def _tried(step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
-    """Run a step; no failure may end its loop."""
-    try:
-        await step()
-    except DatabaseError as error:
-        return error
-    except Exception:
-        log.exception("bug in the sweeper")
-    return None
+    async def _tried(self, step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
+        """Run a step; no failure may end its loop."""
+        try:
+            await step()
+        except DatabaseError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - noted
+            self.failures.note(f"The step {step.__name__}", error, _SPARE_SECONDS)
+        return None

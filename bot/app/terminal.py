@@ -92,7 +92,10 @@ class Terminal:
             return False
 
     async def tidy(self) -> bool:
-        """End what others left behind, and record what is left to be recorded; return whether the database took it."""
+        """End what others left behind, and record what is left to be recorded; return whether the database took it.
+
+        What cannot be read stays as it is; `turso-rotate serve` reports it.
+        """
         try:
             async for _ in self._recorder.tidy():
                 pass

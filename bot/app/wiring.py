@@ -13,7 +13,6 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__
-from bot.app.guard_watch import GuardWatch
 from bot.app.health import Bot
 from bot.app.http import build_site, serving
 from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
@@ -99,7 +98,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
             settings, policies, stores, observed, ObservedTurso(turso, telemetry)
         )
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
-        sweeper = Sweeper(recorder, notifier, stores.backlog, GuardWatch(stores.guards), metrics)
+        sweeper = Sweeper(recorder, notifier, stores, metrics)
         bot = Bot(recorder, sweeper, database, telemetry)
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
@@ -219,7 +218,7 @@ async def _start_serving(stack: AsyncExitStack, settings: Settings, app: AsyncAp
         bot.connection = await stack.enter_async_context(open_socket(app, token, metrics))
     elif settings.slack_signing_secret is not None:
         endpoint = Endpoint(app, settings.slack_signing_secret.get_secret_value(), metrics).answer
-    site = build_site(bot.problems, metrics.page, endpoint)
+    site = build_site(bot.problems, bot.warnings, metrics.page, endpoint)
     port = await stack.enter_async_context(serving(site, settings.host, settings.port))
     for loop in (bot.sweeper.keep_sweeping, bot.sweeper.keep_notifying):
         stack.push_async_callback(_cancel, asyncio.ensure_future(loop()))

@@ -10,13 +10,14 @@ import typer
 from bot.cli.database import load_settings, with_database
 from bot.cli.operator import operator
 from bot.cli.options import FormatOption, GroupArgument, masked, not_a_token
-from bot.cli.output import OutputFormat, print_rows
+from bot.cli.output import OutputFormat, exit_if_incomplete, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
 from bot.domain.errors import SlackUnusable, UsageError
 from bot.domain.grants import Grant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.periods import moment, rfc3339
+from bot.domain.readable import Readable
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 
@@ -99,7 +100,7 @@ def remove_grants(
     """
     settings, actor = _prepare(user, team)
 
-    async def remove(database: Database) -> tuple[Sequence[Grant], Sequence[Grant]]:
+    async def remove(database: Database) -> tuple[Readable[Grant], Sequence[Grant]]:
         allowlist = _open_allowlist(database, settings)
         revoked = await allowlist.remove(actor, group, role)
         return revoked, await allowlist.held_by(actor)
@@ -108,6 +109,8 @@ def remove_grants(
     for grant in revoked:
         what = f"rotate {grant.pattern}" if grant.role is Role.ROTATE else "read everything"
         typer.echo(f"Revoked {user}'s grant to {what}.", err=True)
+    for row in revoked.unreadable:
+        typer.echo(f"Revoked one more of {user}'s grants. {row}", err=True)
     _echo_others(user, held)
 
 
@@ -117,6 +120,7 @@ def list_grants(*, revoked: AllOption = False, output_format: FormatOption = Out
     snapshot = with_database(settings, lambda database: _open_allowlist(database, settings).read(revoked=revoked))
     rows = [_grant_row(grant, snapshot.now, output_format) for grant in snapshot.grants]
     print_rows(rows, output_format, empty="The allowlist is empty: nobody may rotate.")
+    exit_if_incomplete(snapshot.unreadable)
 
 
 def list_holders(group: GroupArgument, at: AtOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
@@ -129,6 +133,7 @@ def list_holders(group: GroupArgument, at: AtOption = None, output_format: Forma
     grants = with_database(settings, lambda database: _open_allowlist(database, settings).who(group, since, until))
     rows = [_holder_row(grant, output_format) for grant in grants]
     print_rows(rows, output_format, empty=_nobody(group, since, until))
+    exit_if_incomplete(grants.unreadable)
 
 
 def _prepare(user: str, team: str | None) -> tuple[DatabaseSettings, Actor]:

@@ -20,7 +20,7 @@ from bot.cli.options import (
     parse_action,
     parse_range,
 )
-from bot.cli.output import OutputFormat, print_rows
+from bot.cli.output import OutputFormat, exit_if_incomplete, print_rows
 from bot.cli.typos import warn_of_typo
 from bot.config import DatabaseSettings
 from bot.domain.errors import NoSuchRotation, UsageError
@@ -28,6 +28,7 @@ from bot.domain.events import RecordedEvent
 from bot.domain.history import HistoryEntry, HistoryQuery, HistorySearch
 from bot.domain.models import GroupName, RotationId, UserId
 from bot.domain.policy import Visibility
+from bot.domain.readable import Readable
 from bot.store.database import Database
 from bot.store.history import SqlHistory
 from bot.store.trail import SqlTrail
@@ -68,7 +69,7 @@ def list_events(  # noqa: PLR0913 - one for each option
     )
     settings = load_settings()
 
-    async def read_page(database: Database) -> Sequence[RecordedEvent]:
+    async def read_page(database: Database) -> Readable[RecordedEvent]:
         trail = SqlTrail(database, settings.seal())
         last = None if before is None else await trail.row(before)
         if before is not None and last is None:
@@ -79,8 +80,9 @@ def list_events(  # noqa: PLR0913 - one for each option
     _print_events(events, output_format)
     if not events:
         warn_of_typo(settings, group)
-    if len(events) == limit and output_format is OutputFormat.TABLE:
+    if events and len(events) + len(events.unreadable) == limit and output_format is OutputFormat.TABLE:
         typer.echo(f"To list older events, if there are any: --before {events[-1].seq}", err=True)
+    exit_if_incomplete(events.unreadable)
 
 
 def show_rotations(  # noqa: PLR0913 - one for each option
@@ -111,26 +113,29 @@ def show_rotations(  # noqa: PLR0913 - one for each option
     else:
         one = RotationId(rotation)
         events = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(one))
-        if not events:
+        if not events and not events.unreadable:
             raise NoSuchRotation
     _print_events(events, output_format)
     if not events:
         warn_of_typo(settings, group)
+    exit_if_incomplete(events.unreadable)
 
 
-async def _stories(database: Database, settings: DatabaseSettings, search: HistorySearch) -> Sequence[RecordedEvent]:
+async def _stories(database: Database, settings: DatabaseSettings, search: HistorySearch) -> Readable[RecordedEvent]:
     organization = require_organization(settings)
     trail = SqlTrail(database, settings.seal())
     found = await SqlHistory(database, organization).find(search)
-    return [event for entry in found.entries for event in await _story(trail, entry)]
+    stories = [await _story(trail, entry) for entry in found.entries]
+    unreadable = [*found.unreadable, *(row for story in stories for row in story.unreadable)]
+    return Readable([event for story in stories for event in story], unreadable)
 
 
-async def _story(trail: SqlTrail, entry: HistoryEntry) -> Sequence[RecordedEvent]:
+async def _story(trail: SqlTrail, entry: HistoryEntry) -> Readable[RecordedEvent]:
     """Read the events of a request; what has no rotation to find it by, such as a refused command, has one event."""
     if entry.rotation_id is not None:
         return await trail.story(entry.rotation_id)
     found = await trail.row(entry.key.rank[-1])
-    return [] if found is None else [found]
+    return Readable([] if found is None else [found])
 
 
 def _print_events(events: Sequence[RecordedEvent], output_format: OutputFormat) -> None:

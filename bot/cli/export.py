@@ -14,8 +14,8 @@ import typer
 
 from bot.cli.database import load_settings
 from bot.cli.options import PeriodOption, SinceOption, UntilOption, parse_range
-from bot.cli.output import progress
-from bot.domain.errors import BotError
+from bot.cli.output import exit_if_incomplete, progress
+from bot.domain.errors import BotError, UnreadableRow
 from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import Row
 from bot.trail.export import ExportFormat, write_export
@@ -29,6 +29,7 @@ OutputOption = Annotated[
     typer.Option(dir_okay=False, metavar="FILE", help="Write to this file, created once the export is complete."),
 ]
 
+_WHY = "it holds what the bot never writes, and the export lacks it"
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
@@ -49,8 +50,9 @@ def export_trail(
         total, rows = _select(reading, first, after)
         with _open_output(output) as out, progress(total) as report:
             counted = _CountedRows(rows, report)
-            _write(counted, export_format, out)
+            out.writelines(write_export(counted, export_format, counted.left_out.append))
     typer.echo(counted.summary, err=True)
+    exit_if_incomplete([UnreadableRow("Row", row.seq, _WHY) for row in counted.left_out])
 
 
 def _select(reading: TrailSnapshot, since: datetime | None, until: datetime | None) -> tuple[int | None, Iterator[Row]]:
@@ -65,6 +67,8 @@ class _CountedRows:
     """Counts rows while they are written, and reports progress."""
 
     def __init__(self, rows: Iterable[Row], report: Callable[[int], None]) -> None:
+        self.left_out: list[Row] = []
+        """Rows that hold what the bot never writes."""
         self._rows = rows
         self._report = report
         self._count = 0
@@ -83,16 +87,9 @@ class _CountedRows:
         """How many rows were written, and which."""
         if self._last is None:
             return "No matching events."
-        rows = "1 row" if self._count == 1 else f"{self._count:,} rows"
+        written = self._count - len(self.left_out)
+        rows = "1 row" if written == 1 else f"{written:,} rows"
         return f"{rows}, {self._last.seq - self._count + 1} to {self._last.seq}."
-
-
-def _write(rows: Iterable[Row], export_format: ExportFormat, out: TextIO) -> None:
-    try:
-        out.writelines(write_export(rows, export_format))
-    except (TypeError, ValueError) as error:
-        words = "A row holds data that the bot never writes. To find it: turso-rotate audit verify"
-        raise BotError(words) from error
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.text import escaped
 from bot.trail.export import escape_formula
+
+_NAMED = 20
 
 
 class OutputFormat(StrEnum):
@@ -43,6 +46,16 @@ def print_rows(rows: Sequence[Mapping[str, object]], output_format: OutputFormat
             typer.echo(_csv(rows), nl=False)
         case OutputFormat.TABLE:
             _table(rows)
+
+
+def exit_if_incomplete(unreadable: Sequence[UnreadableRow]) -> None:
+    """Name on standard error what could not be read, and then exit with 1: what was printed is not everything."""
+    for row in unreadable[:_NAMED]:
+        typer.echo(f"turso-rotate: {escaped(str(row))}", err=True)
+    if len(unreadable) > _NAMED:
+        typer.echo(f"turso-rotate: {len(unreadable) - _NAMED:,} more rows cannot be read.", err=True)
+    if unreadable:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -51,6 +51,13 @@ def show_stats(  # noqa: PLR0913 - one for each option
         print_rows(_rows(tallies, medians), output_format, empty="No matching requests.")
     if not tallies:
         warn_of_typo(settings, group)
+    if statistics.uncounted:
+        one = statistics.uncounted == 1
+        left_out = (
+            "1 request cannot be read, and is" if one else f"{statistics.uncounted:,} requests cannot be read, and are"
+        )
+        typer.echo(f"turso-rotate: {left_out} not counted.", err=True)
+        raise typer.Exit(1)
 
 
 def _rows(tallies: Sequence[Tally], medians: Medians) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from bot.domain.events import Action, Event
 from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
 from bot.domain.models import Actor, GroupName, Organization
 from bot.domain.names import GROUP_NAME, TEAM_ID, USER_ID
+from bot.domain.readable import Readable
 from bot.domain.text import storable
 
 EVERYTHING = "*"
@@ -29,7 +30,7 @@ class AllowlistStore(Protocol):
 
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
-    ) -> Sequence[Grant]:
+    ) -> Readable[Grant]:
         """Mark grants as revoked, each together with its event; `None` means any pattern or role."""
 
 
@@ -66,7 +67,7 @@ class Allowlist:
             raise UsageError(f"{last_day} is in the past: the grant would never be in force.")
         return await self._store.add(new, Event(Action.GRANTED, self._operator, self._organization, detail=_facts(new)))
 
-    async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Sequence[Grant]:
+    async def remove(self, actor: Actor, pattern: str | None = None, role: Role | None = None) -> Readable[Grant]:
         """Revoke the actor's grants: all of them, those of a role, or the one to rotate exactly that pattern.
 
         Raises `UsageError` if there is none.
@@ -78,7 +79,7 @@ class Allowlist:
         detail = {"user": actor.user_id, "team": actor.team_id}
         event = Event(Action.REVOKED, self._operator, self._organization, detail=detail)
         revoked = await self._store.revoke(actor, pattern, event, role=role)
-        if not revoked:
+        if not revoked and not revoked.unreadable:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 
@@ -90,16 +91,19 @@ class Allowlist:
         """Read the actor's grants in force."""
         return [grant for grant in (await self._store.all()).in_force if grant.actor == actor]
 
-    async def who(self, group: str, since: datetime | None, until: datetime | None = None) -> Sequence[Grant]:
+    async def who(self, group: str, since: datetime | None, until: datetime | None = None) -> Readable[Grant]:
         """Read the grants that let somebody rotate the group at some moment from `since` to before `until`.
 
         Without `until`, at the moment `since`; without both, now. Raises `UsageError` if it is not a group's name.
         """
         if not GROUP_NAME.fullmatch(group):
             raise UsageError("Give a group name, not a pattern.")
-        held = await self._store.all(revoked=True)
-        first = since or held.now
-        return [grant for grant in held.grants if could_rotate(grant, GroupName(group), first, until)]
+        held, name = await self._store.all(revoked=True), GroupName(group)
+        if since is None:
+            found = [grant for grant in held.in_force if grant.matches(name)]
+        else:
+            found = [grant for grant in held.grants if could_rotate(grant, name, since, until)]
+        return Readable(found, held.unreadable)
 
 
 def could_rotate(grant: Grant, group: GroupName, since: datetime, until: datetime | None) -> bool:
@@ -107,8 +111,8 @@ def could_rotate(grant: Grant, group: GroupName, since: datetime, until: datetim
     if not grant.matches(group):
         return False
     if until is not None and since < grant.granted_at < until:
-        return grant.in_force(grant.granted_at)  # one revoked in the same instant never held
-    return grant.in_force(since)
+        return grant.held_at(grant.granted_at)  # one revoked in the same instant never held
+    return grant.held_at(since)
 
 
 def allowance(role: Role, pattern: str) -> str:

@@ -19,6 +19,7 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     ├── ShuttingDown             the bot is stopping and takes no new work
     ├── Overloaded               more work is running than the bot accepts
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
+    ├── UnreadableRow            a row of the database holds what the bot never writes
     └── DatabaseError
         ├── DatabaseUnavailable  the database did not answer in time, or not at all
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
@@ -35,6 +36,8 @@ from enum import StrEnum
 
 from bot.domain.models import GroupName, Outcome, Rotation
 from bot.domain.states import State
+
+_LONGEST_NUMBER = 40
 
 
 class Refusal(StrEnum):
@@ -197,6 +200,17 @@ class Overloaded(BotError):
 
 class SlackUnusable(BotError):
     """Slack does not accept the bot's tokens."""
+
+
+class UnreadableRow(BotError):
+    """A row of the database holds what the bot never writes; the row stays as it is, and the others count.
+
+    `kind` and `number` name it, and `why` ends the sentence; it never quotes what the row holds.
+    """
+
+    def __init__(self, kind: str, number: object, why: str) -> None:
+        self.key = f"{kind} {str(number)[:_LONGEST_NUMBER]}"
+        super().__init__(f"{self.key} cannot be read: {why}.")
 
 
 class DatabaseError(BotError):

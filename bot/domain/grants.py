@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.models import Actor, GrantId, GroupName
 
 
@@ -40,11 +41,19 @@ class Grant:
         return None if self.until is None else (self.until - timedelta(microseconds=1)).date().isoformat()
 
     def in_force(self, now: datetime) -> bool:
-        """Return whether the grant holds at `now`."""
+        """Return whether the grant holds now.
+
+        A grant that stands here was granted, and one that was revoked stays so: a clock that steps back after either
+        changes nothing.
+        """
+        return self.revoked_at is None and (self.until is None or now < self.until)
+
+    def held_at(self, moment: datetime) -> bool:
+        """Return whether the grant held at a moment, by the times on record."""
         return (
-            self.granted_at <= now
-            and (self.until is None or now < self.until)
-            and (self.revoked_at is None or now < self.revoked_at)
+            self.granted_at <= moment
+            and (self.until is None or moment < self.until)
+            and (self.revoked_at is None or moment < self.revoked_at)
         )
 
     def covers(self, actor: Actor, group: GroupName, now: datetime) -> bool:
@@ -73,6 +82,8 @@ class GrantSnapshot:
 
     grants: tuple[Grant, ...]
     now: datetime
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """The others, which allow nothing."""
 
     @property
     def in_force(self) -> tuple[Grant, ...]:

@@ -6,11 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.events import Action, RecordedEvent, TrailHead
 from bot.domain.grants import Grant
 from bot.domain.models import Actor, GroupName, Rotation, RotationId, UserId
 from bot.domain.periods import Period
 from bot.domain.policy import Visibility
+from bot.domain.readable import Readable
 from bot.domain.states import State
 
 PAGE = 10
@@ -108,6 +110,8 @@ class Page:
     """The previous page is `after` this key."""
     narrowed: str | None = None
     """What this reader does not see, in words; `None` if they see everything."""
+    unreadable: Sequence[UnreadableRow] = ()
+    """Requests that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Story:
 
     rotation: Rotation
     events: Sequence[RecordedEvent]
+    unreadable: Sequence[UnreadableRow] = ()
+    """Events that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class Home:
     groups: Sequence[GroupName]
     """The groups with a history that the reader may see, sorted, at most 100."""
     head: TrailHead
+    unreadable: Sequence[UnreadableRow] = ()
+    """The reader's pending requests that cannot be read, and for auditors the grants."""
 
 
 class AccessPath(StrEnum):
@@ -180,6 +188,10 @@ class SearchResult:
     """There is more in the direction of the search."""
     crowded: bool = False
     """There are more groups than were searched: requests of some may be missing."""
+    unreadable: Sequence[UnreadableRow] = ()
+    """Requests between the entries, or with a time that cannot be read."""
+    ends: tuple[EntryKey, EntryKey] | None = None
+    """The newest and the oldest key that was found, also if that request cannot be read."""
 
 
 class HistoryStore(Protocol):
@@ -189,9 +201,9 @@ class HistoryStore(Protocol):
         """Read one page of requests, ordered by their keys."""
 
     async def story(self, rotation_id: RotationId) -> Story | None:
-        """Read one rotation with its events."""
+        """Read one rotation with its events. Raises `UnreadableRow`."""
 
-    async def pending(self, actor: Actor) -> Sequence[Rotation]:
+    async def pending(self, actor: Actor) -> Readable[Rotation]:
         """Read the actor's requests that wait for confirmation, oldest first."""
 
     async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:

@@ -25,6 +25,7 @@ from bot.domain.models import (
     Target,
 )
 from bot.domain.notifications import Notification
+from bot.domain.readable import Readable
 from bot.domain.states import State
 
 ASKED_AGAIN = "The same person asked again."
@@ -132,7 +133,7 @@ class RotationStore(Protocol):
         Return `None` if the rotation is not in `expected`.
         """
 
-    async def overdue(self) -> Sequence[Rotation]:
+    async def overdue(self) -> Readable[Rotation]:
         """Read the requests past their expiry and the rotations past their lease, oldest first."""
 
 
@@ -143,7 +144,10 @@ class Outbox(Protocol):
         """Take the notifications about a rotation that has just ended, except those that somebody else has taken."""
 
     async def take(self, seconds: float) -> Notification | None:
-        """Take the notification that has been due longest; for `seconds`, nobody else takes it."""
+        """Take the notification that has been due longest; for `seconds`, nobody else takes it.
+
+        Raises `UnreadableRow` for one that cannot be read; it is taken all the same.
+        """
 
     async def any_due(self) -> bool:
         """Return whether a notification is due, without taking it."""

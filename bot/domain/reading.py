@@ -62,7 +62,7 @@ class History:
             return query
         person = reader.user_id if query.person == reader.user_id else None
         found = await self._store.find(HistorySearch(visibility, HistoryQuery(group, person), limit=1))
-        if found.entries:
+        if found.entries or found.unreadable:
             return query
         known = await self._known(visibility)
         if same := alike(group, known):
@@ -97,13 +97,16 @@ class History:
         """Read everything that the Home tab shows. Raises as `page` does."""
         search = await self._admit(reader, context, cursor, PAGE)
         visibility = search.visibility
+        grants = await self._grants.all() if visibility.everything else None
+        page, pending = await self._page(search), await self._store.pending(reader)
         return Home(
-            page=await self._page(search),
-            pending=await self._store.pending(reader),
+            page=page,
+            pending=pending,
             patterns=visibility.patterns,
-            allowlist=(await self._grants.all()).in_force if visibility.everything else None,
+            allowlist=None if grants is None else grants.in_force,
             groups=await self._store.groups(visibility, MENU),
             head=await self._trail.head(),
+            unreadable=[*pending.unreadable, *(grants.unreadable if grants else ())],
         )
 
     async def _admit(self, reader: Actor, context: SlackContext, cursor: Cursor, limit: int) -> HistorySearch:
@@ -125,9 +128,10 @@ class History:
         newer = search.before is not None if backwards else found.more
         return Page(
             entries=found.entries,
-            older=found.entries[-1].key if found.entries and older else None,
-            newer=found.entries[0].key if found.entries and newer else None,
+            older=found.ends[1] if found.ends and older else None,
+            newer=found.ends[0] if found.ends and newer else None,
             narrowed=_narrowed(search, crowded=found.crowded),
+            unreadable=found.unreadable,
         )
 
     async def _known(self, visibility: Visibility) -> Sequence[GroupName]:

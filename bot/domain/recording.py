@@ -1,10 +1,11 @@
 """Record how rotations ended, even if the database was down or the process that made the call is gone."""
 
 from asyncio import Event as Signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from bot.domain.errors import DatabaseError
 from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.lease import Lease
 from bot.domain.models import SYSTEM, Actor, Outcome, Rotation
@@ -22,6 +23,10 @@ _ABANDONED = Outcome(
 _UNRECORDED = "The outcome could not be saved yet. I will keep trying; until then it counts as unknown."
 _MAX_FAILURES = 3
 """After this many failures the database is the cause, and waiting for it once more for each rotation is pointless."""
+
+
+Failed = Callable[[str, Exception], None]
+"""Takes note of something that could not be tidied, by its name, and why: a row that cannot be read, or a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +93,36 @@ class OutcomeRecorder:
             event = _by_system(rotation, Action.UNKNOWN, _ABANDONED.detail)
         return await self._store.move(rotation.id, expected=rotation.state, event=event)
 
-    async def tidy(self) -> AsyncIterator[Rotation]:
+    async def tidy(self, failed: Failed = lambda _, __: None) -> AsyncIterator[Rotation]:
         """Record kept outcomes, expire old requests and end interrupted rotations; yield those that changed.
 
-        One that fails does not hold up the others; the first failure is raised at the end: a `DatabaseError`, or a bug.
+        One that fails does not hold up the others. `failed` is called for a row that cannot be read, and for a bug; of
+        the failures of the database, the first is raised at the end.
         """
-        kept = [partial(self._write, *each) for each in self._kept.values()]
-        kept += [partial(self._end_unsent, each) for each in self._unsent.values()]
-        overdue = [partial(self.end_overdue, rotation) for rotation in await self._store.overdue()]
-        failures: list[Exception] = []
-        for end in (*kept, *overdue):
+        failures: list[DatabaseError] = []
+        for rotation, end in await self._steps(failed):
             try:
                 changed = await end()
-            except Exception as error:  # noqa: BLE001 - raised below
+            except DatabaseError as error:
                 failures.append(error)
                 if len(failures) == _MAX_FAILURES:
                     break
+            except Exception as error:  # noqa: BLE001 - reported
+                failed(f"Rotation {rotation.id}", error)
             else:
                 if changed is not None:
                     yield changed
         if failures:
             raise failures[0]
+
+    async def _steps(self, failed: Failed) -> list[tuple[Rotation, Callable[[], Awaitable[Rotation | None]]]]:
+        """Return what is to be tidied, each with its rotation."""
+        overdue = await self._store.overdue()
+        for row in overdue.unreadable:
+            failed(row.key, row)
+        kept = [(claimed.rotation, partial(self._write, claimed, outcome)) for claimed, outcome in self._kept.values()]
+        unsent = [(claimed.rotation, partial(self._end_unsent, claimed)) for claimed in self._unsent.values()]
+        return [*kept, *unsent, *((rotation, partial(self.end_overdue, rotation)) for rotation in overdue)]
 
     async def _write(self, claimed: Claimed, outcome: Outcome) -> Rotation | None:
         """Record an outcome, unless that was done before."""

@@ -114,9 +114,12 @@ class Metrics:
         self._gauges.outbox.set(backlog.notifications)
         self._gauges.oldest.set(backlog.oldest_seconds)
 
-    def watch(self, *, ready: Callable[[], bool], in_flight: Callable[[], int]) -> None:
+    def watch(
+        self, *, ready: Callable[[], bool], in_flight: Callable[[], int], sweep_failures: Callable[[], int]
+    ) -> None:
         """Set the callbacks that are called at each scrape; they must not block."""
         self._gauges.ready.set_function(ready)
+        self._gauges.sweep_failures.set_function(sweep_failures)
         self._gauges.in_flight.set_function(in_flight)
 
 
@@ -172,5 +175,7 @@ class _Gauges:
         self.oldest = gauge("outbox_oldest_seconds", "Age in seconds of the oldest undelivered notification.")
         lag = gauge("sweeper_lag_seconds", "Seconds since this process last found nothing overdue.")
         lag.set_function(lambda: time.monotonic() - self.tidied)
+        about = "Rows that cannot be read, and bugs, that the sweeper has met lately."
+        self.sweep_failures = gauge("sweep_failures", about)
         self.ready = gauge("ready", "1 while the database answers and, in Socket Mode, Slack is connected.")
         self.in_flight = gauge("work_in_flight", "Commands and presses being handled.")

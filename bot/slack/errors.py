@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from bot.domain.errors import BotError, DuplicateDelivery, Refusal
+from bot.domain.errors import BotError, DuplicateDelivery, Refusal, UnreadableRow
 
 Tell = Callable[[BotError], Coroutine[Any, Any, object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
@@ -18,10 +18,12 @@ log = structlog.get_logger(__name__)
 
 
 class UnexpectedError(BotError):
-    """A bug; its reference number leads to the traceback in the log."""
+    """A bug, or a row that cannot be read; its reference number leads to the line in the log."""
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(f"Something went wrong unexpectedly. The bot's log has details under {reference}.")
+    def __init__(self, reference: str, row: UnreadableRow | None = None) -> None:
+        what = row or "Something went wrong unexpectedly."
+        super().__init__(f"{what} The bot's log has details under {reference}.")
+        self.row = row
         self.reference = reference
 
 
@@ -33,6 +35,11 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
     except DuplicateDelivery as error:
         refused(error.refusal)
         log.info("delivered twice")
+    except UnreadableRow as error:
+        reference = secrets.token_hex(4)
+        log.error("row cannot be read", reference=reference, why=str(error))  # noqa: TRY400 - no bug: the row is broken
+        refused(Refusal.OTHER)
+        await tell(UnexpectedError(reference, error))
     except BotError as error:
         log.debug("failure explained", error=type(error).__name__)
         refused(error.refusal)

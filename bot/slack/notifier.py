@@ -7,12 +7,13 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import DatabaseError, UnreadableRow
 from bot.domain.events import Action, Event, TrailHead
 from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation
 from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
+from bot.domain.recording import Failed
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.slack.alarm import unguarded
@@ -75,26 +76,40 @@ class Notifier:
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
                 await self._tell(notification, rotation, reply)
-        except DatabaseError as error:
+        except (DatabaseError, UnreadableRow) as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
             if rotation.requester.in_slack:
                 await reply.replace(self._ended(rotation))
             return True
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
-    async def send_due(self) -> None:
-        """Deliver every notification that is due: an attempt failed, or the process that queued it made none."""
+    async def send_due(self, failed: Failed = lambda _, __: None) -> None:
+        """Deliver every notification that is due: an attempt failed, or the process that queued it made none.
+
+        `failed` is called for what cannot be read, and for a bug; it is tried again once it is due again, and holds up
+        no other.
+        """
         while self._pause() <= 0 and await self._outbox.any_due():
-            notification = await self._outbox.take(TAKEN_SECONDS)
+            try:
+                notification = await self._outbox.take(TAKEN_SECONDS)
+            except UnreadableRow as row:
+                failed(row.key, row)
+                continue
             if notification is None:
                 return
-            if notification.rotation_id is None:
-                await self._sound(notification)
-            elif (rotation := await self._rotations.get(notification.rotation_id)) is not None:
-                await self._tell(notification, rotation, self._reply_to(rotation.requester, rotation.channel_id, None))
+            try:
+                await self._send(notification)
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 - reported
+                key = error.key if isinstance(error, UnreadableRow) else f"Notification {notification.id}"
+                failed(key, error)
 
-    async def _sound(self, notification: Notification) -> None:
-        await self._deliver(notification, None, lambda: self._post_alarm(notification))
+    async def _send(self, notification: Notification) -> None:
+        if notification.rotation_id is None:
+            await self._deliver(notification, None, lambda: self._sound(notification))
+        elif (rotation := await self._rotations.get(notification.rotation_id)) is not None:
+            await self._tell(notification, rotation, self._reply_to(rotation.requester, rotation.channel_id, None))
 
     async def _tell(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         if notification.kind is NotificationKind.CARD:
@@ -122,7 +137,7 @@ class Notifier:
             log.info(_DELIVERED[notification.kind], attempts=notification.attempts, **facts)
             await self._outbox.done(notification)
 
-    async def _post_alarm(self, notification: Notification) -> None:
+    async def _sound(self, notification: Notification) -> None:
         """Post to the audit channel; without one, the log has it."""
         if self._audit_channel is not None:
             alarm = unguarded(notification.subject or "")

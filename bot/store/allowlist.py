@@ -1,6 +1,5 @@
 """Grants in SQL: added and revoked together with their audit event, never deleted."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,9 @@ from sqlalchemy import (
 from bot.domain.events import Event
 from bot.domain.grants import Grant, GrantSnapshot, NewGrant, Role
 from bot.domain.models import Actor, GrantId, TeamId, UserId
+from bot.domain.readable import Readable
 from bot.store.database import Database
+from bot.store.rows import fault_of_text, read, readable
 from bot.store.sqltypes import database_now
 from bot.store.tables import allowlist
 from bot.store.trail import record
@@ -82,14 +83,14 @@ class SqlGrants:
         def transaction(connection: Connection) -> Grant:
             row = connection.execute(_ADD, columns).one()
             record(connection, self._seal, replace(event, detail={**event.detail, "grant": row.id}))
-            return _grant(row)
+            return grant_of(row)
 
         return await self._database.write(transaction)
 
     async def revoke(
         self, actor: Actor, pattern: str | None, event: Event, *, role: Role | None = None
-    ) -> Sequence[Grant]:
-        """Revoke all that match with one UPDATE, and record them one by one."""
+    ) -> Readable[Grant]:
+        """Revoke all that match with one UPDATE, and record them one by one, also those that cannot be read."""
         statement = _REVOKE if pattern is None else _REVOKE.where(allowlist.c.pattern == pattern)
         statement = statement if role is None else statement.where(allowlist.c.role == str(role))
         columns = {
@@ -99,26 +100,34 @@ class SqlGrants:
             "revoked_by_user": event.actor.user_id,
         }
 
-        def transaction(connection: Connection) -> Sequence[Grant]:
+        def transaction(connection: Connection) -> Readable[Grant]:
             rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
                 detail = {**event.detail, "grant": row.id, "role": row.role, "pattern": row.pattern}
                 record(connection, self._seal, replace(event, detail=detail))
-            return [_grant(row) for row in rows]
+            return readable(rows, grant_of)
 
         return await self._database.write(transaction)
 
     async def _held(self, query: Select[Any], chosen: dict[str, Any]) -> GrantSnapshot:
         def transaction(connection: Connection) -> GrantSnapshot:
             rows = connection.execute(query, chosen).all()
-            return GrantSnapshot(tuple(_grant(row) for row in rows if row.id is not None), rows[0].now)
+            found = readable([row for row in rows if row.id is not None], grant_of)
+            return GrantSnapshot(tuple(found), rows[0].now, tuple(found.unreadable))
 
         return await self._database.read(transaction)
+
+
+def grant_of(row: Row[Any]) -> Grant:
+    """Read a grant from its row. Raises `UnreadableRow`."""
+    return read(row, allowlist, _grant)
 
 
 def _grant(row: Row[Any]) -> Grant:
     revoked_by = None
     if row.revoked_at is not None:
+        if fault_of_text(row.revoked_by_team) or fault_of_text(row.revoked_by_user):
+            raise TypeError("revoked by nobody")
         revoked_by = Actor(TeamId(row.revoked_by_team), UserId(row.revoked_by_user))
     return Grant(
         id=GrantId(row.id),

@@ -1,5 +1,6 @@
 """Count what is pending, up to a limit each, so that a long history costs no more than a short one."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select, text
@@ -47,5 +48,5 @@ class SqlBacklog:
 
     def _read(self, connection: Connection) -> Backlog:
         row = connection.execute(_BACKLOG, {"organization": self._organization}).one()
-        oldest = 0.0 if row.oldest is None else max(0.0, (row.now - row.oldest).total_seconds())
+        oldest = max(0.0, (row.now - row.oldest).total_seconds()) if isinstance(row.oldest, datetime) else 0.0
         return Backlog(row.requested, row.rotating, row.unresolved, row.notifications, oldest)

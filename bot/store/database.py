@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine
 from bot.domain.errors import DatabaseUnavailable
 from bot.store.driver_errors import NO_ANSWER, translated_errors
 from bot.store.engines import pooled
+from bot.store.sqlite_file import OpenedFile
 from bot.store.timeouts import QUEUE_SECONDS, TRANSACTION_SECONDS, deadline
 
 T = TypeVar("T")
@@ -44,10 +45,11 @@ class Database(Protocol):
 
 def open_database(url: URL) -> Database:
     """Prepare the database; nothing is connected yet."""
-    writers = 1 if url.get_backend_name() == "sqlite" else WRITERS
+    is_file = url.get_backend_name() == "sqlite"
+    writers, file = (1, OpenedFile(str(url.database))) if is_file else (WRITERS, None)
     return _ThreadedDatabase(
-        _ThreadPool(pooled(url, writers, read_only=False), writers),
-        _ThreadPool(pooled(url, READERS, read_only=True), READERS),
+        _ThreadPool(pooled(url, writers, read_only=False, file=file), writers),
+        _ThreadPool(pooled(url, READERS, read_only=True, file=file), READERS),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event
 
+from bot.store.sqlite_file import OpenedFile
 from bot.store.timeouts import LOCK_SECONDS, LONG_LOCK_SECONDS
 
 _MILLISECONDS = int(LOCK_SECONDS * 1000)
@@ -22,19 +23,21 @@ _LONG_LIMITS = {
 }
 
 
-def pooled(url: URL, connections: int, *, read_only: bool) -> Engine:
-    """Create an engine for short transactions; nothing is connected yet."""
+def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | None = None) -> Engine:
+    """Create an engine for short transactions, on SQLite in that file alone; nothing is connected yet."""
     pool = {"pool_size": connections, "max_overflow": 0}
     if url.get_backend_name() == "sqlite":
         engine = _sqlite(url, LOCK_SECONDS, read_only=read_only, **pool)
         event.listen(engine, "connect", _set_pragmas)
+        if file is not None:
+            file.guard(engine, writes=not read_only)
         return engine
-    from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
-
     # Autocommit saves a read its BEGIN and its COMMIT: two of three round trips.
     isolation = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
     arguments = {"keepalives_idle": 10, "tcp_user_timeout": 5000}
     engine = _postgresql(url, 2, _LIMITS, arguments, **pool, **isolation)
+    from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
+
     postgresql.observe_deadlines(engine)
     postgresql.ping_seldom(engine)
     return engine
@@ -57,6 +60,7 @@ def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> E
     arguments = {"check_same_thread": False, "timeout": lock_seconds, "isolation_level": None}
     engine = create_engine(url, hide_parameters=True, connect_args=arguments, **pool)
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+    event.listen(engine, "connect", _read_any_text)
     # Python's driver begins too late, and leaves table definitions out of the transaction.
     event.listen(engine, "begin", lambda connection: connection.connection.dbapi_connection.execute(begin))
     return engine
@@ -65,13 +69,22 @@ def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> E
 def _postgresql(
     url: URL, connect_seconds: int, limits: dict[str, int], arguments: dict[str, int], **options: Any
 ) -> Engine:
+    from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
+
     settings = " ".join(f"-c {name}={value}" for name, value in limits.items())
     connection = {
         "connect_timeout": connect_seconds,
         "application_name": "turso-rotate",
         "options": f"{settings} -c timezone=UTC",
     }
-    return create_engine(url, hide_parameters=True, connect_args=connection | arguments, **options)
+    engine = create_engine(url, hide_parameters=True, connect_args=connection | arguments, **options)
+    postgresql.read_any_time(engine)
+    return engine
+
+
+def _read_any_text(connection: Any, _: Any) -> None:
+    """Let a text that is not UTF-8 spoil its own row only, and not the whole answer."""
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
 
 
 def _set_pragmas(connection: Any, _: Any) -> None:

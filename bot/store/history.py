@@ -1,11 +1,13 @@
 """History in SQL: pages of requests, in constant time, and the story of one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.history import (
     RECORDED_ALONE,
     AccessPath,
@@ -18,12 +20,13 @@ from bot.domain.history import (
 )
 from bot.domain.models import Actor, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.policy import Visibility
+from bot.domain.readable import Readable
 from bot.domain.states import State
 from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
-from bot.store.rows import rotation_of
-from bot.store.sqltypes import EARLIEST, LATEST, database_now
+from bot.store.rows import attempt, fault_of_text, readable, rotation_of
+from bot.store.sqltypes import EARLIEST, LATEST, Garbage, database_now
 from bot.store.tables import rotations
 from bot.store.trail import ROTATION_EVENTS, recorded_of
 
@@ -36,6 +39,8 @@ MAX_PENDING = 100
 _STATUSES = {str(action): status for status, action in RECORDED_ALONE.items()} | {
     str(state): RequestStatus(state) for state in State
 }
+_TEXTS = frozenset({"organization", "team_id", "user_id", "group", "reason"})
+_OPTIONAL = frozenset({"group", "reason"})
 _GLOB = frozenset("*?[")
 
 _SELECT = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
@@ -64,18 +69,16 @@ class SqlHistory:
         chosen = {"of_organization": self._organization, "of_rotation": rotation_id}
 
         def transaction(connection: Connection) -> Story | None:
-            events = [recorded_of(row) for row in connection.execute(ROTATION_EVENTS, chosen)]
+            events = readable(connection.execute(ROTATION_EVENTS, chosen), recorded_of)
             row = connection.execute(_ONE, chosen).first()
-            return None if row is None else Story(rotation_of(row), events)
+            return None if row is None else Story(rotation_of(row), events.values, events.unreadable)
 
         return await self._database.read(transaction)
 
-    async def pending(self, actor: Actor) -> Sequence[Rotation]:
+    async def pending(self, actor: Actor) -> Readable[Rotation]:
         """Compare with the database's clock; a hundred at most."""
         chosen = {"of_organization": self._organization, "of_team": actor.team_id, "of_user": actor.user_id}
-        return await self._database.read(
-            lambda connection: [rotation_of(row) for row in connection.execute(_PENDING, chosen)]
-        )
+        return await self._database.read(lambda connection: readable(connection.execute(_PENDING, chosen), rotation_of))
 
     async def groups(self, visibility: Visibility, limit: int) -> Sequence[GroupName]:
         """List those that the reader may see, found by jumping along an index."""
@@ -94,10 +97,16 @@ class SqlHistory:
         chosen["names"] = json.dumps(groups) if shape.dialect == "sqlite" else groups
         rows = connection.execute(history_statements.page_statement(shape), chosen).all()
         # The reader's own requests may be about a group that they may see anyway.
-        found = sorted({entry.key: entry for entry in map(_entry, rows)}.values(), key=lambda entry: entry.key.rank)
-        if shape.oldest_first:
-            return SearchResult(found[: search.limit][::-1], len(found) > search.limit, crowded)
-        return SearchResult(found[::-1][: search.limit], len(found) > search.limit, crowded)
+        found, lost = _requests(rows)
+        keys = sorted(found, key=lambda key: key.rank, reverse=not shape.oldest_first)[: search.limit]
+        shown = [found[key] for key in (reversed(keys) if shape.oldest_first else keys)]
+        return SearchResult(
+            [each for each in shown if isinstance(each, HistoryEntry)],
+            len(found) + len(lost) > search.limit,
+            crowded,
+            [*(each for each in shown if isinstance(each, UnreadableRow)), *lost],
+            (max(keys, key=_rank), min(keys, key=_rank)) if keys else None,
+        )
 
     def _groups(self, connection: Connection, search: HistorySearch) -> tuple[list[str], bool]:
         """Return the groups to search, exact names first, and whether there are more."""
@@ -115,8 +124,8 @@ class SqlHistory:
         """Return the groups that have a history, those with rotations first, and whether there are more."""
         query = history_statements.names_statement(MAX_NAMES + 1)
         rows = connection.execute(query, {"organization": self._organization}).all()
-        by_rotation = [row.name for row in rows if row.by == "id"]
-        by_refusal = [row.name for row in rows if row.by == "seq"]
+        by_rotation = [row.name for row in rows if row.by == "id" and not fault_of_text(row.name)]
+        by_refusal = [row.name for row in rows if row.by == "seq" and not fault_of_text(row.name)]
         names = dict.fromkeys(by_rotation[:MAX_NAMES] + by_refusal[:MAX_NAMES])
         return list(names), max(len(by_rotation), len(by_refusal)) > MAX_NAMES
 
@@ -151,20 +160,51 @@ def _chosen(search: HistorySearch) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[Any]) -> HistoryEntry:
+def _requests(rows: Iterable[Row[Any]]) -> tuple[dict[EntryKey, HistoryEntry | UnreadableRow], list[UnreadableRow]]:
+    """Return what was found by its key, and what cannot be read to the point of having none."""
+    found: dict[EntryKey, HistoryEntry | UnreadableRow] = {}
+    lost: dict[str, UnreadableRow] = {}
+    for row in rows:
+        key = EntryKey(row.at, str(row.id) if row.seq is None else f"#{row.seq}")
+        try:
+            found[key] = _entry(key, row)
+        except UnreadableRow as error:
+            if isinstance(row.at, datetime):
+                found[key] = error
+            else:
+                lost[error.key] = error
+    return found, list(lost.values())
+
+
+def _entry(key: EntryKey, row: Row[Any]) -> HistoryEntry:
+    """Read a request. Raises `UnreadableRow`."""
     alone = row.seq is not None
+    kind, number, optional = ("Row", row.seq, _OPTIONAL) if alone else ("Rotation", row.id, _OPTIONAL - {"reason"})
+    for name, value in row._mapping.items():  # noqa: SLF001 - public, in spite of its name
+        if isinstance(value, Garbage):
+            raise UnreadableRow(kind, number, f"its {'time' if name == 'at' else name} {value.why}")
+        if name in _TEXTS and (value is not None or name not in optional) and (why := fault_of_text(value)):
+            raise UnreadableRow(kind, number, f"its {name} {why}")
+    return attempt(kind, number, lambda: _readable_entry(key, row, alone=alone))
+
+
+def _readable_entry(key: EntryKey, row: Row[Any], *, alone: bool) -> HistoryEntry:
     detail: Mapping[str, object] = row.detail
     return HistoryEntry(
-        key=EntryKey(row.at, f"#{row.seq}" if alone else row.id),
+        key=key,
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
         group=None if row.group is None else GroupName(row.group),
         status=_STATUSES[row.status],
         reason=_text(detail, "reason", "typed", "note") if alone else row.reason,
         explanation=_text(detail, "explanation", "why"),
-        seconds=None if row.ended_at is None else (row.ended_at - row.at).total_seconds(),
+        seconds=None if row.ended_at is None else max(0.0, (row.ended_at - row.at).total_seconds()),
         rotation_id=None if alone else RotationId(row.id),
         resolved_as=None if row.resolved_as is None else State(row.resolved_as),
     )
+
+
+def _rank(key: EntryKey) -> tuple[datetime, str, int]:
+    return key.rank
 
 
 def _text(detail: Mapping[str, object], *names: str) -> str:

@@ -15,7 +15,7 @@ from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.guards import broken_guards
-from bot.store.sqltypes import database_now
+from bot.store.sqltypes import Garbage, database_now
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import Row, Seal
 
@@ -63,9 +63,13 @@ async def newest_rows(database: Database, count: int) -> Sequence[Row]:
 
     def transaction(connection: Connection) -> Sequence[Row]:
         rows = [row._asdict() for row in connection.execute(_NEWEST.limit(count))]
-        return [Row(**{**row, "at": rfc3339(row["at"])}) for row in reversed(rows)]
+        return [Row(**{**row, "at": _stored(row["at"])}) for row in reversed(rows)]
 
     return await database.read(transaction)
+
+
+def _stored(at: datetime | Garbage) -> str:
+    return str(at.raw) if isinstance(at, Garbage) else rfc3339(at)
 
 
 async def organizations(database: Database) -> Sequence[str]:
@@ -87,6 +91,6 @@ async def grant_usage(database: Database, seal: Seal) -> tuple[GrantSnapshot, Ma
             actor: connection.execute(_LAST_REQUEST, {"user_id": actor.user_id, "team_id": actor.team_id}).scalar_one()
             for actor in holders
         }
-        return {actor: at for actor, at in last.items() if at is not None}
+        return {actor: at for actor, at in last.items() if isinstance(at, datetime)}
 
     return held, await database.read(transaction)

@@ -9,6 +9,7 @@ from bot.domain.events import Event
 from bot.domain.models import Organization, Rotation, RotationId
 from bot.domain.notifications import Notification, NotificationKind
 from bot.store.database import Database
+from bot.store.rows import read, readable
 from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import outbox
 from bot.store.trail import record
@@ -81,25 +82,20 @@ class SqlOutbox:
         self._organization = organization
 
     async def take_for(self, rotation_id: RotationId, seconds: float) -> Sequence[Notification]:
-        """Take them in the order in which they were added."""
+        """Take them in the order in which they were added; one that cannot be read is left to `take`."""
         chosen = {"of_rotation": rotation_id, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
 
-        def transaction(connection: Connection) -> list[Notification]:
-            return sorted(
-                map(_notification, connection.execute(_TAKE_FOR, chosen)), key=lambda notification: notification.id
-            )
+        def transaction(connection: Connection) -> Sequence[Notification]:
+            return readable(connection.execute(_TAKE_FOR, chosen), _notification)
 
-        return await self._database.write(transaction)
+        return sorted(await self._database.write(transaction), key=lambda notification: notification.id)
 
     async def take(self, seconds: float) -> Notification | None:
         """Take one in a single statement, which skips those that another replica is taking."""
         chosen = {"of_organization": self._organization, "in_seconds": seconds, "overdue_seconds": -OVERDUE_SECONDS}
-
-        def transaction(connection: Connection) -> Notification | None:
-            row = connection.execute(_TAKE, chosen).first()
-            return None if row is None else _notification(row)
-
-        return await self._database.write(transaction)
+        row = await self._database.write(lambda connection: connection.execute(_TAKE, chosen).first())
+        # Read after the commit: one that cannot be read is taken all the same, and so holds up no other.
+        return None if row is None else _notification(row)
 
     async def any_left(self, rotation_id: RotationId) -> bool:
         """Return whether a notification about a rotation is not delivered yet."""
@@ -138,13 +134,17 @@ def _this(notification: Notification) -> dict[str, Any]:
 
 
 def _notification(row: Row[Any]) -> Notification:
-    return Notification(
-        id=row.id,
-        organization=Organization(row.organization),
-        rotation_id=None if row.rotation_id is None else RotationId(row.rotation_id),
-        kind=NotificationKind(row.kind),
-        created_at=row.created_at,
-        attempts=row.attempts,
-        overdue=bool(row.overdue),
-        subject=row.subject,
+    return read(
+        row,
+        outbox,
+        lambda row: Notification(
+            id=row.id,
+            organization=Organization(row.organization),
+            rotation_id=None if row.rotation_id is None else RotationId(row.rotation_id),
+            kind=NotificationKind(row.kind),
+            created_at=row.created_at,
+            attempts=row.attempts,
+            overdue=bool(row.overdue),
+            subject=row.subject,
+        ),
     )

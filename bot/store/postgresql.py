@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy.exc
-from psycopg.abc import PQGen
+from psycopg.abc import AdaptContext, Buffer, PQGen
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from bot.store.sqltypes import Garbage
 from bot.store.timeouts import deadline
 
 T = TypeVar("T")
@@ -60,6 +63,34 @@ def ping_seldom(engine: Engine) -> None:
 
     event.listen(engine, "checkin", checkin)
     event.listen(engine, "checkout", checkout)
+
+
+def read_any_time(engine: Engine) -> None:
+    """Let a time beyond Python's calendar, such as `infinity`, spoil its own row only, and not the whole answer."""
+
+    def connect(connection: Any, _: ConnectionPoolEntry) -> None:
+        for name in ("timestamptz", "date"):
+            loader = connection.adapters.get_loader(psycopg.adapters.types[name].oid, Format.TEXT)
+            connection.adapters.register_loader(name, _lenient(loader))
+
+    event.listen(engine, "connect", connect)
+
+
+def _lenient(loader: type[Any]) -> type[Loader]:
+    """Return a loader that reads as `Garbage` what the given one cannot read."""
+
+    class Lenient(Loader):
+        def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+            super().__init__(oid, context)
+            self._load = loader(oid, context).load
+
+        def load(self, data: Buffer) -> Any:
+            try:
+                return self._load(data)
+            except psycopg.DataError:
+                return Garbage("is not a time", bytes(data).decode())
+
+    return Lenient
 
 
 def _has_input(connection: Any) -> bool:

@@ -1,29 +1,53 @@
 """Rotations in SQL: every move is one conditional UPDATE, and commits together with its audit event."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
+from bot.domain.errors import UnreadableRow
 from bot.domain.events import STATE_AFTER, Event
 from bot.domain.models import GroupName, Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
 from bot.domain.ports import ASKED_AGAIN, WORLD_GONE, NewClaim, NewRotation, Opened, Superseded
+from bot.domain.readable import Readable
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
 from bot.store.guards import require_guards
 from bot.store.outbox import enqueue
-from bot.store.rows import rotation_of
-from bot.store.sqltypes import database_later, database_now
+from bot.store.rows import readable, rotation_of
+from bot.store.sqltypes import LATEST, UtcTime, database_later, database_now
 from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
 from bot.store.world import OF_PERSON, OPEN_IN_GROUP, world_for, world_is_gone, world_number
 from bot.trail.chain import Seal
 
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
+_MAX_PAGES = 10
+"""How many pages of overdue rotations are read at a time: after so many that hold rows which cannot be read, wait."""
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
+
+
+def _is_over(end: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition for an end that is past, or that never comes, such as what is no time."""
+    return or_(end <= database_now(), end > literal(LATEST, UtcTime()))
+
 
 # Statements are built once: SQLAlchemy recognises them by identity, which takes a fifth of the time.
 _columns = rotations.c
@@ -38,12 +62,13 @@ _OVERDUE = (
     .where(_columns.organization.concat("") == bindparam("of_organization"))
     .where(
         or_(
-            and_(_columns.state == State.REQUESTED, _columns.expires_at <= database_now()),
-            and_(_columns.state == State.ROTATING, _columns.lease_until <= database_now()),
+            and_(_columns.state == State.REQUESTED, _is_over(_columns.expires_at)),
+            and_(_columns.state == State.ROTATING, _is_over(_columns.lease_until)),
         )
     )
     .order_by(_columns.requested_at)
-    .limit(1000)
+    .limit(bindparam("at_once", type_=Integer()))
+    .offset(bindparam("skipped", type_=Integer()))
 )
 _OPEN = (
     insert(rotations)
@@ -85,7 +110,10 @@ _LOCK_GROUP = select(func.pg_advisory_xact_lock(_GROUPS, bindparam("of_crc")))
 class SqlRotations:
     """The rotations of one organization in one database."""
 
-    def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, organization: Organization, *, overdue_at_once: int = 1000
+    ) -> None:
+        self._overdue_at_once = overdue_at_once
         self._database = database
         self._seal = seal
         self._organization = organization
@@ -229,12 +257,23 @@ class SqlRotations:
 
         return await self._database.write(transaction)
 
-    async def overdue(self) -> Sequence[Rotation]:
-        """Compare with the database's clock; a thousand at most."""
-        chosen = {"of_organization": self._organization}
-        return await self._database.read(
-            lambda connection: [rotation_of(row) for row in connection.execute(_OVERDUE, chosen)]
-        )
+    async def overdue(self) -> Readable[Rotation]:
+        """Compare with the database's clock; read on past rows that cannot be read, which would starve the others."""
+
+        def transaction(connection: Connection) -> Readable[Rotation]:
+            values: list[Rotation] = []
+            unreadable: list[UnreadableRow] = []
+            chosen = {"of_organization": self._organization, "at_once": self._overdue_at_once}
+            for page in range(_MAX_PAGES):
+                rows = connection.execute(_OVERDUE, {**chosen, "skipped": page * self._overdue_at_once})
+                found = readable(rows, rotation_of)
+                values += found.values
+                unreadable += found.unreadable
+                if not found.unreadable or len(found) + len(found.unreadable) < self._overdue_at_once:
+                    break
+            return Readable(values, unreadable)
+
+        return await self._database.read(transaction)
 
     def _change(self, rotation_id: RotationId | None, expected: State) -> dict[str, Any]:
         return {"of_organization": self._organization, "of_id": rotation_id, "expected": str(expected)}

@@ -1,6 +1,7 @@
 """SQL that differs between SQLite and PostgreSQL: times, JSON, the database's clock and hidden parameters."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,15 @@ from bot.trail.chain import detail_text
 _TEXT = Text()
 EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 """No row is older than the first or newer than the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What a column holds that is no value of its type; `bot.store.rows` says which row cannot be read for it."""
+
+    why: str
+    """The end of a sentence that begins with the column's name."""
+    raw: object = None
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -44,13 +54,21 @@ class UtcTime(TypeDecorator[datetime]):
             return value
         return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Convert what the driver read to UTC, in any session time zone."""
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return datetime.fromisoformat(value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Convert what the driver read to UTC, in any session time zone; what is no time becomes `Garbage`."""
+        if value is None or isinstance(value, Garbage):
+            return value
+        try:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+            return moment if moment.tzinfo is UTC else _aware(moment).astimezone(UTC)
+        except (OverflowError, TypeError, ValueError):
+            return Garbage("is not a time", value)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment
 
 
 class CanonicalJson(TypeDecorator[dict[str, Any]]):
@@ -63,9 +81,15 @@ class CanonicalJson(TypeDecorator[dict[str, Any]]):
         """Serialise the object."""
         return None if value is None else detail_text(dict(value))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
-        """Parse the object."""
-        return None if value is None else dict(json.loads(value))
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Parse the object; what is none becomes `Garbage`."""
+        if value is None:
+            return None
+        try:
+            found = json.loads(value)
+        except (RecursionError, TypeError, ValueError):
+            return Garbage("is not JSON", value)
+        return found if isinstance(found, dict) else Garbage("is not a JSON object", value)
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is

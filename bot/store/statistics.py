@@ -1,5 +1,6 @@
 """Statistics of history in SQL: requests, refused commands and notes, counted in constant memory."""
 
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -25,6 +26,7 @@ from bot.domain.history import RECORDED_ALONE, RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.states import State
 from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally
+from bot.store.rows import fault_of_text
 from bot.store.tables import NO_ROTATION, audit_events, rotations
 
 _STATUSES = {str(action): str(status) for status, action in RECORDED_ALONE.items()}
@@ -37,24 +39,35 @@ class SqlStatistics:
         self._connection = connection
         self._query = query
         self._sqlite = connection.dialect.name == "sqlite"
+        self.uncounted = 0
+        """How many requests `tallies` has left out, as they cannot be read."""
 
     def tallies(self, interval: Interval) -> list[Tally]:
         """Count each series in each interval, in no particular order."""
         commands = union_all(self._requests(interval), self._refusals(interval)).subquery("commands")
         keys = (commands.c.start, commands.c.group, commands.c.outcome)
         query = select(*keys, func.count().label("number"), func.sum(commands.c.unresolved).label("unresolved"))
-        rows = self._connection.execute(query.group_by(*keys))
-        return [Tally(_day(row.start), _key(row), row.number, int(row.unresolved)) for row in rows]
+        tallies = []
+        for row in self._connection.execute(query.group_by(*keys)):
+            try:
+                tallies.append(Tally(_day(row.start), _key(row), row.number, int(row.unresolved)))
+            except (TypeError, ValueError):
+                self.uncounted += row.number
+        return tallies
 
     def medians(self, interval: Interval | None = None) -> dict[tuple[date | None, SeriesKey], float]:
         """Return the median seconds from request to end, by series and, if an interval is given, by interval.
 
         Refused commands, notes and open requests have none.
         """
-        requests = self._requests(interval).add_columns(self._seconds().label("seconds"))
-        ended = requests.where(rotations.c.ended_at.is_not(None)).subquery("ended")
-        rows = self._connection.execute(_medians(ended))
-        return {(None if interval is None else _day(row.start), _key(row)): float(row.seconds) for row in rows}
+        seconds = self._seconds()
+        requests = self._requests(interval).add_columns(self._at_least(0.0, seconds).label("seconds"))
+        ended = requests.where(rotations.c.ended_at.is_not(None), seconds.is_not(None)).subquery("ended")
+        medians = {}
+        for row in self._connection.execute(_medians(ended)):
+            with suppress(TypeError, ValueError):  # counted by `tallies`
+                medians[None if interval is None else _day(row.start), _key(row)] = float(row.seconds)
+        return medians
 
     def _requests(self, interval: Interval | None) -> Select[Any]:
         columns = rotations.c
@@ -107,6 +120,10 @@ class SqlStatistics:
             case Interval.MONTH:
                 return func.date(day, "start of month")
 
+    def _at_least(self, least: float, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return the value, or the least if it is below, as after a clock that stepped back."""
+        return (func.max if self._sqlite else func.greatest)(value, least)
+
     def _seconds(self) -> ColumnElement[Any]:
         ended, requested = rotations.c.ended_at, rotations.c.requested_at
         if self._sqlite:
@@ -129,9 +146,17 @@ def _medians(ended: Subquery) -> Select[Any]:
     )
 
 
-def _day(start: date | str) -> date:
-    return date.fromisoformat(start) if isinstance(start, str) else start
+def _day(start: object) -> date:
+    """Return a day. Raises `TypeError` or `ValueError` if it is none."""
+    if isinstance(start, date):
+        return start
+    if isinstance(start, str):
+        return date.fromisoformat(start)
+    raise TypeError("no day")
 
 
 def _key(row: Any) -> SeriesKey:
+    """Return the series. Raises `ValueError` if there is none."""
+    if row.group is not None and fault_of_text(row.group):
+        raise ValueError("no group")
     return SeriesKey(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))

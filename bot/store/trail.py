@@ -1,6 +1,5 @@
 """The audit trail in SQL: appended to in the transaction of the change that an event records, and read by key."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,7 +12,9 @@ from bot.domain.errors import DuplicateDelivery, Unguarded
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.periods import rfc3339
+from bot.domain.readable import Readable
 from bot.store.database import Database
+from bot.store.rows import read, readable
 from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
 from bot.store.tables import audit_events
 from bot.trail.chain import GENESIS, Row, Seal, detail_text
@@ -33,6 +34,7 @@ _LOCK_HEAD = {
 }
 _INSERT = insert(audit_events).execution_options(preserve_rowcount=True)
 _ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
+_HASH = select(audit_events.c.hash).where(audit_events.c.seq == bindparam("of_seq"))
 ROTATION_EVENTS = (
     select(audit_events).where(audit_events.c.rotation_id == bindparam("of_rotation")).order_by(audit_events.c.seq)
 )
@@ -78,7 +80,11 @@ def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:
 
 
 def recorded_of(row: SqlRow[Any]) -> RecordedEvent:
-    """Return the event that a row holds."""
+    """Return the event that a row holds. Raises `UnreadableRow`."""
+    return read(row, audit_events, _recorded)
+
+
+def _recorded(row: SqlRow[Any]) -> RecordedEvent:
     event = Event(
         action=Action(row.action),
         actor=Actor(TeamId(row.team_id), UserId(row.user_id)),
@@ -116,9 +122,15 @@ class SqlTrail:
         row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
         return TrailHead(0, GENESIS) if row is None else TrailHead(row.seq, row.hash)
 
+    async def contains(self, head: TrailHead) -> bool:
+        """Return whether a head that was read earlier is still a row of the trail."""
+        chosen = {"of_seq": head.seq}
+        found = await self._database.read(lambda connection: connection.execute(_HASH, chosen).scalar())
+        return head.seq == 0 or found == head.hash
+
     async def page(
         self, query: EventFilter, *, limit: int, before: RecordedEvent | None = None
-    ) -> Sequence[RecordedEvent]:
+    ) -> Readable[RecordedEvent]:
         """Read a page of events, newest first; with `before`, those that are older than it."""
         chosen = {"group": query.group, "user_id": query.user_id, "action": query.action}
         statement = _page(tuple(name for name, value in chosen.items() if value is not None), limit)
@@ -130,18 +142,18 @@ class SqlTrail:
             "above_seq": 0,
         }
         return await self._database.read(
-            lambda connection: [recorded_of(row) for row in connection.execute(statement, values)]
+            lambda connection: readable(connection.execute(statement, values), recorded_of)
         )
 
     async def row(self, seq: int) -> RecordedEvent | None:
-        """Read the event with this number."""
+        """Read the event with this number. Raises `UnreadableRow`."""
         return await self._database.read(
             lambda connection: next(map(recorded_of, connection.execute(_ROW, {"of_seq": seq})), None)
         )
 
-    async def story(self, rotation_id: RotationId) -> Sequence[RecordedEvent]:
+    async def story(self, rotation_id: RotationId) -> Readable[RecordedEvent]:
         """Read the events of one rotation in order."""
         chosen = {"of_rotation": rotation_id}
         return await self._database.read(
-            lambda connection: [recorded_of(row) for row in connection.execute(ROTATION_EVENTS, chosen)]
+            lambda connection: readable(connection.execute(ROTATION_EVENTS, chosen), recorded_of)
         )

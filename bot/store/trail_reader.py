@@ -87,6 +87,7 @@ def _postgresql(driver: Any, query: str) -> Iterator[Row]:
 def _sqlite(driver: Any, query: str) -> Iterator[Row]:
     """Read at full speed, and more slowly from the first row on that is not UTF-8."""
     done = 0
+    driver.text_factory = str
     try:
         for row in driver.execute(query):
             yield Row._make(row)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, not_, select, tex
 from bot.domain.events import Action
 from bot.domain.models import Actor, GroupName, GroupWorld, HandRotation, Organization, TeamId, UserId
 from bot.domain.states import State
-from bot.store.rows import rotation_of
+from bot.store.rows import attempt, readable, rotation_of
 from bot.store.sqltypes import database_now
 from bot.store.tables import CHANGES_WORLD, audit_events, rotations
 
@@ -46,7 +46,7 @@ _CHANGES_WORLD = (
 )
 _NUMBER = select(func.coalesce(func.max(_events.seq), 0)).where(*_CHANGES_WORLD)
 _NOTED = (
-    select(_events.at, _events.team_id, _events.user_id, _events.detail)
+    select(_events.seq, _events.at, _events.team_id, _events.user_id, _events.detail)
     .where(*_CHANGES_WORLD, _events.action == str(Action.NOTED))
     .order_by(_events.seq.desc())
     .limit(_MAX_NOTES)
@@ -75,11 +75,11 @@ def world_for(connection: Connection, organization: Organization, group: GroupNa
     """Read what the reader's card says of the group's past."""
     chosen = {**_group(organization, group), "of_team": reader.team_id, "of_user": reader.user_id}
     last = connection.execute(_LAST, chosen).first()
-    noted = map(_by_hand, connection.execute(_NOTED, chosen))
+    noted = readable(connection.execute(_NOTED, chosen), lambda row: attempt("Row", row.seq, lambda: _by_hand(row)))
     return GroupWorld(
-        last=None if last is None else rotation_of(last),
+        last=next(iter(readable([] if last is None else [last], rotation_of)), None),
         by_hand=max(noted, key=lambda rotation: rotation.at, default=None),
-        waiting=tuple(map(rotation_of, connection.execute(_WAITING, chosen))),
+        waiting=tuple(readable(connection.execute(_WAITING, chosen), rotation_of)),
     )
 
 
@@ -87,9 +87,11 @@ def _group(organization: Organization, group: GroupName) -> dict[str, Any]:
     return {"of_organization": organization, "of_group": group}
 
 
-def _by_hand(row: Row[Any, Any, Any, Any]) -> HandRotation:
+def _by_hand(row: Row[Any]) -> HandRotation:
     try:
         at = datetime.fromisoformat(str(row.detail.get("rotated_at"))).astimezone(UTC)
     except (ValueError, OverflowError):
-        at = row.at  # a card must not fail because of what another version, or the database's owner, wrote
+        at = row.at.astimezone(
+            UTC
+        )  # a card must not fail because of what another version, or the database's owner, wrote
     return HandRotation(at, Actor(TeamId(row.team_id), UserId(row.user_id)), str(row.detail.get("note", "")))

@@ -180,7 +180,7 @@ async def test_bytes_that_are_no_text_are_exported_as_they_are(trail: dict[str, 
     assert of_database[1].startswith("Row 5: changed.")
 
 
-async def test_an_export_that_breaks_off_leaves_no_file_and_keeps_the_old_one(
+async def test_an_export_leaves_out_what_the_bot_never_writes_and_says_so(
     trail: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -194,13 +194,10 @@ async def test_an_export_that_breaks_off_leaves_no_file_and_keeps_the_old_one(
     nowhere = await run(trail, tmp_path, "audit", "export", "--output", "nowhere/new")
     full = await run(trail, tmp_path, "audit", "export", "--output", "/dev/full")
 
-    assert broken == (
-        1,
-        "",
-        "turso-rotate: A row holds data that the bot never writes. To find it: turso-rotate audit verify\n",
-    )
+    why = "it holds what the bot never writes, and the export lacks it"
+    assert broken == (1, "", f"4 rows, 1 to 5.\nturso-rotate: Row 5 cannot be read: {why}.\n")
     assert again == broken
-    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("old", "old")]
+    assert (tmp_path / "out" / "new").read_text() == (tmp_path / "out" / "old").read_text()
     assert nowhere == (1, "", "turso-rotate: nowhere/new cannot be written: No such file or directory.\n")
     assert full[:2] == (1, "")
 

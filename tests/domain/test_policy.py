@@ -62,7 +62,9 @@ def test_an_empty_allowlist_allows_nobody() -> None:
         (replace(GRANT, until=NOW + DAY), True),
         (replace(GRANT, until=NOW), False),
         (replace(GRANT, revoked_at=NOW, revoked_by=OPERATOR), False),
-        (replace(GRANT, granted_at=NOW + DAY), False),
+        # The clock stepped back since.
+        (replace(GRANT, granted_at=NOW + DAY), True),
+        (replace(GRANT, granted_at=NOW + DAY, revoked_at=NOW + DAY, revoked_by=OPERATOR), False),
         (replace(GRANT, actor=BOB), False),
         (replace(GRANT, actor=OUTSIDER), False),
     ],

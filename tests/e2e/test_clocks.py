@@ -1,10 +1,11 @@
 """Clocks that are wrong, things that are too old, and ends that do not come in time."""
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from bot.sandbox.faults import Fault, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from tests.databases import load_url
 from tests.e2e.conftest import ALICE, BOB, GUEST, MALLORY, Stories, Trail, announced, asks, connect
-from tests.process import BotProcess
+from tests.process import BotProcess, run
+from tests.store import shell
 
 pytestmark = [pytest.mark.modes("socket"), pytest.mark.databases("sqlite")]
 
@@ -111,6 +114,36 @@ async def test_a_replica_whose_clock_is_wrong_asks_the_databases(
     assert abs(_age(stamp) + seconds) < 60  # or the clock was right, and this shows nothing
     assert turso.calls_to_rotate() == 1
     assert await trail() == STORY
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.usefixtures("bot")
+@pytest.mark.fault("F56")
+async def test_a_clock_that_stepped_back_ends_no_grant_and_revives_none(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    later, team = (datetime.now(UTC) + timedelta(hours=1)).isoformat().replace("+00:00", "Z"), MALLORY.team_id
+    url, columns = load_url(settings["DATABASE_URL"]), "team_id, user_id, pattern, note, role, granted_at"
+    grant = f"'{team}', '{MALLORY.user_id}', 'payments', '', 'rotate', '{later}', 'cli', 'root'"
+    granted = f"INSERT INTO allowlist ({columns}, granted_by_team, granted_by_user) VALUES ({grant})"  # noqa: S608 - ours
+    revoked = f"revoked_at = '{later}', revoked_by_team = 'cli', revoked_by_user = 'root'"
+    await asyncio.to_thread(shell.run, url, granted)
+    await slack.presses(MALLORY, await asks(slack, MALLORY, "payments"), CONFIRM)
+    await slack.sees(MALLORY, "Done: the tokens of payments are rotated")
+    listed = await run(settings, tmp_path, "allow", "list", "--format", "json")
+    who = await run(settings, tmp_path, "allow", "who", "payments")
+    before = await run(settings, tmp_path, "allow", "who", "payments", "--at", "1m")
+    card = await asks(slack, MALLORY, "payments")
+    await asyncio.to_thread(shell.run, url, f"UPDATE allowlist SET {revoked} WHERE user_id = '{MALLORY.user_id}'")  # noqa: S608 - ours
+    await slack.presses(MALLORY, card, CONFIRM)
+    await slack.sees(MALLORY, "You are not on the allowlist for payments")
+
+    states = {grant["user"]: grant["state"] for grant in json.loads(listed[1])}
+    assert states == dict.fromkeys([ALICE.user_id, BOB.user_id, MALLORY.user_id], "in force")
+    assert MALLORY.user_id in who[1]
+    assert MALLORY.user_id not in before[1]
+    assert turso.calls_to_rotate() == 1
+    assert await trail() == [*STORY, "rotation.requested", "rotation.denied"]
 
 
 @pytest.mark.databases("postgresql")

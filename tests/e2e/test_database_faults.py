@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso, RequestKind
 from bot.sandbox.messages import PostedMessage
 from tests.e2e.conftest import ALICE, Stories, Trail, announced, asks, connect, end_leases, id_on, over
+from tests.e2e.test_health import Health
 from tests.postgres import PostgresServer
 from tests.process import BotProcess, run
 from tests.proxy import Proxy
@@ -262,6 +264,36 @@ class TestSqlite:
         assert rows == ["rotation.requested"]
         assert turso.calls_to_rotate() == 1
         assert [action for action in await trail() if action == "rotation.succeeded"] == ["rotation.succeeded"]
+
+    @pytest.mark.fault("F55")
+    async def test_a_file_that_was_replaced_is_left_alone_until_it_is_back(
+        self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, path: Path, tmp_path: Path, trail: Trail
+    ) -> None:
+        health, other, away = Health(bot), shutil.copyfile(path, tmp_path / "other.db"), tmp_path / "away.db"
+        card = await asks(slack, ALICE, "payments")
+        shutil.move(path, away)
+        shutil.move(other, path)
+        ready = await health.ready()
+        await slack.presses(ALICE, card, CONFIRM)
+        await slack.sees(ALICE, "The database file was removed or replaced", "Nothing was rotated", timeout=4)
+        await bot.logs("database unavailable")
+        calls = turso.calls_to_rotate()
+        shutil.move(away, path)
+        await bot.logs("database available again")
+        back = await health.ready()
+        await slack.presses(ALICE, card, CONFIRM)
+        await slack.sees(ALICE, "Done: the tokens of payments are rotated")
+
+        told = (
+            "The database file was removed or replaced while the bot was running. Put it back, or restart the bot to "
+            "use the one that is there now."
+        )
+        assert ready == (503, {"status": "not ready", "problems": [told], "warnings": []})
+        assert [line.count(told) for line in bot.lines if "database unavailable" in line] == [1]
+        assert calls == 0
+        assert back[0] == 200
+        assert turso.calls_to_rotate() == 1
+        assert await trail() == STORY
 
     @pytest.mark.usefixtures("bot")
     @pytest.mark.fault("F33")

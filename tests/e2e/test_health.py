@@ -15,7 +15,7 @@ from tests.store import shell
 pytestmark = pytest.mark.modes("http")
 
 ALIVE = (200, {"status": "alive"})
-READY = (200, {"status": "ready", "problems": []})
+READY = (200, {"status": "ready", "problems": [], "warnings": []})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def health(bot: BotProcess) -> Health:
 
 
 def lacks(problem: str) -> tuple[int, object]:
-    return 503, {"status": "not ready", "problems": [problem]}
+    return 503, {"status": "not ready", "problems": [problem], "warnings": []}
 
 
 async def test_a_bot_that_lacks_nothing_is_ready(health: Health) -> None:

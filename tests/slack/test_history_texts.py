@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 
-from bot.domain.errors import DatabaseUnavailable, OutdatedButton, Refused, UsageError
+from bot.domain.errors import DatabaseUnavailable, OutdatedButton, Refused, UnreadableRow, UsageError
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.grants import Grant, Role
 from bot.domain.history import Cursor, EntryKey, HistoryEntry, HistoryQuery, Home, Page, RequestStatus, Story
@@ -385,6 +386,31 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
 
     assert re.findall(r"Row (\d+)", shown) == [str(seq) for seq in (*range(1, 11), *range(90, 100))]
     assert "… 79 more rows …" in shown
+
+
+@pytest.mark.fault("F53")
+def test_rows_that_cannot_be_read_are_named_wherever_the_others_are_shown() -> None:
+    rotation = Rotation(
+        RotationId("a"), Organization("acme"), GroupName("payments"), ALICE, ChannelId("C0INCIDENT"), "",
+        State.FAILED, NOW, NOW,
+    )  # fmt: skip
+    lost = [UnreadableRow("Rotation", f"<{number}>" * 20, "its detail is not JSON") for number in range(200)]
+    page = Page([], None, None, unreadable=lost)
+    home = Home(page, [], ["*"], [], [], HEAD, [UnreadableRow("Grant", 7, "its until is not a time")])
+    shown = [
+        list(pages.show(page, HistoryQuery()).blocks),
+        stories.show(Story(rotation, [], lost))["blocks"],
+        view.show(home, Cursor())["blocks"],
+    ]
+    few = view.show(replace(home, page=Page([], None, None)), Cursor())["blocks"]
+
+    for blocks in shown:
+        (told,) = [text for _, text in texts(blocks) if "cannot be read" in text]
+        assert "Rotation &lt;0&gt;" in told
+        assert re.search(r"19[56] more cannot be read\. An operator can find out", told)
+        assert not any("No requests found" in text for _, text in texts(blocks))
+    assert any("Grant 7 cannot be read: its until is not a time." in text for _, text in texts(few))
+    assert view_problems(view.show(home, Cursor())) == []
 
 
 def test_menus_show_anew_whatever_was_chosen() -> None:

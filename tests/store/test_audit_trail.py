@@ -93,4 +93,4 @@ async def test_filters_narrow_the_page(store: Store) -> None:
     missed = await store.trail.page(EventFilter(action=Action.SUCCEEDED), limit=10)
 
     assert [recorded.event.group for recorded in found] == ["payments", "payments"]
-    assert missed == []
+    assert not missed

@@ -261,9 +261,9 @@ async def test_what_waits_is_ones_own_and_not_over(store: Store) -> None:
     await store.move(cancelled, State.REQUESTED, State.CANCELLED)
     history = SqlHistory(store.database, ACME)
 
-    assert await history.pending(ALICE) == [first, last]
-    assert await history.pending(NAMESAKE) == []
-    assert await history.pending(BOB) == []
+    assert list(await history.pending(ALICE)) == [first, last]
+    assert list(await history.pending(NAMESAKE)) == []
+    assert list(await history.pending(BOB)) == []
 
 
 async def test_a_story_is_the_rotation_and_its_events_in_order(store: Store) -> None:

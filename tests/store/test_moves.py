@@ -107,7 +107,7 @@ async def test_what_is_overdue_is_found_oldest_first(store: Store) -> None:
 
 async def test_what_is_overdue_is_found_without_reading_every_rotation(store: Store) -> None:
     def plan(connection: Connection) -> str:
-        query = _OVERDUE.params(of_organization="acme")
+        query = _OVERDUE.params(of_organization="acme", at_once=1000, skipped=0)
         sql = str(query.compile(connection, compile_kwargs={"literal_binds": True})).replace("%", "%%")
         if connection.dialect.name == "sqlite":
             return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())

@@ -1,11 +1,13 @@
 """SQLite locked, full or read-only: a clear word in time, no half row, and back by itself (F12, F38)."""
 
 import asyncio
+import os
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sqlalchemy import Connection, make_url
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
 from bot.domain.events import Action, Event
 from bot.domain.models import RotationId
+from bot.domain.states import State
 from bot.store.database import open_database
 from bot.store.timeouts import TRANSACTION_SECONDS
 from tests.store import shell
@@ -154,3 +157,63 @@ def _no_more_pages(connection: Connection) -> None:
 
 def _limit(connection: Connection, pages: int) -> None:
     connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.fault("F55")
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+async def test_a_file_that_is_another_one_is_left_alone_until_it_is_back(
+    store: Store, tmp_path: Path, *, replaced: bool
+) -> None:
+    path, other, away = str(store.url.database), tmp_path / "other.db", tmp_path / "away.db"
+    shutil.copyfile(path, other)
+    before = await store.trail.head()
+    shutil.move(path, away)
+    if replaced:
+        shutil.move(other, path)
+    for use in (store.request, store.trail.head):
+        with pytest.raises(DatabaseUnavailable, match="file was removed or replaced while the bot was running"):
+            await use()
+    made = os.path.exists(path)  # noqa: ASYNC240, PTH110 - for a moment
+    shutil.move(away, path)
+
+    assert made is replaced
+    assert await store.trail.head() == before
+    assert (await store.request()).state is State.REQUESTED
+
+
+@pytest.mark.fault("F55")
+async def test_without_its_log_nothing_more_is_written_and_what_was_is_saved(store: Store, tmp_path: Path) -> None:
+    for group in ("one", "two"):
+        await store.request(group)
+    shutil.move(f"{store.url.database}-wal", tmp_path / "removed")
+    for use in (store.request, store.trail.head):
+        with pytest.raises(DatabaseUnavailable, match=r"write-ahead log .* was removed or replaced"):
+            await use()
+    await store.database.close()
+
+    with closing(sqlite3.connect(str(store.url.database))) as file:
+        assert file.execute("SELECT max(seq) FROM audit_events").fetchone() == (2,)
+
+
+@pytest.mark.fault("F55")
+async def test_a_database_that_went_back_in_time_is_not_written_to_until_it_is_back(
+    store: Store, tmp_path: Path
+) -> None:
+    def restores(one: Path, other: Path) -> None:
+        with closing(sqlite3.connect(one)) as source, closing(sqlite3.connect(other)) as target:
+            source.backup(target)
+
+    path, old, new = Path(str(store.url.database)), tmp_path / "old.db", tmp_path / "new.db"
+    await store.request("one")
+    restores(path, old)
+    await store.request("two")
+    head = await store.trail.head()
+    restores(path, new)
+    restores(old, path)
+    for use in (store.request, store.trail.head):
+        with pytest.raises(DatabaseUnavailable, match=r"went back in time .*: row 2 of the audit trail is gone"):
+            await use()
+    restores(new, path)
+
+    assert await store.trail.head() == head
+    assert (await store.request("three")).state is State.REQUESTED

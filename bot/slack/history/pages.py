@@ -1,8 +1,8 @@
 """A page of history as a message: pure functions of the page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from bot.domain.errors import BotError, Refused, UsageError
+from bot.domain.errors import BotError, Refused, UnreadableRow, UsageError
 from bot.domain.history import PAGE, Cursor, HistoryEntry, HistoryQuery, Page, RequestStatus
 from bot.slack.blocks import (
     Block,
@@ -29,6 +29,8 @@ NEWER = "history:newer"
 DETAILS = "history:details"
 USAGE = "`/turso-audit [group] [@person] [outcome] [7d | 2026-10-01..2026-10-31]`"
 
+_NAMED = 5  # rows that cannot be read
+_VERIFY = "turso-rotate audit verify"
 _SHORT = 150  # characters of a reason or an explanation; *Details* shows more
 
 
@@ -36,7 +38,13 @@ def show(page: Page, query: HistoryQuery) -> Message:
     """Show a page of requests, with the query and what this reader does not see."""
     count = len(page.entries[:PAGE])
     text = f"{count} request{'' if count == 1 else 's'}, newest first" if count else f"No requests: {asked_for(query)}"
-    blocks = [header("History"), *top(page, query), *requests(page), *neighbours(page, query, NEWER, OLDER)]
+    blocks = [
+        header("History"),
+        *top(page, query),
+        *requests(page),
+        *unread(page.unreadable),
+        *neighbours(page, query, NEWER, OLDER),
+    ]
     return Message(text, tuple(blocks))
 
 
@@ -48,9 +56,18 @@ def top(page: Page, query: HistoryQuery) -> list[Block]:
 
 def requests(page: Page) -> list[Block]:
     """List the requests, two blocks each."""
-    if not page.entries:
+    if not page.entries and not page.unreadable:
         return [section(":mag: No requests found.")]
     return [block for entry in page.entries[:PAGE] for block in _request(entry)]
+
+
+def unread(unreadable: Sequence[UnreadableRow]) -> list[Block]:
+    """Name the rows that cannot be read, if there are any."""
+    if not unreadable:
+        return []
+    more = f" {len(unreadable) - _NAMED} more cannot be read." if len(unreadable) > _NAMED else ""
+    named = " ".join(escape(str(each)) for each in unreadable[:_NAMED])
+    return [section(f":warning: {named}{more} An operator can find out what happened: {code(_VERIFY)}.")]
 
 
 def neighbours(page: Page, query: HistoryQuery, newer: str, older: str) -> list[Block]:

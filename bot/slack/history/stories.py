@@ -20,6 +20,7 @@ from bot.slack.blocks import (
     when,
     who,
 )
+from bot.slack.history.pages import unread
 from bot.slack.history.wording import ACTIONS, facts, place, status_label
 
 _TITLE = "Rotation details"
@@ -57,6 +58,7 @@ def _blocks(story: Story) -> list[Block]:
         *([quoted("Reason", rotation.reason, _FACTS)] if rotation.reason else []),
         rule(),
         *_events(story.events),
+        *unread(story.unreadable),
         rule(),
         context(f"Rotation {code(rotation.id)}", f"In a terminal: {code(f'turso-rotate audit show {rotation.id}')}"),
     ]

@@ -28,7 +28,7 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.history import cursor
-from bot.slack.history.pages import neighbours, requests, top
+from bot.slack.history.pages import neighbours, requests, top, unread
 
 GROUP_MENU, PERSON_MENU = "home:group", "home:person"
 OUTCOME_MENU, PERIOD_MENU = "home:outcome", "home:period"
@@ -55,6 +55,7 @@ def show(home_tab: Home, at: Cursor, notice: str = "") -> Block:
         *_filters(at.query, home_tab.groups),
         *top(home_tab.page, at.query),
         *requests(home_tab.page),
+        *unread([*home_tab.page.unreadable, *home_tab.unreadable]),
         *neighbours(home_tab.page, at.query, NEWER, OLDER),
         *_allowlist(home_tab.allowlist),
         rule(),

@@ -76,8 +76,11 @@ def other_failure(error: BotError) -> Message:
 
 
 def bug(error: UnexpectedError) -> Message:
-    """Report an unexpected failure."""
-    return message(f":boom: {escape(str(error))} Check the group's history before you try again: `/turso-audit`")
+    """Report an unexpected failure. A row that cannot be read is met before anything is called."""
+    nothing = " Nothing was rotated." if error.row else ""
+    return message(
+        f":boom: {escape(str(error))}{nothing} Check the group's history before you try again: `/turso-audit`"
+    )
 
 
 def _whom_to_ask(error: Refused, actor: Actor) -> str:
