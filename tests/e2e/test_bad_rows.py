@@ -14,7 +14,7 @@ from tests.e2e.conftest import ALICE, Stories, asks, id_on
 from tests.e2e.scraping import scrape
 from tests.e2e.test_health import Health
 from tests.process import BotProcess, run
-from tests.store import shell
+from tests.store.attack import attack
 
 pytestmark = pytest.mark.modes("http")
 
@@ -36,7 +36,7 @@ async def test_rows_that_cannot_be_read_are_named_and_hold_up_nothing(
     cards = {group: await asks(slack, ALICE, group) for group in [*BAD, "last"]}
     ids = {group: id_on(card) for group, card in cards.items()}
     over = "UPDATE rotations SET expires_at = requested_at"
-    await asyncio.to_thread(shell.run, url, f"{over}, detail = 'no JSON' WHERE \"group\" <> 'last'", over)
+    await asyncio.to_thread(attack, url, f"{over}, detail = 'no JSON' WHERE \"group\" <> 'last'", over)
     await slack.sees(ALICE, "The request to rotate `last` expired", timeout=10)
     ready, seen = await health.ready(), await scrape(bot)
     await slack.presses(ALICE, cards["one"], CONFIRM)
@@ -45,7 +45,7 @@ async def test_rows_that_cannot_be_read_are_named_and_hold_up_nothing(
     page = await slack.sees(ALICE, "History", f"Rotation {ids['two']} cannot be read", timeout=10)
     listed = await run(settings, tmp_path, "audit", "show", "--format", "json")
     before = [line for line in bot.lines if '"sweep failed"' in line]
-    await asyncio.to_thread(shell.run, url, "UPDATE rotations SET detail = '{}' WHERE detail = 'no JSON'")
+    await asyncio.to_thread(attack, url, "UPDATE rotations SET detail = '{}' WHERE detail = 'no JSON'")
     await slack.sees(ALICE, "The request to rotate `four` expired", timeout=10)
     await bot.logs("sweep works again")
     mended = await health.ready()
