@@ -14,7 +14,7 @@ from bot.domain.states import State
 from bot.domain.statistics import Interval, StatisticsQuery
 from bot.store.backlog import SqlBacklog
 from bot.store.history import SqlHistory
-from bot.store.inspection import newest_rows
+from bot.store.inspection import newest_rows, organizations
 from bot.store.rotations import SqlRotations
 from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
@@ -254,3 +254,12 @@ async def test_the_newest_row_of_the_trail_is_read_whatever_it_holds(store: Stor
     (row,) = await newest_rows(store.database, 1)
 
     assert (row.seq, row.detail) == (1, "no JSON")
+
+
+@pytest.mark.databases("sqlite")
+async def test_an_organization_that_is_no_text_does_not_keep_the_bot_from_starting(store: Store) -> None:
+    await store.request("one")
+    bad = await store.request("two")
+    spoil(store, f"UPDATE rotations SET organization = x'00' WHERE id = '{bad.id}'")  # noqa: S608 - the owner's
+
+    assert await organizations(store.database) == [ACME]
