@@ -56,6 +56,7 @@ class Refusal(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     OVERLOADED = "overloaded"
     DATABASE = "database"
+    UNREADABLE = "unreadable"
     OTHER = "other"
 
 
@@ -207,6 +208,8 @@ class UnreadableRow(BotError):
 
     `kind` and `number` name it, and `why` ends the sentence; it never quotes what the row holds.
     """
+
+    refusal = Refusal.UNREADABLE
 
     def __init__(self, kind: str, number: object, why: str) -> None:
         self.key = f"{kind} {str(number)[:_LONGEST_NUMBER]}"

@@ -38,7 +38,7 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
     except UnreadableRow as error:
         reference = secrets.token_hex(4)
         log.error("row cannot be read", reference=reference, why=str(error))  # noqa: TRY400 - no bug: the row is broken
-        refused(Refusal.OTHER)
+        refused(error.refusal)
         await tell(UnexpectedError(reference, error))
     except BotError as error:
         log.debug("failure explained", error=type(error).__name__)

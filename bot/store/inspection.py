@@ -15,6 +15,7 @@ from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.guards import broken_guards
+from bot.store.rows import fault_of_text
 from bot.store.sqltypes import Garbage, database_now
 from bot.store.tables import audit_events, rotations
 from bot.trail.chain import Row, Seal
@@ -75,7 +76,7 @@ def _stored(at: datetime | Garbage) -> str:
 async def organizations(database: Database) -> Sequence[str]:
     """List one or two of the organizations that have rotations in the database. Raises `DatabaseError`."""
     first, last = await database.read(lambda connection: tuple(connection.execute(_ORGANIZATIONS).one()))
-    return sorted({first, last} - {None})
+    return sorted(each for each in {first, last} if not fault_of_text(each))
 
 
 async def grant_usage(database: Database, seal: Seal) -> tuple[GrantSnapshot, Mapping[Actor, datetime]]:

@@ -53,7 +53,7 @@ def _is_over(end: ColumnElement[Any]) -> ColumnElement[bool]:
 _columns = rotations.c
 _SELECT = select(rotations).where(_columns.organization == bindparam("of_organization"))
 _GET = _SELECT.where(_columns.id == bindparam("of_id"))
-_OPEN_OF_PERSON = select(_columns.id).where(*OPEN_IN_GROUP, *OF_PERSON).with_for_update()
+_OPEN_OF_PERSON = select(rotations).where(*OPEN_IN_GROUP, *OF_PERSON).with_for_update()
 _OVERDUE = (
     # Exactly the condition of the partial index, and no condition that fits an index over all rotations, which SQLite
     # would take without statistics.
@@ -126,8 +126,8 @@ class SqlRotations:
             self._lock_group(connection, new.event)
             chosen = {"of_organization": self._organization, "of_group": new.group}
             chosen |= {"of_team": new.event.actor.team_id, "of_user": new.event.actor.user_id}
-            older = [RotationId(row.id) for row in connection.execute(_OPEN_OF_PERSON, chosen)]
-            opened, events = self._insert(connection, new), [new.superseding(each, ASKED_AGAIN) for each in older]
+            older = readable(connection.execute(_OPEN_OF_PERSON, chosen), rotation_of)
+            opened, events = self._insert(connection, new), [new.superseding(each.id, ASKED_AGAIN) for each in older]
             ended = [self._end(connection, event) for event in events]
             self._record(connection, (new.event, *events))
             return replace(opened, superseded=tuple(ended))

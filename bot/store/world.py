@@ -72,12 +72,18 @@ def world_is_gone(connection: Connection, organization: Organization, group: Gro
 
 
 def world_for(connection: Connection, organization: Organization, group: GroupName, reader: Actor) -> GroupWorld:
-    """Read what the reader's card says of the group's past."""
+    """Read what the reader's card says of the group's past.
+
+    Raises `UnreadableRow` if that is about the rotation that is running, which nobody can go past.
+    """
     chosen = {**_group(organization, group), "of_team": reader.team_id, "of_user": reader.user_id}
     last = connection.execute(_LAST, chosen).first()
+    known = readable([] if last is None else [last], rotation_of)
+    if last is not None and last.state == State.ROTATING and known.unreadable:
+        raise known.unreadable[0]
     noted = readable(connection.execute(_NOTED, chosen), lambda row: attempt("Row", row.seq, lambda: _by_hand(row)))
     return GroupWorld(
-        last=next(iter(readable([] if last is None else [last], rotation_of)), None),
+        last=next(iter(known), None),
         by_hand=max(noted, key=lambda rotation: rotation.at, default=None),
         waiting=tuple(readable(connection.execute(_WAITING, chosen), rotation_of)),
     )

@@ -1,5 +1,6 @@
 """What the doctor finds on the allowlist."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from bot.domain.grants import Role
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.workspace import Person
+from tests.databases import load_url
 from tests.doctor.conftest import ALICE, BOB, TEAM, Book, Doctor, long_ago
+from tests.store.attack import attack
 
 GONE = Person("U0GONE001", "gone", deactivated=True)
 GUEST = Person("U0GUEST04", "guest", is_guest=True)
@@ -47,6 +50,23 @@ async def test_a_grant_that_was_never_used(doctor: Doctor, book: Book) -> None:
     assert (report.code, report.complaints) == (0, ["allowlist.unused"])
     assert report["allowlist.unused"]["subject"] == ALICE.user_id
     assert "added on 2025-03-01, has not been used" in report["allowlist.unused"]["found"]
+
+
+@pytest.mark.fault("F53")
+async def test_a_grant_that_cannot_be_read(doctor: Doctor, book: Book, database_url: str) -> None:
+    await book.grants(ALICE, "default")
+    await book.grants(BOB, "payments")
+    never = "infinity" if database_url.startswith("postgresql") else "never"
+    await asyncio.to_thread(
+        attack,
+        load_url(database_url),
+        f"UPDATE allowlist SET until = '{never}' WHERE user_id = '{BOB.user_id}'",  # noqa: S608 - the owner's
+    )
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (0, ["allowlist.anybody"])
+    assert report["allowlist.anybody"]["found"].endswith("cannot be read: its until is not a time.")
+    assert "`turso-rotate allow remove`" in report["allowlist.anybody"]["fix"]
 
 
 async def test_a_grant_of_every_group(doctor: Doctor, book: Book) -> None:

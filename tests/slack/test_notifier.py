@@ -103,6 +103,29 @@ async def test_an_outcome_that_has_been_overtaken_is_told_as_it_stands(world: Wo
     assert await world.notifications() == 0
 
 
+@pytest.mark.fault("F53")
+async def test_what_cannot_be_read_holds_up_no_other_notification(world: World) -> None:
+    unread, misaddressed, told = [await world.ends(State.SUCCEEDED) for _ in range(3)]
+    await world.waits(1)
+    await asyncio.to_thread(
+        shell.run,
+        world.store.url,
+        f"UPDATE rotations SET detail = '' WHERE id = '{unread.id}'",  # noqa: S608 - the owner's
+        f"UPDATE outbox SET kind = 'letter' WHERE rotation_id = '{misaddressed.id}' AND kind = 'card'",  # noqa: S608 - the owner's
+    )
+    failed: dict[str, str] = {}
+    await world.notifier.send_due(lambda key, error: failed.update({key: str(error)}))
+
+    assert failed == {
+        f"Rotation {unread.id}": f"Rotation {unread.id} cannot be read: its detail is not JSON.",
+        "Notification 3": "Notification 3 cannot be read: it holds what the bot never writes.",
+    }
+    assert world.said("Done: the tokens of payments are rotated") == 1
+    assert world.said("rotated the tokens of `payments`") == 2
+    assert await world.notifications() == 3
+    assert told.state is State.SUCCEEDED
+
+
 @pytest.mark.fault("F23")
 async def test_what_happened_while_slack_was_away_is_told_once(world: World) -> None:
     unknown = await world.ends(State.UNKNOWN)

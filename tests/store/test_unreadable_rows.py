@@ -6,22 +6,23 @@ import pytest
 
 from bot.domain.allowlist import Allowlist
 from bot.domain.errors import UnreadableRow
+from bot.domain.events import Action, Event
 from bot.domain.history import HistoryQuery, HistorySearch
-from bot.domain.models import Rotation
+from bot.domain.models import GroupName, Rotation
 from bot.domain.policy import Visibility
 from bot.domain.recording import OutcomeRecorder
 from bot.domain.states import State
 from bot.domain.statistics import Interval, StatisticsQuery
 from bot.store.backlog import SqlBacklog
 from bot.store.history import SqlHistory
-from bot.store.inspection import newest_rows
+from bot.store.inspection import newest_rows, organizations
 from bot.store.rotations import SqlRotations
 from bot.store.snapshot import open_snapshot
 from bot.store.statistics import SqlStatistics
 from bot.trail.chain import UNKEYED
 from bot.trail.records import EventFilter
 from tests.store.attack import attack
-from tests.store.conftest import ACME, ALICE, OPERATOR, Store
+from tests.store.conftest import ACME, ALICE, BOB, OPERATOR, Store
 
 pytestmark = pytest.mark.fault("F53")
 
@@ -254,3 +255,47 @@ async def test_the_newest_row_of_the_trail_is_read_whatever_it_holds(store: Stor
     (row,) = await newest_rows(store.database, 1)
 
     assert (row.seq, row.detail) == (1, "no JSON")
+
+
+async def test_people_can_go_on_past_rotations_of_the_group_that_cannot_be_read(store: Store) -> None:
+    grant = await store.grant()
+    done = await store.request()
+    await store.claim(done, grant)
+    await store.move(done, State.ROTATING, State.SUCCEEDED, "c1")
+    await store.rotations.note(Event(Action.NOTED, ALICE, ACME, GroupName("payments")))
+    mine, other = await store.request(), await store.request(by=BOB)
+    spoil(
+        store,
+        "UPDATE rotations SET databases = '[]'",
+        "UPDATE audit_events SET detail = '' WHERE action LIKE '%.noted'",
+    )
+
+    opened = await store.open()
+    claimed = await store.try_claim(opened.rotation, grant)
+
+    assert (opened.world.last, opened.world.by_hand, opened.world.waiting, opened.superseded) == (None, None, (), ())
+    assert isinstance(claimed, Rotation)
+    for each in (done, mine, other):
+        with pytest.raises(UnreadableRow):
+            await store.rotations.get(each.id)
+
+
+async def test_one_that_is_running_and_cannot_be_read_is_named_to_those_who_ask_for_its_group(store: Store) -> None:
+    grant, running, waiting = await store.grant(), await store.request(), await store.request(by=BOB)
+    await store.claim(running, grant)
+    spoil(store, f"UPDATE rotations SET detail = '' WHERE id = '{running.id}'")  # noqa: S608 - the owner's
+
+    for ask in (store.open(), store.try_claim(waiting, grant)):
+        with pytest.raises(UnreadableRow, match=f"Rotation {running.id} cannot be read"):
+            await ask
+    assert (await store.open("another")).world.last is None
+    assert await store.rotations.get(waiting.id) == waiting
+
+
+@pytest.mark.databases("sqlite")
+async def test_an_organization_that_is_no_text_does_not_keep_the_bot_from_starting(store: Store) -> None:
+    await store.request("one")
+    bad = await store.request("two")
+    spoil(store, f"UPDATE rotations SET organization = x'00' WHERE id = '{bad.id}'")  # noqa: S608 - the owner's
+
+    assert await organizations(store.database) == [ACME]

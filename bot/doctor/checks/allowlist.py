@@ -25,8 +25,12 @@ _TRAITS = {
 
 
 async def check_allowlist_anybody(context: CheckContext) -> list[Finding]:
-    """Check that somebody may rotate something."""
+    """Check that every grant can be read, and that somebody may rotate something."""
+    unreadable = (await context.grants()).snapshot.unreadable
     grants, team = await _rotate_grants(context), await context.team()
+    if unreadable:
+        fix = "Revoke what its holder has with `turso-rotate allow remove`, and add it anew."
+        return [warning(Check.ALLOWLIST_ANYBODY, str(row), fix, row.key) for row in unreadable[:_MOST]]
     count = len({grant.actor for grant in grants if grant.actor.team_id == team})
     if count == 0:
         fix = "turso-rotate allow add USER --group GROUP"
