@@ -37,6 +37,7 @@ class Sweeper:
         """End what is overdue, and count what is pending. Raises `DatabaseError`."""
         async for rotation in self._recorder.tidy():
             self._ended.append(rotation)
+        await self._backlog.check_writable()  # also while there is nothing to write: operators must hear of it
         self._metrics.tidied()
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._metrics.pending(await self._backlog.read())

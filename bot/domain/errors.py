@@ -20,7 +20,8 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     ├── Overloaded               more work is running than the bot accepts
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
     └── DatabaseError
-        ├── DatabaseUnavailable  the database did not answer in time, or not at all
+        ├── DatabaseUnavailable  the database did not answer in time, or not at all: nothing was changed
+        │   └── CommitUnconfirmed  it was asked to commit, and did not say whether it has
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
         └── SchemaMismatch       the schema is not the one that this version needs
 
@@ -206,6 +207,10 @@ class DatabaseError(BotError):
 
 class DatabaseUnavailable(DatabaseError):
     """The database did not answer in time, or not at all."""
+
+
+class CommitUnconfirmed(DatabaseUnavailable):
+    """The change may be committed or not: the answer was lost, or the transaction still runs."""
 
 
 class DatabaseReadOnly(DatabaseError):

@@ -4,7 +4,15 @@ import asyncio
 from dataclasses import replace
 from typing import NoReturn
 
-from bot.domain.errors import AlreadyDecided, ChangedMeanwhile, Interrupted, NoSuchRotation, Refused
+from bot.domain.errors import (
+    AlreadyDecided,
+    BotError,
+    ChangedMeanwhile,
+    CommitUnconfirmed,
+    Interrupted,
+    NoSuchRotation,
+    Refused,
+)
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
 from bot.domain.lease import Lease
@@ -107,9 +115,10 @@ class Rotations:
         )
         try:
             started = await self._store.claim(claim)
-        except BaseException:
-            # The commit may have succeeded although its answer was lost. No call follows, so record that.
-            self._recorder.watch(claimed)
+        except BaseException as error:
+            if not isinstance(error, BotError) or isinstance(error, CommitUnconfirmed):
+                # The claim may be recorded all the same. No call follows, so record that.
+                self._recorder.watch(claimed)
             raise
         if isinstance(started, Superseded):
             info = info or await self._turso.group_info(rotation.group)

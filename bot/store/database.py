@@ -13,9 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine
 
-from bot.domain.errors import DatabaseUnavailable
-from bot.store.driver_errors import NO_ANSWER, translated_errors
+from bot.domain.errors import CommitUnconfirmed, DatabaseReadOnly, DatabaseUnavailable
+from bot.store.driver_errors import NO_ANSWER, UNCONFIRMED, committing, translated_errors
 from bot.store.engines import pooled
+from bot.store.readiness import refuse_read_only
 from bot.store.timeouts import QUEUE_SECONDS, TRANSACTION_SECONDS, deadline
 
 T = TypeVar("T")
@@ -35,8 +36,11 @@ class Database(Protocol):
     async def write(self, transaction: Transaction[T]) -> T:
         """Run a transaction that is committed before this returns.
 
-        After a `DatabaseUnavailable` it may be committed or not: the answer to the commit can be lost.
+        After a `CommitUnconfirmed` it may be committed or not; after any other error it is not.
         """
+
+    async def check_writable(self) -> None:
+        """Check that transactions can be committed, without a lock. Raises `DatabaseError`, with the cause."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -46,8 +50,8 @@ def open_database(url: URL) -> Database:
     """Prepare the database; nothing is connected yet."""
     writers = 1 if url.get_backend_name() == "sqlite" else WRITERS
     return _ThreadedDatabase(
-        _ThreadPool(pooled(url, writers, read_only=False), writers),
-        _ThreadPool(pooled(url, READERS, read_only=True), READERS),
+        _ThreadPool(pooled(url, writers, read_only=False), writers, CommitUnconfirmed(UNCONFIRMED)),
+        _ThreadPool(pooled(url, READERS, read_only=True), READERS, DatabaseUnavailable(NO_ANSWER)),
     )
 
 
@@ -62,6 +66,10 @@ class _ThreadedDatabase:
     async def write(self, transaction: Transaction[T]) -> T:
         return await self._writers.run(transaction)
 
+    async def check_writable(self) -> None:
+        # SQLite's writer would take the lock, and a reader sees the same file.
+        await (self._readers if self._writers.uses_sqlite else self._writers).run(refuse_read_only)
+
     async def close(self) -> None:
         await asyncio.gather(self._writers.close(), self._readers.close())
 
@@ -69,8 +77,10 @@ class _ThreadedDatabase:
 class _ThreadPool:
     """A few threads, and a connection for each."""
 
-    def __init__(self, engine: Engine, threads: int) -> None:
+    def __init__(self, engine: Engine, threads: int, given_up: DatabaseUnavailable) -> None:
+        self.uses_sqlite = engine.dialect.name == "sqlite"
         self._engine = engine
+        self._given_up = given_up
         self._threads = ThreadPoolExecutor(threads, "database")
 
     async def run(self, transaction: Transaction[T]) -> T:
@@ -83,7 +93,9 @@ class _ThreadPool:
             raise DatabaseUnavailable("The database is busy.")
         if not done:
             done, _ = await asyncio.wait({end}, timeout=TRANSACTION_SECONDS - QUEUE_SECONDS)
-        if not done or end.cancelled():
+        if not done:
+            raise type(self._given_up)(*self._given_up.args)
+        if end.cancelled():
             raise DatabaseUnavailable(NO_ANSWER)
         return end.result()
 
@@ -95,8 +107,23 @@ class _ThreadPool:
 
 def _run(engine: Engine, transaction: Transaction[T], until: float) -> T:
     deadline.set(until)
-    with translated_errors(), engine.begin() as connection:
-        return transaction(connection)
+    with translated_errors(), engine.connect() as connection:
+        if time.monotonic() >= until:  # to connect took too long; the next transaction finds the connection made
+            raise DatabaseUnavailable(NO_ANSWER)
+        deadline.set(until)
+        try:
+            return _commit(connection, transaction)
+        except DatabaseReadOnly:
+            connection.invalidate()  # a session that began read-only stays so, even if others may write again
+            raise
+
+
+def _commit(connection: Connection, transaction: Transaction[T]) -> T:
+    with translated_errors(), connection.begin() as begun:
+        result = transaction(connection)
+        with committing():
+            begun.commit()
+        return result
 
 
 def _retrieve_exception(end: asyncio.Future[Any]) -> None:
