@@ -59,9 +59,9 @@ class PostgresServer:
     """
 
     def __init__(self, binaries: Path, *, fsync: bool = False, cluster: Path | None = None) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-", dir=None if fsync else _memory()))
-        self._account = _unprivileged_account()
+        self._account = unprivileged_account()
         self._binaries = binaries
         self._settings = {**_SETTINGS, "port": str(self.port), "fsync": "on" if fsync else "off"}
         self._data = self._home / "data"
@@ -261,7 +261,7 @@ def _copy_tree(source: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def _unprivileged_account() -> dict[str, Any]:
+def unprivileged_account() -> dict[str, Any]:
     """Name an account to run as, since PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return {}
@@ -270,6 +270,6 @@ def _unprivileged_account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -31,8 +31,9 @@ def pooled(url: URL, connections: int, *, read_only: bool) -> Engine:
         return engine
     from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
 
-    begin = postgresql.EACH_STATEMENT if read_only else postgresql.READ_WRITE
-    engine = postgresql.create(url, 2, _LIMITS, begin, kind=postgresql.DeadlineSession, **pool)
+    kinds = postgresql.Transactions
+    transactions = kinds.EACH_STATEMENT if read_only else kinds.READ_WRITE
+    engine = postgresql.create(url, 2, _LIMITS, transactions, kind=postgresql.DeadlineSession, **pool)
     postgresql.ping_seldom(engine)
     return engine
 
@@ -46,8 +47,8 @@ def unlimited(url: URL, *, read_only: bool) -> Engine:
         return engine
     from bot.store import postgresql  # noqa: PLC0415 - as above
 
-    begin = postgresql.SNAPSHOT if read_only else postgresql.READ_WRITE
-    return postgresql.create(url, 5, _LONG_LIMITS, begin, poolclass=NullPool)
+    transactions = postgresql.Transactions.SNAPSHOT if read_only else postgresql.Transactions.READ_WRITE
+    return postgresql.create(url, 5, _LONG_LIMITS, transactions, poolclass=NullPool)
 
 
 def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> Engine:

@@ -4,13 +4,14 @@ import re
 import select
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 import psycopg
 import sqlalchemy.exc
 from psycopg import sql
 from psycopg.abc import PQGen
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.database_url import connection_parameters, prepare_threshold, session_settings
@@ -18,12 +19,18 @@ from bot.store.timeouts import LOCK_SECONDS, deadline
 
 T = TypeVar("T")
 
-READ_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
-READ_ONLY = f"{READ_WRITE} READ ONLY"
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-EACH_STATEMENT = ""
+
+class Transactions(StrEnum):
+    """How the transactions of an engine begin, whatever the server does by default."""
+
+    READ_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    EACH_STATEMENT = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+    """None begins: each statement is one, which saves two of three round trips. Only through a pooler one does."""
+
 
 _PING_AFTER_SECONDS = 1.0
+_READ_COMMITTED, _REPEATABLE_READ = psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ
 _ARRIVED = "turso_rotate.settings"
 """A setting without a meaning: a session that knows it got all the others too."""
 _SETTINGS = {"timezone": "UTC", "default_transaction_isolation": "read committed"}
@@ -37,7 +44,7 @@ class Session(psycopg.Connection[Any]):
     """Whether a pooler stands between: each transaction may run in another session of the server."""
 
     @classmethod
-    def opened(cls, arguments: Mapping[str, Any]) -> Self:
+    def opened(cls, arguments: Mapping[str, Any], transactions: Transactions) -> Self:
         """Connect, without the settings if a pooler refuses them."""
         try:
             session = cls.connect(**arguments)
@@ -50,6 +57,11 @@ class Session(psycopg.Connection[Any]):
         except psycopg.Error:
             session.close()
             raise
+        if not session.is_pooled and transactions is not Transactions.EACH_STATEMENT:
+            session.autocommit = False
+            is_snapshot = transactions is Transactions.SNAPSHOT
+            session.isolation_level = _REPEATABLE_READ if is_snapshot else _READ_COMMITTED
+            session.read_only = is_snapshot or None
         return session
 
     def _look_around(self) -> None:
@@ -78,12 +90,10 @@ class DeadlineSession(Session):
             raise
 
 
-def create(url: URL, connect_seconds: int, limits: Mapping[str, object], begin: str, **options: Any) -> Engine:
-    """Create an engine whose transactions begin with `begin`, and under these limits; an empty one is no transaction.
-
-    A reader whose statements are transactions of their own saves two of three round trips. Through a pooler it needs
-    a transaction all the same, for its limits.
-    """
+def create(
+    url: URL, connect_seconds: int, limits: Mapping[str, object], transactions: Transactions, **options: Any
+) -> Engine:
+    """Create an engine whose transactions have these limits; `kind` is the class of its sessions."""
     kind: type[Session] = options.pop("kind", Session)
     settings = {**session_settings(url), **_SETTINGS, **limits}
     given = {"application_name": "turso-rotate", **dict(connection_parameters(url))}
@@ -93,25 +103,20 @@ def create(url: URL, connect_seconds: int, limits: Mapping[str, object], begin: 
         "connect_timeout": longest,
         "options": " ".join(f"-c {name}={_escaped(value)}" for name, value in {**settings, _ARRIVED: 1}.items()),
         "prepare_threshold": prepare_threshold(url),
-        "autocommit": True,  # of the driver: transactions begin below
+        "autocommit": True,
     }
     engine = create_engine(url.set(query={}), hide_parameters=True, connect_args=arguments, **options)
-    _begin_transactions(engine, begin, settings)
-    event.listen(engine, "do_connect", lambda _, __, ___, given: kind.opened(given))
+    local = (f"set_config({sql.quote(name)}, {sql.quote(str(value))}, true)" for name, value in settings.items())
+    begin = f"{transactions}; SELECT {', '.join(local)}"
+
+    def begin_with_settings(session: Session) -> None:
+        if session.is_pooled:
+            session.execute(begin, prepare=False)  # then one message may hold several statements
+
+    event.listen(engine, "do_connect", lambda _, __, ___, given: kind.opened(given, transactions))
+    # A listener to the event "begin" would cost each statement of the engine a few microseconds.
+    engine.dialect.do_begin = begin_with_settings  # type: ignore[method-assign, assignment]
     return engine
-
-
-def _begin_transactions(engine: Engine, begin: str, settings: Mapping[str, object]) -> None:
-    """Begin in one round trip, whatever the session would do by default."""
-    local = (f"set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in settings.items())
-    pooled = f"{begin or READ_ONLY}; SELECT {', '.join(local)}"
-
-    def begin_transaction(connection: Connection) -> None:
-        if statement := pooled if is_pooled(connection) else begin:
-            # Without parameters, psycopg uses the protocol in which one message can hold several statements.
-            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-
-    event.listen(engine, "begin", begin_transaction)
 
 
 def ping_seldom(engine: Engine) -> None:
@@ -150,7 +155,3 @@ def is_pooled(connection: Connection) -> bool:
 
 def _escaped(value: object) -> str:
     return re.sub(r"([\\\s])", r"\\\1", str(value))
-
-
-def _quoted(value: object) -> str:
-    return sql.quote(str(value))
