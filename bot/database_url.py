@@ -49,7 +49,7 @@ def parse_database_url(value: URL | str) -> URL:
     if url.get_backend_name() == "sqlite":
         _check_file(url)
         return url
-    url = _moved(url)
+    url = _with_default_host(_moved(url))
     _check_parameters(url)
     return url
 
@@ -99,7 +99,8 @@ def _moved(url: URL) -> URL:
             last = given if isinstance(given, str) else given[-1]
             url = url.difference_update_query([name]).set(**{part: last})  # type: ignore[arg-type]
     if url.host and "%" in url.host:  # a socket's folder, as libpq writes it
-        url = url.set(host=None).update_query_dict({"host": unquote(url.host)})
+        query = {**url.query, "host": unquote(url.host)}
+        url = URL.create(url.drivername, url.username, url.password, None, url.port, url.database, query)
     found = [_HOST.fullmatch(host) for host in _joined(url, "host").split(",")]
     ports = [each[3] or "" for each in found if each]
     if not any(ports):
@@ -108,6 +109,16 @@ def _moved(url: URL) -> URL:
         raise ValueError("name the hosts as in postgresql://a:5432,b:5432/database, or as in ?host=a,b&port=5432,5432")
     hosts = ",".join(each[1] or each[2] for each in found if each)
     return url.update_query_dict({"host": hosts, "port": ",".join(ports)})
+
+
+def _with_default_host(url: URL) -> URL:
+    """Name the host that libpq would take from `PGHOST`: others must know it."""
+    if url.host or {"host", "hostaddr"} & set(url.query):
+        return url
+    from psycopg import pq  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
+
+    host = next((each.val for each in pq.Conninfo.get_defaults() if each.keyword == b"host"), None)
+    return url.update_query_dict({"host": host.decode()}) if host else url
 
 
 def _check_file(url: URL) -> None:
@@ -137,7 +148,7 @@ def _check_parameters(url: URL) -> None:
 
 
 def _check_name(name: str, url: URL) -> None:
-    from psycopg import pq  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
+    from psycopg import pq  # noqa: PLC0415 - as above
 
     if name in _OUR_OWN:
         raise ValueError(f"the parameter {name} cannot be set: {_OUR_OWN[name]}")

@@ -130,7 +130,7 @@ class Rotations:
         if not await self._store.is_outdated(rotation.id):
             return None
         info = await self._turso.group_info(rotation.group)
-        if refused := refuses_lockout(info, self._config.database_host, rotation.group):
+        if refused := refuses_lockout(info, self._config.database_hosts, rotation.group):
             await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(refused)), refused)
         return info
 

@@ -142,7 +142,7 @@ async def test_what_would_be_asked_anew_is_refused_if_the_bots_own_database_is_i
     old = await world.store.request()
     await world.store.rotations.note(Event(Action.NOTED, OPERATOR, ACME, PAYMENTS, detail={"note": "by hand"}))
     host = (await world.client.group_info(PAYMENTS)).hostnames[0]
-    _, rotations = world.over(world.store.rotations, world.recorder, database_host=host)
+    _, rotations = world.over(world.store.rotations, world.recorder, database_hosts=["elsewhere", host])
 
     with pytest.raises(Refused, match="My own database is in payments"):
         await rotations.confirm(ALICE, HERE, old.id)

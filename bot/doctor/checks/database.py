@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from bot.config import Settings
+from bot.database_url import database_hosts
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.domain.errors import DatabaseError
@@ -19,7 +20,8 @@ _SCHEMA_FIXES = {
 async def check_database_reachable(context: CheckContext) -> list[Finding]:
     """Check that the database answers."""
     url = context.settings.database_url
-    name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {url.host or 'this machine'}"
+    hosts = " or ".join(database_hosts(url)) or "this machine"
+    name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {hosts}"
     try:
         await context.status_and_clock()
     except DatabaseError as error:
