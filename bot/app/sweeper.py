@@ -26,6 +26,7 @@ class Sweeper:
 
     def __init__(self, recorder: OutcomeRecorder, notifier: Notifier, backlog: SqlBacklog, metrics: Metrics) -> None:
         self.healthy = True
+        self._failure: type[DatabaseError] | None = None
         self._recorder = recorder
         self._notifier = notifier
         self._backlog = backlog
@@ -66,11 +67,12 @@ class Sweeper:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
-        if failure is not None and self.healthy:
+        kind = None if failure is None else type(failure)
+        if kind is not None and kind is not self._failure:
             log.error("database unavailable", why=str(failure))
-        if failure is None and not self.healthy:
+        if kind is None and not self.healthy:
             log.info("database available again")
-        self.healthy = failure is None
+        self.healthy, self._failure = kind is None, kind
 
 
 async def _tried(step: Callable[[], Awaitable[None]]) -> DatabaseError | None:

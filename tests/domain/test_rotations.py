@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import NoSuchGroup, Refused
+from bot.domain.errors import CommitUnconfirmed, DatabaseUnavailable, NoSuchGroup, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant
 from bot.domain.lease import Lease
@@ -34,6 +34,17 @@ class RevokedMeanwhile(SqlRotations):
     async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         await self._grants.revoke(ALICE, "*", Event(Action.REVOKED, OPERATOR, ACME))
         return await super().claim(claim)
+
+
+class LosesAnswers(SqlRotations):
+    """Rotations whose claims are committed, and nobody hears of it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.database, UNKEYED, ACME)
+
+    async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
+        await super().claim(claim)
+        raise CommitUnconfirmed("The answer was lost.")
 
 
 @pytest.fixture
@@ -109,6 +120,20 @@ async def test_a_claim_whose_commit_arrives_late_ends_as_failed(world: World) ->
     assert before == []
     assert [rotation.state for rotation in after] == [State.FAILED]
     assert world.turso.calls_to_rotate() == 0
+
+
+@pytest.mark.fault("F45")
+async def test_only_a_claim_that_may_be_recorded_is_in_doubt(world: World) -> None:
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    with world.locked(), pytest.raises(DatabaseUnavailable, match="locked"):
+        await world.rotations.confirm(ALICE, HERE, asked.rotation.id)
+    locked = world.recorder.has_unsent
+    _, lossy = world.over(LosesAnswers(world.store), world.recorder)
+    with pytest.raises(CommitUnconfirmed):
+        await lossy.confirm(ALICE, HERE, asked.rotation.id)
+
+    assert [locked, world.recorder.has_unsent] == [False, True]
+    assert [rotation.state async for rotation in world.recorder.tidy()] == [State.FAILED]
 
 
 async def test_a_claim_that_cannot_arrive_any_more_is_forgotten(world: World) -> None:

@@ -52,6 +52,20 @@ class TestPostgresql:
 
         assert levels == ["read committed", "repeatable read", "read committed", "read committed"]
 
+    @pytest.mark.fault("F49")
+    async def test_what_the_url_says_holds_in_each_session_unless_the_bot_must_differ(self, store: Store) -> None:
+        given = {"host": "127.0.0.1,127.0.0.1", "port": f"1,{store.url.port}", "prepare_threshold": "0"}
+        given |= {"application_name": "mine", "connect_timeout": "600", "options": "-c work_mem=1MB --lock-timeout=9"}
+        database = open_database(store.url.update_query_dict(given))
+        names = ("application_name", "work_mem", "lock_timeout")
+        shown = text(", ".join(["SELECT 1", *(f"current_setting('{name}')" for name in names)]))
+        ways = (database.read, database.write)
+
+        found = [await way(lambda connection: tuple(connection.execute(shown).one())) for way in ways]
+
+        assert found == [(1, "mine", "1MB", "1s")] * 2
+        await database.close()
+
     @pytest.mark.fault("F48")
     async def test_a_session_that_may_not_write_is_replaced_once_others_may(self, store: Store) -> None:
         refusing = f"ALTER DATABASE {store.url.database} SET default_transaction_read_only"
