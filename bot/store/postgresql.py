@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy.exc
 from psycopg import sql
 from psycopg.abc import PQGen
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.database_url import connection_parameters, prepare_threshold, session_settings
@@ -146,11 +146,6 @@ def _has_input(connection: Any) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
-
-
-def is_pooled(connection: Connection) -> bool:
-    """Return whether a pooler stands between the bot and the server."""
-    return getattr(connection.connection.dbapi_connection, "is_pooled", False)
 
 
 def _escaped(value: object) -> str:

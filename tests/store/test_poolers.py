@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from bot.domain.errors import DatabaseUnavailable
 from bot.domain.events import Action, Event
 from bot.store.database import open_database
+from bot.store.inspection import is_pooled
 from bot.store.migrations import migrate
-from bot.store.postgresql import is_pooled
 from bot.store.snapshot import open_snapshot
 from tests.databases import load_url
 from tests.pooler import POOLERS, Mode, pooler
