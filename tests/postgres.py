@@ -112,6 +112,19 @@ class PostgresServer:
         self.start()
 
     @contextmanager
+    def as_standby(self) -> Iterator[None]:
+        """Restart as a standby without a primary, which answers and refuses writes; at the end, promote it."""
+        self.stop("fast")
+        (self._data / "standby.signal").touch()
+        if self._account:
+            shutil.chown(self._data / "standby.signal", self._account["user"], self._account["group"])
+        self.start()
+        try:
+            yield
+        finally:
+            self._execute(sql.SQL("SELECT pg_promote()"))
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Freeze the server and all its sessions: connections are accepted by the kernel and never answered."""
         pids = self._pids()

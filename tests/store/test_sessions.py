@@ -86,6 +86,22 @@ class TestPostgresql:
         await database.close()
 
     @pytest.mark.fault("F48")
+    async def test_a_standby_is_told_as_one_and_takes_writes_once_it_is_promoted(
+        self, store: Store, postgres_server: PostgresServer
+    ) -> None:
+        await store.trail.append(DENIED)
+        with postgres_server.as_standby():
+            with pytest.raises(DatabaseReadOnly, match="it is a standby in recovery"):
+                await store.database.check_writable()
+            with pytest.raises(DatabaseReadOnly, match="refuses writes"):
+                await store.trail.append(DENIED)
+            read = await shell.trail_of(store.database)
+        await store.trail.append(DENIED)
+
+        assert read == ["rotation.denied"]
+        assert len(await shell.trail_of(store.database)) == 2
+
+    @pytest.mark.fault("F48")
     async def test_a_role_without_a_right_is_told_apart(self, store: Store) -> None:
         shell.run(
             store.url,
