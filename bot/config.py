@@ -107,8 +107,8 @@ class DatabaseSettings(BaseSettings):
         env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
-    database_url: Annotated[URL, NoDecode, BeforeValidator(parse_database_url), Field(repr=False, exclude=True)] = URL.create(
-        "sqlite", database="turso-rotate.db"
+    database_url: Annotated[URL, NoDecode, BeforeValidator(parse_database_url), Field(repr=False, exclude=True)] = (
+        URL.create("sqlite", database="turso-rotate.db")
     )
     audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
     slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = None

@@ -158,7 +158,7 @@ def _check_name(name: str, url: URL) -> None:
         raise ValueError(f"PostgreSQL knows no parameter {name}")
     value = url.query[name]
     if not isinstance(value, str):
-        raise ValueError(f"the parameter {name} is given twice")
+        raise ValueError(f"the parameter {name} is given twice")  # noqa: TRY004 - settings raise nothing else
     if (name in _WHOLE_NUMBERS and not value.isdecimal()) or not _is_accepted(name, value):
         raise ValueError(f"the parameter {name} has a value that PostgreSQL does not accept")
 

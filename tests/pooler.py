@@ -37,12 +37,12 @@ default_pool_size = 3
 async def pooler(kind: str, target: int, mode: Mode, *, drops_options: bool = False) -> AsyncIterator[int]:
     """Stand between clients and the server at a port on 127.0.0.1; yields the pooler's port."""
     opened = _pgbouncer if kind == "pgbouncer" else _stand_in
-    async with opened(target, mode, drops_options) as port:
+    async with opened(target, mode, drops_options=drops_options) as port:
         yield port
 
 
 @asynccontextmanager
-async def _pgbouncer(target: int, mode: Mode, drops_options: bool) -> AsyncIterator[int]:
+async def _pgbouncer(target: int, mode: Mode, *, drops_options: bool) -> AsyncIterator[int]:
     account, port = unprivileged_account(), free_port()
     folder = Path(tempfile.mkdtemp(prefix="turso-rotate-pgbouncer-"))
     settings = folder / "pgbouncer.ini"
@@ -50,7 +50,7 @@ async def _pgbouncer(target: int, mode: Mode, drops_options: bool) -> AsyncItera
     settings.write_text(_CONFIGURATION.format(target=target, port=port, folder=folder, mode=mode, ignored=ignored))
     (folder / "users").write_text('"postgres" ""\n')
     if account:
-        for path in (folder, *folder.iterdir()):
+        for path in (folder, settings, folder / "users"):
             shutil.chown(path, account["user"], account["group"])
     process = await asyncio.create_subprocess_exec("pgbouncer", "-q", settings, cwd=folder, **account)
     try:
@@ -74,8 +74,8 @@ async def _listens(port: int) -> None:
 
 
 @asynccontextmanager
-async def _stand_in(target: int, mode: Mode, drops_options: bool) -> AsyncIterator[int]:
-    pool = _StandIn(target, mode, drops_options)
+async def _stand_in(target: int, mode: Mode, *, drops_options: bool) -> AsyncIterator[int]:
+    pool = _StandIn(target, mode, drops_options=drops_options)
     server = await asyncio.start_server(pool.serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
@@ -103,7 +103,7 @@ class _Backend:
 class _StandIn:
     """Hands each transaction to the session of the server that was idle for the longest time."""
 
-    def __init__(self, target: int, mode: Mode, drops_options: bool) -> None:
+    def __init__(self, target: int, mode: Mode, *, drops_options: bool) -> None:
         self._target = target
         self._mode = mode
         self._known = _KNOWN | ({"options"} if drops_options else set())

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from sqlalchemy import make_url
 
 from bot.config import DatabaseSettings, Settings, load
@@ -122,7 +121,10 @@ def test_group_tokens_are_enough_for_turso(environment: Environment) -> None:
         ("postgresql://u@h/d?password=p", "postgresql+psycopg://u:p@h/d"),
         ("postgresql:///?user=u&dbname=d&host=h", "postgresql+psycopg://u@/d?host=h"),
         ("postgresql://u:p@a,b/d", "postgresql+psycopg://u:p@/d?host=a%2Cb"),
-        ("postgresql://a:1,[::2]:3/d?sslmode=require", "postgresql+psycopg:///d?host=a%2C%3A%3A2&port=1%2C3&sslmode=require"),
+        (
+            "postgresql://a:1,[::2]:3/d?sslmode=require",
+            "postgresql+psycopg:///d?host=a%2C%3A%3A2&port=1%2C3&sslmode=require",
+        ),
         ("postgresql:///d?host=a:1&host=b:2", "postgresql+psycopg:///d?host=a%2Cb&port=1%2C2"),
         ("postgresql://%2Frun%2Fpg/d", "postgresql+psycopg:///d?host=%2Frun%2Fpg"),
         ("postgresql://h/d?prepare_threshold=0&application_name=x&keepalives_idle=5", None),
@@ -175,7 +177,9 @@ def test_a_database_that_cannot_serve_is_refused(environment: Environment, typed
 
 
 @pytest.mark.fault("F35", "F49")
-def test_every_host_that_a_database_may_be_at_is_known(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_host_that_a_database_may_be_at_is_known(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGHOST", "from-the-environment")
     named = ("b,c", "d:1,e:2", "/d?host=f&host=g:1&hostaddr=10.0.0.1", "%2Frun%2Fpg", "")
 

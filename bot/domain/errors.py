@@ -210,7 +210,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class CommitUnconfirmed(DatabaseUnavailable):
-    """The change may be committed or not: the answer was lost, or the transaction still runs."""
+    """The change may be committed or not: the database was told to, and its answer was lost."""
 
 
 class DatabaseReadOnly(DatabaseError):

@@ -6,6 +6,7 @@ statement). The threads are few because they compete with each other and with th
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,8 +51,8 @@ def open_database(url: URL) -> Database:
     """Prepare the database; nothing is connected yet."""
     writers = 1 if url.get_backend_name() == "sqlite" else WRITERS
     return _ThreadedDatabase(
-        _ThreadPool(pooled(url, writers, read_only=False), writers, CommitUnconfirmed(UNCONFIRMED)),
-        _ThreadPool(pooled(url, READERS, read_only=True), READERS, DatabaseUnavailable(NO_ANSWER)),
+        _ThreadPool(pooled(url, writers, read_only=False), writers),
+        _ThreadPool(pooled(url, READERS, read_only=True), READERS),
     )
 
 
@@ -61,7 +62,10 @@ class _ThreadedDatabase:
         self._readers = readers
 
     async def read(self, transaction: Transaction[T]) -> T:
-        return await self._readers.run(transaction)
+        try:
+            return await self._readers.run(transaction)
+        except CommitUnconfirmed:  # of a transaction that changed nothing
+            raise DatabaseUnavailable(NO_ANSWER) from None
 
     async def write(self, transaction: Transaction[T]) -> T:
         return await self._writers.run(transaction)
@@ -77,15 +81,16 @@ class _ThreadedDatabase:
 class _ThreadPool:
     """A few threads, and a connection for each."""
 
-    def __init__(self, engine: Engine, threads: int, given_up: DatabaseUnavailable) -> None:
+    def __init__(self, engine: Engine, threads: int) -> None:
         self.uses_sqlite = engine.dialect.name == "sqlite"
         self._engine = engine
-        self._given_up = given_up
         self._threads = ThreadPoolExecutor(threads, "database")
 
     async def run(self, transaction: Transaction[T]) -> T:
         """Run a transaction; wait a limited time for a thread, and for the end."""
-        queued = self._threads.submit(_run, self._engine, transaction, time.monotonic() + TRANSACTION_SECONDS)
+        commit = _Commit()
+        until = time.monotonic() + TRANSACTION_SECONDS
+        queued = self._threads.submit(_run, self._engine, transaction, commit, until)
         end = asyncio.wrap_future(queued)
         end.add_done_callback(_retrieve_exception)
         done, _ = await asyncio.wait({end}, timeout=QUEUE_SECONDS)
@@ -93,9 +98,9 @@ class _ThreadPool:
             raise DatabaseUnavailable("The database is busy.")
         if not done:
             done, _ = await asyncio.wait({end}, timeout=TRANSACTION_SECONDS - QUEUE_SECONDS)
-        if not done:
-            raise type(self._given_up)(*self._given_up.args)
-        if end.cancelled():
+        if not done and not commit.give_up():
+            raise CommitUnconfirmed(UNCONFIRMED)
+        if not done or end.cancelled():
             raise DatabaseUnavailable(NO_ANSWER)
         return end.result()
 
@@ -105,22 +110,45 @@ class _ThreadPool:
         self._engine.dispose()
 
 
-def _run(engine: Engine, transaction: Transaction[T], until: float) -> T:
+class _Commit:
+    """Decides whether the commit is sent first, or the caller gives up first; the other then does not happen."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sent = False
+        self._given_up = False
+
+    def begin(self) -> None:
+        """Note that it is sent. Raises `DatabaseUnavailable` if the caller has given up."""
+        with self._lock:
+            if self._given_up:
+                raise DatabaseUnavailable(NO_ANSWER)
+            self._sent = True
+
+    def give_up(self) -> bool:
+        """Keep it from being sent; return whether that was in time."""
+        with self._lock:
+            self._given_up = True
+            return not self._sent
+
+
+def _run(engine: Engine, transaction: Transaction[T], commit: _Commit, until: float) -> T:
     deadline.set(until)
     with translated_errors(), engine.connect() as connection:
         if time.monotonic() >= until:  # to connect took too long; the next transaction finds the connection made
             raise DatabaseUnavailable(NO_ANSWER)
         deadline.set(until)
         try:
-            return _commit(connection, transaction)
+            return _transact(connection, transaction, commit)
         except DatabaseReadOnly:
             connection.invalidate()  # a session that began read-only stays so, even if others may write again
             raise
 
 
-def _commit(connection: Connection, transaction: Transaction[T]) -> T:
+def _transact(connection: Connection, transaction: Transaction[T], commit: _Commit) -> T:
     with translated_errors(), connection.begin() as begun:
         result = transaction(connection)
+        commit.begin()
         with committing():
             begun.commit()
         return result

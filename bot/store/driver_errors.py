@@ -118,10 +118,10 @@ def _translated(error: Exception) -> DatabaseError | None:
 
 def _meaning(error: BaseException) -> _Meaning:
     if state := _sqlstate(error):
-        known = (_BY_SQLSTATE.get(state[:length]) for length in (5, 2))
+        known = [_BY_SQLSTATE.get(state[:length]) for length in (5, 2)]
     else:
         message = str(error).lower()
-        known = (_BY_SQLITE_CODE.get(_sqlite_code(error)), *(each for sign, each in _BY_WORDS if sign in message))
+        known = [_BY_SQLITE_CODE.get(_sqlite_code(error)), *(each for sign, each in _BY_WORDS if sign in message)]
     return next(filter(None, known), (DatabaseUnavailable, NO_ANSWER))
 
 

@@ -53,7 +53,7 @@ class Session(psycopg.Connection[Any]):
                 raise
             session = cls.connect(**{**arguments, "options": ""})
         try:
-            session._look_around()
+            session.look_around()
         except psycopg.Error:
             session.close()
             raise
@@ -64,7 +64,7 @@ class Session(psycopg.Connection[Any]):
             session.read_only = is_snapshot or None
         return session
 
-    def _look_around(self) -> None:
+    def look_around(self) -> None:
         """Find out whether a pooler dropped the settings, or hands transactions to sessions that others use."""
         pid, arrived = self.execute(_IS_OURS, prepare=False).fetchone() or (0, False)
         self.is_pooled = not arrived or pid != self.info.backend_pid
@@ -75,12 +75,14 @@ class Session(psycopg.Connection[Any]):
 class DeadlineSession(Session):
     """A session that waits for its server until the deadline of the transaction, and then closes itself."""
 
-    def _look_around(self) -> None:
-        # Connecting may have taken all the time there was. The next transaction can use what was connected.
+    def look_around(self) -> None:
+        """Find out, even if connecting has taken all the time there was."""
+        # The next transaction can use what was connected.
         deadline.set(max(deadline.get(), time.monotonic() + LOCK_SECONDS))
-        super()._look_around()
+        super().look_around()
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Wait for what was sent, until the deadline at most."""
         left = max(0.0, deadline.get() - time.monotonic())
         try:
             return super().wait(gen, interval, left if timeout is None else min(timeout, left))

@@ -100,7 +100,11 @@ def test_the_grant_that_lasts_longest_is_the_one_that_counts() -> None:
             GroupInfo(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",)),
             False,
         ),
-        (("a", "bot-acme.turso.io"), GroupInfo(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)), True),
+        (
+            ("a", "bot-acme.turso.io"),
+            GroupInfo(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)),
+            True,
+        ),
     ],
 )
 @pytest.mark.fault("F35")

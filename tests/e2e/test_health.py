@@ -87,7 +87,6 @@ class TestPostgres:
         assert alive == ALIVE
         assert back == READY
 
-
     @pytest.mark.fault("F48")
     async def test_a_bot_that_may_not_write_is_not_ready_until_it_may_and_saves_what_it_knows(
         self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, health: Health, database_url: str, trail: Trail

@@ -12,8 +12,8 @@ import pytest
 from bot.sandbox.faults import FixedResponse, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso, RequestKind
-from tests.e2e.test_database_faults import locked
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, asks, end_leases, over
+from tests.e2e.test_database_faults import locked
 from tests.forks import Fork
 from tests.process import BotProcess, environment, run, start
 from tests.proxy import Proxy
@@ -226,6 +226,7 @@ async def test_a_start_that_was_surely_not_recorded_is_told_at_once(
 ) -> None:
     process = await start(settings, tmp_path, "rotate", "payments", *REASON, fork=False)
     await says(process, "Type payments to rotate it")
+    assert isinstance(process, asyncio.subprocess.Process)
     with locked(Path(settings["DATABASE_URL"].removeprefix("sqlite:///"))):
         _, err = await process.communicate(b"payments\n")
 

@@ -65,9 +65,7 @@ async def test_every_transaction_has_its_limits_and_none_meets_anothers_statemen
 
 async def test_a_lock_is_waited_for_no_longer_than_without_a_pooler(pooled: Store, store: Store) -> None:
     await store.grant()
-    async with await psycopg.AsyncConnection.connect(
-        store.url.render_as_string().replace("+psycopg", "")
-    ) as holder:
+    async with await psycopg.AsyncConnection.connect(store.url.render_as_string().replace("+psycopg", "")) as holder:
         await holder.execute("SELECT FROM allowlist FOR SHARE")
         with pytest.raises(DatabaseUnavailable, match="locked by another session"):
             await pooled.grants.revoke(ALICE, None, Event(Action.REVOKED, ALICE, ACME))

@@ -1,4 +1,4 @@
-"""The bot's own sessions: they do not take over what a server sets for others, and are given up if they cannot write."""
+"""The bot's own sessions: they differ from what a server sets for others, and are given up if they cannot write."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -18,7 +18,7 @@ _SCHEMA_FIXES = {
 """What to do about a schema, by a word of how it differs; otherwise migrate it."""
 _WRITABLE_FIXES = {
     "standby": "Set DATABASE_URL to the primary, or to all servers: ?host=a,b&target_session_attrs=read-write",
-    "default_transaction_read_only": "Find out who set it, and why. ALTER DATABASE … RESET default_transaction_read_only",
+    "default_transaction_read_only": "Find out why; then ALTER DATABASE … RESET default_transaction_read_only",
     "role lacks": "As the owner of the tables, run docs/postgresql-role.sql again.",
     "mode=ro": "Set mode=rw.",
     "read-only, or missing": "Let the bot's account write to the file and to its folder.",

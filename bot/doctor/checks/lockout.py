@@ -29,10 +29,11 @@ async def check_turso_lockout(context: CheckContext) -> list[Finding]:
         if info.databases is not None:
             found = f"The bot's own database is in {name}: a rotation would cut the bot off from its audit trail."
             return [failure(Check.TURSO_LOCKOUT, found, _FIX)]
+    on = " or ".join(hosts)
     if refused or (not groups and any(map(is_at_turso, hosts))):
-        found = f"The database is on {' or '.join(hosts)}, but Turso did not say in which group. The bot refuses such rotations."
+        found = f"The database is on {on}, but Turso did not say in which group. The bot refuses such rotations."
         return [warning(Check.TURSO_LOCKOUT, found, _FIX)]
-    return [ok(Check.TURSO_LOCKOUT, f"No group that the bot may rotate holds a database on {' or '.join(hosts)}.")]
+    return [ok(Check.TURSO_LOCKOUT, f"No group that the bot may rotate holds a database on {on}.")]
 
 
 async def _group_names(context: CheckContext, token: ConfiguredToken) -> Sequence[str]:
