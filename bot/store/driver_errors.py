@@ -29,6 +29,10 @@ _MIXED = (
 )
 # The longest prefix counts. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_SQLSTATE: dict[str, _Meaning] = {
+    "08P01": (
+        DatabaseUnavailable,
+        "A connection pooler refuses transactions: let it pool by session or by transaction, not by statement.",
+    ),
     "25006": _READ_ONLY,
     "26": _MIXED,
     "28": _LOGIN,
