@@ -41,7 +41,10 @@ class Database(Protocol):
         """
 
     async def check_writable(self) -> None:
-        """Check that transactions can be committed, without a lock. Raises `DatabaseError`, with the cause."""
+        """Check that transactions can be committed, without a lock. Raises `DatabaseError`, with the cause.
+
+        While all writers are busy it finds nothing: those who wait for them hear what is wrong.
+        """
 
     async def close(self) -> None:
         """Close every connection."""
@@ -72,7 +75,9 @@ class _ThreadedDatabase:
 
     async def check_writable(self) -> None:
         # SQLite's writer would take the lock, and a reader sees the same file.
-        await (self._readers if self._writers.uses_sqlite else self._writers).run(refuse_read_only)
+        pool = self._readers if self._writers.uses_sqlite else self._writers
+        if not pool.is_busy:
+            await pool.run(refuse_read_only)
 
     async def close(self) -> None:
         await asyncio.gather(self._writers.close(), self._readers.close())
@@ -84,7 +89,14 @@ class _ThreadPool:
     def __init__(self, engine: Engine, threads: int) -> None:
         self.uses_sqlite = engine.dialect.name == "sqlite"
         self._engine = engine
+        self._size = threads
+        self._unfinished: set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, "database")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether every thread has something to do."""
+        return len(self._unfinished) >= self._size
 
     async def run(self, transaction: Transaction[T]) -> T:
         """Run a transaction; wait a limited time for a thread, and for the end."""
@@ -92,6 +104,8 @@ class _ThreadPool:
         until = time.monotonic() + TRANSACTION_SECONDS
         queued = self._threads.submit(_run, self._engine, transaction, commit, until)
         end = asyncio.wrap_future(queued)
+        self._unfinished.add(end)
+        end.add_done_callback(self._unfinished.discard)
         end.add_done_callback(_retrieve_exception)
         done, _ = await asyncio.wait({end}, timeout=QUEUE_SECONDS)
         if not done and queued.cancel():
