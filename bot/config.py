@@ -19,9 +19,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
+from bot.database_url import SECRET_PARAMETERS, parse_database_url
 from bot.domain.errors import SettingsError
 from bot.domain.names import GROUP_NAME
 from bot.trail.chain import Seal
@@ -31,10 +31,6 @@ LogFormat = Literal["console", "json"]
 
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,40}")
-# SQLite gets the driver without asyncio: in one writer thread it is four times faster than aiosqlite.
-_DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"), "sqlite") | dict.fromkeys(
-    ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg_async"), "postgresql+psycopg"
-)
 _MIN_KEY_LENGTH = 16
 
 
@@ -98,31 +94,6 @@ def _headers(value: object) -> object:
     return {name.strip(): unquote(secret.strip()) for name, _, secret in pairs} or value
 
 
-def _database(value: object) -> URL:
-    """Return a database URL with the driver that the bot uses."""
-    try:
-        url = make_url(value if isinstance(value, URL) else str(value))
-    except (ArgumentError, ValueError):
-        raise ValueError("must be a database URL such as sqlite:///file.db or postgresql://…") from None
-    if url.drivername not in _DRIVERS:
-        raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
-    if url.get_backend_name() == "sqlite":
-        _require_file(url)
-    if password := url.query.get("password"):
-        # libpq accepts a password in the query too. SQLAlchemy only hides one before the host.
-        last = password if isinstance(password, str) else password[-1]
-        url = url.difference_update_query(["password"]).set(password=last)
-    return url.set(drivername=_DRIVERS[url.drivername])
-
-
-def _require_file(url: URL) -> None:
-    if url.host or url.username or url.password:
-        raise ValueError("must be sqlite:///file.db, or sqlite:////path/to/file.db with an absolute path")
-    name = url.database or ":memory:"
-    if ":memory:" in name or "mode=memory" in name or url.query.get("mode") == "memory":
-        raise ValueError("must name a file, such as sqlite:///bot.db: a database in memory would lose the audit trail")
-
-
 _GroupKey = Annotated[str, _matching(GROUP_NAME, "must be a JSON object whose names are groups, such as payments")]
 _Secret = Annotated[SecretStr, _token()]
 _Slug = Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug, as `turso org list` prints it")]
@@ -136,8 +107,8 @@ class DatabaseSettings(BaseSettings):
         env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
-    database_url: Annotated[URL, NoDecode, BeforeValidator(_database), Field(repr=False, exclude=True)] = URL.create(
-        "sqlite", database="turso-rotate.db"
+    database_url: Annotated[URL, NoDecode, BeforeValidator(parse_database_url), Field(repr=False, exclude=True)] = (
+        URL.create("sqlite", database="turso-rotate.db")
     )
     audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
     slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = None
@@ -239,6 +210,6 @@ def _secrets(value: object) -> Iterator[str]:
             for each in value.values():
                 yield from _secrets(each)
         case URL():
-            yield from (str(found) for found in (value.password, value.query.get("sslpassword")) if found)
+            yield from (str(found) for found in (value.password, *map(value.query.get, SECRET_PARAMETERS)) if found)
         case _:
             return

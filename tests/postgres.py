@@ -59,9 +59,9 @@ class PostgresServer:
     """
 
     def __init__(self, binaries: Path, *, fsync: bool = False, cluster: Path | None = None) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="turso-rotate-pg-", dir=None if fsync else _memory()))
-        self._account = _unprivileged_account()
+        self._account = unprivileged_account()
         self._binaries = binaries
         self._settings = {**_SETTINGS, "port": str(self.port), "fsync": "on" if fsync else "off"}
         self._data = self._home / "data"
@@ -110,6 +110,19 @@ class PostgresServer:
         """Stop the server, then start it on the same port with the same data."""
         self.stop(mode)
         self.start()
+
+    @contextmanager
+    def as_standby(self) -> Iterator[None]:
+        """Restart as a standby without a primary, which answers and refuses writes; at the end, promote it."""
+        self.stop("fast")
+        (self._data / "standby.signal").touch()
+        if self._account:
+            shutil.chown(self._data / "standby.signal", self._account["user"], self._account["group"])
+        self.start()
+        try:
+            yield
+        finally:
+            self._execute(sql.SQL("SELECT pg_promote()"))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -261,7 +274,7 @@ def _copy_tree(source: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def _unprivileged_account() -> dict[str, Any]:
+def unprivileged_account() -> dict[str, Any]:
     """Name an account to run as, since PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return {}
@@ -270,6 +283,6 @@ def _unprivileged_account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -45,6 +45,7 @@ class Bot:
         found = []
         try:
             await check_schema(self._database)
+            await self._database.check_writable()
         except DatabaseError as error:
             found.append(str(error))
         if self.connection is not None and not await self.connection.connected():

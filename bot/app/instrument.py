@@ -161,6 +161,10 @@ class ObservedDatabase:
         with self._observed("database.write"):
             return await self._database.write(transaction)
 
+    async def check_writable(self) -> None:
+        with self._observed("database.check"):
+            await self._database.check_writable()
+
     @contextmanager
     def _observed(self, name: str) -> Iterator[None]:
         with self._telemetry.tracing.span(name):

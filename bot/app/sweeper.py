@@ -50,6 +50,7 @@ class Sweeper:
         self._clock = clock
         self._head = TrailHead(0, GENESIS)
         self._guards = GuardWatch(stores.guards)
+        self._failure: type[DatabaseError] | None = None
         self._recorder = recorder
         self._notifier = notifier
         self._stores = stores
@@ -62,6 +63,7 @@ class Sweeper:
         began = self._clock()
         async for rotation in self._recorder.tidy(self.failures.note):
             self._ended.append(rotation)
+        await self._stores.backlog.check_writable()  # also while there is nothing to write: operators must hear of it
         self._metrics.tidied()
         await self._guards.look()
         if began - self._counted_at >= COUNT_SECONDS:
@@ -104,11 +106,12 @@ class Sweeper:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
-        if failure is not None and self.healthy:
+        kind = None if failure is None else type(failure)
+        if kind is not None and kind is not self._failure:
             log.error("database unavailable", why=str(failure))
-        if failure is None and not self.healthy:
+        if kind is None and not self.healthy:
             log.info("database available again")
-        self.healthy = failure is None
+        self.healthy, self._failure = kind is None, kind
 
     async def _tried(self, step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
         """Run a step; no failure may end its loop."""

@@ -18,6 +18,7 @@ from bot.app.http import build_site, serving
 from bot.app.instrument import ObservedDatabase, ObservedRotationStore, ObservedTurso, Telemetry
 from bot.app.sweeper import Sweeper
 from bot.config import Settings
+from bot.database_url import database_hosts
 from bot.doctor.findings import Check
 from bot.doctor.startup import startup_findings
 from bot.domain.access import PolicySource
@@ -122,8 +123,8 @@ def build_use_cases(
     settings: Settings, policies: PolicySource, stores: Stores, store: RotationStore, turso: Turso
 ) -> tuple[Requests, Rotations, OutcomeRecorder]:
     """Build the use cases of a rotation; `store` is the one of `stores`, possibly observed."""
-    organization, host = Organization(settings.turso_organization), settings.database_url.host
-    config = RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, host)
+    organization, hosts = Organization(settings.turso_organization), database_hosts(settings.database_url)
+    config = RotationConfig(organization, settings.confirm_ttl, settings.turso_timeout, hosts)
     ports, recorder = RotationPorts(policies, store, stores.trail, turso, _new_id), OutcomeRecorder(store)
     return Requests(config, ports), Rotations(config, ports, recorder), recorder
 

@@ -13,7 +13,7 @@ from bot.cli.options import FormatOption, GroupArgument, masked, not_a_token
 from bot.cli.output import OutputFormat, exit_if_incomplete, print_rows
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
-from bot.domain.errors import SlackUnusable, UsageError
+from bot.domain.errors import DatabaseError, SlackUnusable, UsageError
 from bot.domain.grants import Grant, Role
 from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.domain.periods import moment, rfc3339
@@ -83,7 +83,7 @@ def add_grant(  # noqa: PLR0913 - one for each option
     async def add(database: Database) -> tuple[Grant, Sequence[Grant]]:
         allowlist = _open_allowlist(database, settings)
         grant = await allowlist.add(actor, group, role=role, last_day=last_day, note=note)
-        return grant, await allowlist.held_by(actor)
+        return grant, await _held_by(allowlist, actor)
 
     grant, held = with_database(settings, add, writes=True)
     typer.echo(f"{user} {allowance(grant.role, grant.pattern)}{_end(grant)}.", err=True)
@@ -103,7 +103,7 @@ def remove_grants(
     async def remove(database: Database) -> tuple[Readable[Grant], Sequence[Grant]]:
         allowlist = _open_allowlist(database, settings)
         revoked = await allowlist.remove(actor, group, role)
-        return revoked, await allowlist.held_by(actor)
+        return revoked, await _held_by(allowlist, actor)
 
     revoked, held = with_database(settings, remove, writes=True)
     for grant in revoked:
@@ -112,6 +112,14 @@ def remove_grants(
     for row in revoked.unreadable:
         typer.echo(f"Revoked one more of {user}'s grants. {row}", err=True)
     _echo_others(user, held)
+
+
+async def _held_by(allowlist: Allowlist, actor: Actor) -> Sequence[Grant]:
+    """Read what else the user holds, unless the database fails just now: what was changed stays changed."""
+    try:
+        return await allowlist.held_by(actor)
+    except DatabaseError:
+        return ()
 
 
 def list_grants(*, revoked: AllOption = False, output_format: FormatOption = OutputFormat.TABLE) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import typer
 
 from bot.config import DatabaseSettings, load
-from bot.domain.errors import SettingsError
+from bot.domain.errors import CommitUnconfirmed, DatabaseError, SettingsError
 from bot.domain.models import Organization
 from bot.ops import log
 from bot.store.database import Database, open_database
@@ -43,8 +43,18 @@ def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitabl
             await check_schema(database)
             if writes and not await check_key(database, settings.seal()):
                 typer.echo(f"turso-rotate: {ANOTHER_KEY} {ANOTHER_KEY_FIX}", err=True)
-            return await use(database)
+            return await (_changed(use(database)) if writes else use(database))
         finally:
             await database.close()
 
     return asyncio.run(run())
+
+
+async def _changed(change: Awaitable[T]) -> T:
+    """Wait for a change; if it was certainly not made, the error says so."""
+    try:
+        return await change
+    except CommitUnconfirmed:
+        raise
+    except DatabaseError as error:
+        raise type(error)(f"{error} Nothing was changed.") from error

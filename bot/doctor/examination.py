@@ -34,6 +34,8 @@ async def check_settings(context: CheckContext) -> list[Finding]:
 CHECKS: Mapping[Check, CheckFunction] = {
     Check.SETTINGS: check_settings,
     Check.DATABASE_REACHABLE: database.check_database_reachable,
+    Check.DATABASE_WRITABLE: database.check_database_writable,
+    Check.DATABASE_DURABILITY: database.check_database_durability,
     Check.DATABASE_SCHEMA: database.check_database_schema,
     Check.DATABASE_GUARDS: database.check_database_guards,
     Check.DATABASE_CLOCK: clocks.check_database_clock,

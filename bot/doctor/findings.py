@@ -22,6 +22,8 @@ class Check(StrEnum):
 
     SETTINGS = "settings"
     DATABASE_REACHABLE = "database.reachable"
+    DATABASE_WRITABLE = "database.writable"
+    DATABASE_DURABILITY = "database.durability"
     DATABASE_SCHEMA = "database.schema"
     DATABASE_GUARDS = "database.guards"
     DATABASE_CLOCK = "database.clock"

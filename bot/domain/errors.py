@@ -21,7 +21,8 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     ├── SlackUnusable            Slack does not accept the bot's tokens (at start)
     ├── UnreadableRow            a row of the database holds what the bot never writes
     └── DatabaseError
-        ├── DatabaseUnavailable  the database did not answer in time, or not at all
+        ├── DatabaseUnavailable  the database did not answer in time, or not at all: nothing was changed
+        │   └── CommitUnconfirmed  it was asked to commit, and did not say whether it has
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
         └── SchemaMismatch       the schema is not the one that this version needs
             └── Unguarded        the database no longer protects its history
@@ -224,6 +225,10 @@ class DatabaseError(BotError):
 
 class DatabaseUnavailable(DatabaseError):
     """The database did not answer in time, or not at all."""
+
+
+class CommitUnconfirmed(DatabaseUnavailable):
+    """The change may be committed or not: the database was told to, and its answer was lost."""
 
 
 class DatabaseReadOnly(DatabaseError):

@@ -90,21 +90,24 @@ class Policy:
         return None if self.visibility(reader).includes(rotation.requester, rotation.group) else Refused(NO_STORY)
 
 
-TURSO_DOMAIN = ".turso.io"
-"""The end of the host names of Turso's databases."""
+_TURSO_DOMAIN = ".turso.io"
 
 
-def refuses_lockout(info: GroupInfo, database_host: str | None, group: GroupName) -> Refused | None:
+def is_at_turso(host: str) -> bool:
+    """Return whether the host is one of Turso's databases."""
+    return host.lower().rstrip(".").endswith(_TURSO_DOMAIN)
+
+
+def refuses_lockout(info: GroupInfo, database_hosts: Sequence[str], group: GroupName) -> Refused | None:
     """Return why rotating the group would cut the bot off from its own database, or `None` if it would not.
 
     If the bot's database is at Turso and the group's databases cannot be listed, refuse.
     """
-    if database_host is None:
-        return None
-    if database_host in info.hostnames:
+    hosts = {host.lower().rstrip(".") for host in database_hosts}
+    if not hosts.isdisjoint(host.lower() for host in info.hostnames):
         words = f"My own database is in {group}: rotating the group would cut me off from my audit trail."
         return Refused(words, Refusal.OWN_DATABASE, group)
-    if info.databases is None and database_host.endswith(TURSO_DOMAIN):
+    if info.databases is None and any(is_at_turso(host) for host in hosts):
         words = f"My own database may be in {group}, and I could not list the group's databases."
         return Refused(words, Refusal.OWN_DATABASE, group)
     return None

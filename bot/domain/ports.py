@@ -1,7 +1,6 @@
 """What the use cases need from outside.
 
-Methods of a store may raise `DatabaseError`. Nothing was changed then, unless `DatabaseUnavailable` came from a commit
-whose answer was lost.
+Methods of a store may raise `DatabaseError`. Nothing was changed then, unless it is a `CommitUnconfirmed`.
 """
 
 from collections.abc import Sequence

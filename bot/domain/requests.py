@@ -1,6 +1,6 @@
 """The use cases of asking for a rotation: list what one may rotate, and request it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -34,8 +34,8 @@ class RotationConfig:
     organization: Organization
     confirm_seconds: int
     call_seconds: float
-    database_host: str | None
-    """The host of the bot's own database; `None` for a file."""
+    database_hosts: Sequence[str]
+    """Every host at which the bot's own database may be; none for a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Requests:
         info = meaning.info or await self._turso.group_info(group)
         if info.exists is False:
             await self._reject(event, request, NoSuchGroup(group, meaning.similar))
-        if lockout := refuses_lockout(info, self._config.database_host, group):
+        if lockout := refuses_lockout(info, self._config.database_hosts, group):
             await self._refuse(event, lockout)
         rotation_id = RotationId(self._new_id())
         event = replace(event, rotation_id=rotation_id)

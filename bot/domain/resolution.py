@@ -20,7 +20,7 @@ class Resolution(StrEnum):
 
 
 class ResolutionStore(Protocol):
-    """Rotations, for judging. Methods may raise `DatabaseError`; nothing was changed then."""
+    """Rotations, for judging. Methods may raise `DatabaseError`: see `ports`."""
 
     async def get(self, rotation_id: RotationId) -> Rotation | None:
         """Read one rotation."""

@@ -4,7 +4,15 @@ import asyncio
 from dataclasses import replace
 from typing import NoReturn
 
-from bot.domain.errors import AlreadyDecided, BotError, ChangedMeanwhile, Interrupted, NoSuchRotation, Unguarded
+from bot.domain.errors import (
+    AlreadyDecided,
+    BotError,
+    ChangedMeanwhile,
+    CommitUnconfirmed,
+    Interrupted,
+    NoSuchRotation,
+    Unguarded,
+)
 from bot.domain.events import Action, Event
 from bot.domain.grants import Grant
 from bot.domain.lease import Lease
@@ -109,9 +117,10 @@ class Rotations:
             started = await self._store.claim(claim)
         except Unguarded as error:
             await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(error)), error)
-        except BaseException:
-            # The commit may have succeeded although its answer was lost. No call follows, so record that.
-            self._recorder.watch(claimed)
+        except BaseException as error:
+            if not isinstance(error, BotError) or isinstance(error, CommitUnconfirmed):
+                # The claim may be recorded all the same. No call follows, so record that.
+                self._recorder.watch(claimed)
             raise
         if isinstance(started, Superseded):
             info = info or await self._turso.group_info(rotation.group)
@@ -123,7 +132,7 @@ class Rotations:
         if not await self._store.is_outdated(rotation.id):
             return None
         info = await self._turso.group_info(rotation.group)
-        if refused := refuses_lockout(info, self._config.database_host, rotation.group):
+        if refused := refuses_lockout(info, self._config.database_hosts, rotation.group):
             await self._refuse(self._event(Action.DENIED, actor, context, rotation, why=str(refused)), refused)
         return info
 

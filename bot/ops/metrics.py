@@ -16,7 +16,14 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, Refusal, SchemaMismatch
+from bot.domain.errors import (
+    CommitUnconfirmed,
+    DatabaseError,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    Refusal,
+    SchemaMismatch,
+)
 from bot.domain.notifications import Backlog, NotificationKind
 from bot.domain.states import State
 
@@ -24,7 +31,12 @@ PREFIX = "turso_rotate"
 ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.CANCELLED, State.EXPIRED, State.SUPERSEDED)
 CALLED = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
 STATUSES = ("2xx", "3xx", "4xx", "5xx", "none")
-_DATABASE_FAILURES = {DatabaseUnavailable: "unavailable", DatabaseReadOnly: "read_only", SchemaMismatch: "schema"}
+_DATABASE_FAILURES = {
+    DatabaseUnavailable: "unavailable",
+    CommitUnconfirmed: "unavailable",
+    DatabaseReadOnly: "read_only",
+    SchemaMismatch: "schema",
+}
 _ACK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600)
 

@@ -6,29 +6,80 @@ from contextlib import contextmanager
 
 import sqlalchemy.exc
 
-from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
+from bot.domain.errors import CommitUnconfirmed, DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 
 NO_ANSWER = "The database does not answer."
-_SIGNS: tuple[tuple[type[DatabaseError], str, tuple[str, ...]], ...] = (
-    (
-        DatabaseReadOnly,
-        "The database refuses writes.",
-        ("readonly", "read-only", "permission denied", "disk is full", "no space left", "disk full"),
-    ),
-    (DatabaseUnavailable, "The database is locked by another process.", ("locked", "lock timeout")),
-    (DatabaseUnavailable, "The database file cannot be opened.", ("unable to open", "not a database")),
-    (
+UNCONFIRMED = "The database does not answer: it may have saved this or not."
+_Meaning = tuple[type[DatabaseError], str]
+
+_READ_ONLY = (DatabaseReadOnly, "The database refuses writes: it is read-only.")
+_FULL = (DatabaseReadOnly, "The database refuses writes: its disk is full.")
+_NO_RIGHT = (DatabaseReadOnly, "The database refuses writes: its role, or the bot's account, lacks a right.")
+_LOCKED = (DatabaseUnavailable, "The database is locked by another process.")
+_LOCKED_BY_SESSION = (
+    DatabaseUnavailable,
+    "The database is locked by another session; pg_stat_activity shows which, and pg_terminate_backend ends it.",
+)
+_CANNOT_OPEN = (DatabaseUnavailable, "The database file cannot be opened.")
+_LOGIN = (DatabaseUnavailable, "The database rejected the login.")
+_OTHER_TABLES = (SchemaMismatch, "The database's tables do not match its schema version.")
+_MIXED = (
+    DatabaseUnavailable,
+    "A connection pooler mixes up the sessions of its clients: add prepare_threshold=none to DATABASE_URL.",
+)
+# The longest prefix counts. https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BY_SQLSTATE: dict[str, _Meaning] = {
+    "08P01": (
         DatabaseUnavailable,
-        "The database rejected the login.",
-        ("authentication failed", "no password supplied", "fatal:  role", "fatal:  database"),
+        "A connection pooler refuses transactions: let it pool by session or by transaction, not by statement.",
     ),
-    (
-        SchemaMismatch,
-        "The database's tables do not match its schema version.",
-        ("no such table", "no such column", "undefinedtable", "undefinedcolumn", "already exists"),
-    ),
+    "25006": _READ_ONLY,
+    "26": _MIXED,
+    "28": _LOGIN,
+    "3D": _LOGIN,
+    "3F": _OTHER_TABLES,
+    "40": (DatabaseUnavailable, "The database could not do this next to another change. Please try again."),
+    "42501": _NO_RIGHT,
+    "42703": _OTHER_TABLES,
+    "42704": _OTHER_TABLES,
+    "42710": _OTHER_TABLES,
+    "42723": _OTHER_TABLES,
+    "42883": _OTHER_TABLES,
+    "42P01": _OTHER_TABLES,
+    "42P05": _MIXED,
+    "42P07": _OTHER_TABLES,
+    "53100": _FULL,
+    "53300": (DatabaseUnavailable, "The database accepts no more connections."),
+    "55P03": _LOCKED_BY_SESSION,
+    "57014": (DatabaseUnavailable, "The database took too long."),
+}
+_BY_SQLITE_CODE: dict[int, _Meaning] = {
+    sqlite3.SQLITE_PERM: _NO_RIGHT,
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: _CANNOT_OPEN,
+    sqlite3.SQLITE_NOTADB: _CANNOT_OPEN,
+}
+# Only where the driver gives no code: SQLite about its tables, and libpq about a connection that failed.
+_BY_WORDS: tuple[tuple[str, _Meaning], ...] = (
+    ("no such table", _OTHER_TABLES),
+    ("no such column", _OTHER_TABLES),
+    ("already exists", _OTHER_TABLES),
+    ("authentication failed", _LOGIN),
+    ("no password supplied", _LOGIN),
+    ("fatal:  role", _LOGIN),
+    ("fatal:  database", _LOGIN),
+    ("too many connections", _BY_SQLSTATE["53300"]),
+    ("no more connections", _BY_SQLSTATE["53300"]),
+    ("read-only", _READ_ONLY),
+    ("no space left", _FULL),
+    ("permission denied", _NO_RIGHT),
 )
 _DRIVER_ERRORS = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, sqlite3.Error, OSError)
+_MAY_BE_COMMITTED = ("08", "40003", "57", "58", "XX")
+"""What a server may say to a commit that it made, or that it will find made after a crash, by SQLSTATE."""
 
 
 @contextmanager
@@ -42,13 +93,46 @@ def translated_errors() -> Iterator[None]:
         raise translated from error
 
 
+@contextmanager
+def committing() -> Iterator[None]:
+    """Raise `CommitUnconfirmed` for each failure in the context that does not prove that nothing was committed."""
+    try:
+        yield
+    except Exception as error:
+        if _proves_rollback(getattr(error, "orig", error)):
+            raise
+        raise CommitUnconfirmed(UNCONFIRMED) from error
+
+
+def _proves_rollback(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_code(error) in {*_BY_SQLITE_CODE, sqlite3.SQLITE_CONSTRAINT}
+    state = _sqlstate(error)
+    return bool(state) and not state.startswith(_MAY_BE_COMMITTED)
+
+
 def _translated(error: Exception) -> DatabaseError | None:
     """Return what to raise instead, or `None` if it is no failure of the database."""
     if isinstance(error, sqlalchemy.exc.IntegrityError) or not isinstance(error, _DRIVER_ERRORS):
         return None
     driver_error = getattr(error, "orig", error)
-    message = f"{type(driver_error).__name__} {driver_error}".lower()
-    for kind, words, signs in _SIGNS:
-        if any(sign in message for sign in signs):
-            return kind(words)
-    return DatabaseUnavailable(NO_ANSWER)
+    kind, words = _meaning(driver_error)
+    return kind(words)
+
+
+def _meaning(error: BaseException) -> _Meaning:
+    if state := _sqlstate(error):
+        known = [_BY_SQLSTATE.get(state[:length]) for length in (5, 2)]
+    else:
+        message = str(error).lower()
+        known = [_BY_SQLITE_CODE.get(_sqlite_code(error)), *(each for sign, each in _BY_WORDS if sign in message)]
+    return next(filter(None, known), (DatabaseUnavailable, NO_ANSWER))
+
+
+def _sqlstate(error: BaseException) -> str:
+    """Return PostgreSQL's code, if it sent one: libpq gives none for a connection that failed."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+def _sqlite_code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", -1) & 0xFF

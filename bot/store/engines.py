@@ -32,13 +32,11 @@ def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | No
         if file is not None:
             file.guard(engine, writes=not read_only)
         return engine
-    # Autocommit saves a read its BEGIN and its COMMIT: two of three round trips.
-    isolation = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
-    arguments = {"keepalives_idle": 10, "tcp_user_timeout": 5000}
-    engine = _postgresql(url, 2, _LIMITS, arguments, **pool, **isolation)
     from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
 
-    postgresql.observe_deadlines(engine)
+    kinds = postgresql.Transactions
+    transactions = kinds.EACH_STATEMENT if read_only else kinds.READ_WRITE
+    engine = postgresql.create(url, 2, _LIMITS, transactions, kind=postgresql.DeadlineSession, **pool)
     postgresql.ping_seldom(engine)
     return engine
 
@@ -50,10 +48,10 @@ def unlimited(url: URL, *, read_only: bool) -> Engine:
         if not read_only:
             event.listen(engine, "connect", _prefer_wal)
         return engine
-    engine = _postgresql(url, 5, _LONG_LIMITS, {}, poolclass=NullPool)
-    if read_only:
-        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return engine
+    from bot.store import postgresql  # noqa: PLC0415 - as above
+
+    transactions = postgresql.Transactions.SNAPSHOT if read_only else postgresql.Transactions.READ_WRITE
+    return postgresql.create(url, 5, _LONG_LIMITS, transactions, poolclass=NullPool)
 
 
 def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> Engine:
@@ -63,22 +61,6 @@ def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> E
     event.listen(engine, "connect", _read_any_text)
     # Python's driver begins too late, and leaves table definitions out of the transaction.
     event.listen(engine, "begin", lambda connection: connection.connection.dbapi_connection.execute(begin))
-    return engine
-
-
-def _postgresql(
-    url: URL, connect_seconds: int, limits: dict[str, int], arguments: dict[str, int], **options: Any
-) -> Engine:
-    from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
-
-    settings = " ".join(f"-c {name}={value}" for name, value in limits.items())
-    connection = {
-        "connect_timeout": connect_seconds,
-        "application_name": "turso-rotate",
-        "options": f"{settings} -c timezone=UTC",
-    }
-    engine = create_engine(url, hide_parameters=True, connect_args=connection | arguments, **options)
-    postgresql.read_any_time(engine)
     return engine
 
 

@@ -21,6 +21,9 @@ from bot.store.tables import audit_events, rotations
 from bot.trail.chain import Row, Seal
 
 _NOW = select(database_now())
+_DURABILITY = select(
+    *(func.current_setting(name).label(name) for name in ("synchronous_commit", "fsync", "full_page_writes"))
+)
 _ORGANIZATIONS = select(func.min(rotations.c.organization), func.max(rotations.c.organization))
 _LAST_REQUEST = select(func.max(audit_events.c.at)).where(
     audit_events.c.user_id == bindparam("user_id"),
@@ -43,18 +46,40 @@ class DatabaseStatus:
     broken_guards: frozenset[str]
     """See `bot.store.guards.broken_guards`; only known of a current schema."""
     now: datetime
+    is_pooled: bool = False
+    """Whether a pooler stands between the bot and PostgreSQL."""
 
 
 async def read_status(database: Database) -> DatabaseStatus:
     """Read the status of a database with any schema. Raises `DatabaseError`."""
 
     def transaction(connection: Connection) -> DatabaseStatus:
-        now = connection.execute(_NOW).scalar_one()
+        now, pooled = connection.execute(_NOW).scalar_one(), is_pooled(connection)
         try:
             schema.refuse_other_versions(connection)
         except SchemaMismatch as mismatch:
-            return DatabaseStatus(str(mismatch), frozenset(), now)
-        return DatabaseStatus("", frozenset(broken_guards(connection)), now)
+            return DatabaseStatus(str(mismatch), frozenset(), now, pooled)
+        return DatabaseStatus("", frozenset(broken_guards(connection)), now, pooled)
+
+    return await database.read(transaction)
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Return whether a pooler stands between the bot and PostgreSQL."""
+    return getattr(connection.connection.dbapi_connection, "is_pooled", False)
+
+
+async def weak_settings(database: Database) -> Mapping[str, str]:
+    """Return those settings of PostgreSQL, for the bot's sessions, with which a crash may lose what was committed.
+
+    Raises `DatabaseError`.
+    """
+
+    def transaction(connection: Connection) -> Mapping[str, str]:
+        if connection.dialect.name == "sqlite":
+            return {}  # each connection of the bot sets how it writes
+        values = connection.execute(_DURABILITY).one()._asdict()
+        return {name: value for name, value in values.items() if value in {"off", "local"}}
 
     return await database.read(transaction)
 

@@ -46,9 +46,15 @@ class OpenedFile:
         event.listen(engine, "connect", lambda *_: self._opened())
         event.listen(engine, "begin", lambda connection: self._begun(connection, writes=writes))
         event.listen(engine, "commit", lambda _: self._require_files())
+        event.listen(engine, "close", lambda *_: self._closing())
 
     def _opened(self) -> None:
         self._file = self._file or _identity(self._path)
+
+    def _closing(self) -> None:
+        """Expect another log from now on if this one is intact: SQLite removes it with the last connection."""
+        if _identity(self._log_path) == self._log:
+            self._log = None
 
     def _begun(self, connection: Connection, *, writes: bool) -> None:
         if writes:

@@ -13,6 +13,7 @@ from bot.store.migrations import migrate
 from bot.trail.chain import UNKEYED
 from tests.databases import downgrade, load_url
 from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor
+from tests.pooler import pooler
 from tests.store import shell
 
 OF_THE_ROWS = ["database.guards", "audit.seal", "allowlist.anybody", "allowlist.expired", "allowlist.people"]
@@ -159,6 +160,30 @@ class TestPostgresql:
         fixed = await doctor()
 
         assert (broken.complaints, fixed.complaints) == (["database.guards"], [])
+
+    @pytest.mark.fault("F48")
+    async def test_a_database_that_refuses_writes(self, doctor: Doctor, url: URL) -> None:
+        shell.run(url, f"ALTER DATABASE {url.database} SET default_transaction_read_only = on")
+        report = await doctor()
+
+        assert (report.code, report.complaints) == (1, ["database.writable"])
+        assert "default_transaction_read_only is on" in report["database.writable"]["found"]
+        assert "RESET default_transaction_read_only" in report["database.writable"]["fix"]
+
+    async def test_settings_with_which_a_crash_loses_what_was_confirmed(self, doctor: Doctor, url: URL) -> None:
+        shell.run(url, f"ALTER DATABASE {url.database} SET synchronous_commit = local")
+        report = await doctor()
+
+        assert report.code == 0
+        assert report.of("database.durability") == [("synchronous_commit", "warning"), ("fsync", "warning")]
+
+    @pytest.mark.fault("F50")
+    async def test_a_pooler_is_noticed(self, doctor: Doctor, url: URL) -> None:
+        async with pooler("stand-in", url.port or 0, "transaction") as port:
+            report = await doctor(DATABASE_URL=url.set(port=port).render_as_string().replace("+psycopg", ""))
+
+        assert (report.code, report.complaints) == (0, [])
+        assert "A pooler stands between" in report["database.reachable"]["found"]
 
     @pytest.mark.parametrize(("seconds", "state"), [(100, "warning"), (-200, "failure")])
     async def test_the_databases_clock(self, doctor: Doctor, url: URL, seconds: int, state: str) -> None:

@@ -92,22 +92,28 @@ def test_the_grant_that_lasts_longest_is_the_one_that_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "look", "refused"),
+    ("hosts", "look", "refused"),
     [
-        (None, GroupInfo(exists=None, databases=None), False),
-        ("db.example.org", GroupInfo(exists=None, databases=None), False),
-        ("bot-acme.turso.io", GroupInfo(exists=None, databases=None), True),
+        ((), GroupInfo(exists=None, databases=None), False),
+        (("db.example.org",), GroupInfo(exists=None, databases=None), False),
+        (("db.example.org", "Bot-Acme.turso.io."), GroupInfo(exists=None, databases=None), True),
         (
-            "bot-acme.turso.io",
+            ("bot-acme.turso.io",),
             GroupInfo(exists=True, databases=("ledger",), hostnames=("ledger-acme.turso.io",)),
             False,
         ),
-        ("bot-acme.turso.io", GroupInfo(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)), True),
+        (
+            ("a", "bot-acme.turso.io"),
+            GroupInfo(exists=True, databases=("bot",), hostnames=("bot-acme.turso.io",)),
+            True,
+        ),
     ],
 )
 @pytest.mark.fault("F35")
-def test_the_group_of_the_bots_own_database_is_refused(host: str | None, look: GroupInfo, *, refused: bool) -> None:
-    assert (refuses_lockout(look, host, PAYMENTS) is not None) is refused
+def test_the_group_of_the_bots_own_database_is_refused(
+    hosts: tuple[str, ...], look: GroupInfo, *, refused: bool
+) -> None:
+    assert (refuses_lockout(look, hosts, PAYMENTS) is not None) is refused
 
 
 AUDIT = replace(GRANT, id=GrantId(3), pattern="*", role=Role.AUDIT)

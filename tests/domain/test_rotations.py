@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.domain.errors import NoSuchGroup, Refused
+from bot.domain.errors import CommitUnconfirmed, DatabaseUnavailable, NoSuchGroup, Refused
 from bot.domain.events import Action, Event
 from bot.domain.grants import NewGrant
 from bot.domain.lease import Lease
@@ -33,6 +33,17 @@ class RevokedMeanwhile(SqlRotations):
     async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
         await self._grants.revoke(ALICE, "*", Event(Action.REVOKED, OPERATOR, ACME))
         return await super().claim(claim)
+
+
+class LosesAnswers(SqlRotations):
+    """Rotations whose claims are committed, and nobody hears of it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.database, UNKEYED, ACME)
+
+    async def claim(self, claim: NewClaim) -> Rotation | Superseded | None:
+        await super().claim(claim)
+        raise CommitUnconfirmed("The answer was lost.")
 
 
 @pytest.fixture
@@ -105,6 +116,20 @@ async def test_a_claim_whose_commit_arrives_late_ends_as_failed(world: World) ->
     assert world.turso.calls_to_rotate() == 0
 
 
+@pytest.mark.fault("F45")
+async def test_only_a_claim_that_may_be_recorded_is_in_doubt(world: World) -> None:
+    asked = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked"))
+    with world.locked(), pytest.raises(DatabaseUnavailable, match="locked"):
+        await world.rotations.confirm(ALICE, HERE, asked.rotation.id)
+    locked = world.recorder.has_unsent
+    _, lossy = world.over(LosesAnswers(world.store), world.recorder)
+    with pytest.raises(CommitUnconfirmed):
+        await lossy.confirm(ALICE, HERE, asked.rotation.id)
+
+    assert [locked, world.recorder.has_unsent] == [False, True]
+    assert [rotation.state async for rotation in world.recorder.tidy()] == [State.FAILED]
+
+
 async def test_a_claim_that_cannot_arrive_any_more_is_forgotten(world: World) -> None:
     asked, now = await world.requests.request(ALICE, HERE, Request(PAYMENTS, "leaked")), [0.0]
     world.recorder.watch(Claimed(asked.rotation, "late", Lease(2, [lambda: now[0]])))
@@ -136,7 +161,7 @@ async def test_what_would_be_asked_anew_is_refused_if_the_bots_own_database_is_i
     old = await world.store.request()
     await world.store.rotations.note(Event(Action.NOTED, OPERATOR, ACME, PAYMENTS, detail={"note": "by hand"}))
     host = (await world.client.group_info(PAYMENTS)).hostnames[0]
-    _, rotations = world.over(world.store.rotations, world.recorder, database_host=host)
+    _, rotations = world.over(world.store.rotations, world.recorder, database_hosts=["elsewhere", host])
 
     with pytest.raises(Refused, match="My own database is in payments"):
         await rotations.confirm(ALICE, HERE, old.id)

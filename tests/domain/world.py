@@ -1,7 +1,7 @@
 """The use cases with the real stores and the real client, in one process."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -36,11 +36,11 @@ class World:
         self.requests, self.rotations = self.over(self.store.rotations, self.recorder)
 
     def over(
-        self, store: RotationStore, recorder: OutcomeRecorder, database_host: str | None = None
+        self, store: RotationStore, recorder: OutcomeRecorder, database_hosts: Sequence[str] = ()
     ) -> tuple[Requests, Rotations]:
         """Build the use cases over a store of rotations."""
         ids = (f"id{number:04}" for number in count())
-        config = RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_host=database_host)
+        config = RotationConfig(ACME, confirm_seconds=300, call_seconds=2, database_hosts=database_hosts)
         policies = PolicySource(TeamId("T012AB3CD"), self.store.grants)
         ports = RotationPorts(policies, store, self.store.trail, self.client, lambda: next(ids))
         return Requests(config, ports), Rotations(config, ports, recorder)

@@ -110,9 +110,10 @@ async def line(postgres_server: PostgresServer) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-def over(line: Proxy, database_url: str) -> str:
-    """Reach the same database over the line."""
-    return make_url(database_url).set(port=line.port).render_as_string(hide_password=False)
+def over(line: Proxy | int, database_url: str) -> str:
+    """Reach the same database over the line, or through another port."""
+    port = line if isinstance(line, int) else line.port
+    return make_url(database_url).set(port=port).render_as_string(hide_password=False)
 
 
 @pytest.fixture

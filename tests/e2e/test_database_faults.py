@@ -198,7 +198,7 @@ class TestPostgres:
             await holder.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
             clicks = await asyncio.gather(*(slack.presses(ALICE, card, CONFIRM) for _ in range(12)))
             typed = await slack.types(ALICE, "/turso-rotate default")
-            await slack.sees(ALICE, "The database is locked by another process", "Nothing was rotated", timeout=4)
+            await slack.sees(ALICE, "The database is locked by another session", "Nothing was rotated", timeout=4)
             calls = turso.calls_to_rotate()
         await slack.called("response_url", 1 + 12 + 1)
         await slack.presses(ALICE, card, CONFIRM)
@@ -208,6 +208,20 @@ class TestPostgres:
         assert calls == 0
         assert turso.calls_to_rotate() == 1
         assert [action for action in await trail() if action != "rotation.requested"] == STORY[1:]
+
+    @pytest.mark.fault("F52")
+    async def test_a_grant_that_somebody_locks_is_not_revoked_and_the_owner_hears_whom_to_look_for(
+        self, settings: dict[str, str], tmp_path: Path, database_url: str
+    ) -> None:
+        remove = ("allow", "remove", ALICE.user_id, "--team", ALICE.team_id)
+        async with await psycopg.AsyncConnection.connect(database_url) as thief:
+            await thief.execute("SELECT FROM allowlist FOR SHARE")
+            refused = await run(settings, tmp_path, *remove)
+        code, _, _ = await run(settings, tmp_path, *remove)
+
+        assert (refused[0], code) == (1, 0)
+        assert "locked by another session; pg_stat_activity shows which" in refused[2]
+        assert refused[2].endswith("Nothing was changed.\n")
 
     @pytest.mark.usefixtures("bot")
     @pytest.mark.fault("F35")

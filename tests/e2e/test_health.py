@@ -1,13 +1,18 @@
 """What `/readyz` and `/healthz` say about a bot that is well, and about one that lacks something."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 
 import pytest
 from aiohttp import ClientSession
+from psycopg import AsyncConnection
 
+from bot.sandbox.faults import Fault
 from bot.sandbox.local_slack import LocalSlack
+from bot.sandbox.local_turso import LocalTurso
 from tests.databases import load_url
+from tests.e2e.conftest import ALICE, Trail, asks
 from tests.postgres import PostgresServer
 from tests.process import BotProcess
 from tests.store import shell
@@ -81,6 +86,32 @@ class TestPostgres:
         assert away == lacks("The database does not answer.")
         assert alive == ALIVE
         assert back == READY
+
+    @pytest.mark.fault("F48")
+    async def test_a_bot_that_may_not_write_is_not_ready_until_it_may_and_saves_what_it_knows(
+        self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, health: Health, database_url: str, trail: Trail
+    ) -> None:
+        refusing = f"ALTER DATABASE {database_url.rpartition('/')[2]} SET default_transaction_read_only"
+        turso.inject(Fault(delay=1))
+        card = await asks(slack, ALICE, "payments")
+        await slack.presses(ALICE, card, "rotation:confirm")
+        await turso.reached()
+        async with await AsyncConnection.connect(database_url, autocommit=True) as owner:
+            await owner.execute("SET default_transaction_read_only = off")
+            await owner.execute(f"{refusing} = on".encode())
+            await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            await bot.logs("database unavailable")
+            during = await health.ready()
+            await slack.sees(ALICE, "Unknown: the tokens of payments", "I will keep trying", timeout=10)
+            await owner.execute(f"{refusing} = off".encode())
+        await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
+        await bot.logs("database available again")
+        said = [json.loads(line) for line in bot.lines if '"database unavailable"' in line]
+
+        assert during == lacks("The database refuses writes: default_transaction_read_only is on.")
+        assert [each["level"] for each in said if "refuses writes" in each["why"]] == ["error"]
+        assert await health.ready() == READY
+        assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
 
 @pytest.mark.modes("socket")

@@ -13,6 +13,7 @@ from bot.sandbox.faults import FixedResponse, Hang
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso, RequestKind
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, asks, end_leases, over
+from tests.e2e.test_database_faults import locked
 from tests.forks import Fork
 from tests.process import BotProcess, environment, run, start
 from tests.proxy import Proxy
@@ -216,6 +217,24 @@ async def test_a_terminal_that_closes_after_the_answer_keeps_nothing_from_being_
 
     assert turso.calls_to_rotate() == 1
     assert await trail() == STORY
+
+
+@ONCE
+@pytest.mark.fault("F12")
+async def test_a_start_that_was_surely_not_recorded_is_told_at_once(
+    slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
+) -> None:
+    process = await start(settings, tmp_path, "rotate", "payments", *REASON, fork=False)
+    await says(process, "Type payments to rotate it")
+    assert isinstance(process, asyncio.subprocess.Process)
+    with locked(Path(settings["DATABASE_URL"].removeprefix("sqlite:///"))):
+        _, err = await process.communicate(b"payments\n")
+
+    assert (process.returncode, turso.calls_to_rotate()) == (1, 0)
+    assert "Nothing was rotated.\n" in err.decode()
+    assert "turso-rotate: The database is locked by another process.\n" in err.decode()
+    assert "did not confirm the start" not in err.decode()
+    assert await trail() == ["rotation.requested"]
 
 
 @pytest.mark.databases("postgresql")

@@ -93,7 +93,7 @@ class Explained:
         self.groups = GROUPS if every else GROUPS[:3]
         self.people = PEOPLE if every else PEOPLE[:3]
         self.statuses = STATUSES if every else STATUSES[:5]
-        self.write, self.close = database.write, database.close
+        self.write, self.close, self.check_writable = database.write, database.close, database.check_writable
         self.went: list[Went] = []
 
     async def read(self, work: Callable[[Connection], T]) -> T:

@@ -175,6 +175,26 @@ async def test_what_the_server_refuses_is_told_as_what_it_is(store: Store) -> No
 
 
 @pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        ("42P05", DatabaseUnavailable, "prepare_threshold=none"),
+        ("26000", DatabaseUnavailable, "prepare_threshold=none"),
+        ("08P01", DatabaseUnavailable, "not by statement"),
+        ("42P07", SchemaMismatch, "do not match"),
+        ("40P01", DatabaseUnavailable, "Please try again"),
+        ("53100", DatabaseReadOnly, "disk is full"),
+        ("XX000", DatabaseUnavailable, "does not answer"),
+    ],
+)
+@pytest.mark.fault("F50")
+async def test_errors_are_told_by_their_codes(store: Store, code: str, kind: type[DatabaseError], words: str) -> None:
+    raising = f"DO $$BEGIN RAISE 'locked, read-only, already exists' USING ERRCODE = '{code}'; END$$"
+
+    with pytest.raises(kind, match=words):
+        await store.database.write(lambda connection: connection.exec_driver_sql(raising))
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [({"port": 1}, "does not answer"), ({"database": "nowhere"}, "login"), ({"username": "nobody"}, "login")],
 )

@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, text
 
-from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable
+from bot.domain.errors import CommitUnconfirmed, DatabaseError, DatabaseReadOnly, DatabaseUnavailable
 from bot.domain.events import Action, Event
 from bot.domain.models import RotationId
 from bot.domain.states import State
@@ -81,6 +81,23 @@ async def test_a_disk_that_hangs_is_told_and_comes_back(store: Store) -> None:
 
     assert waited < TRANSACTION_SECONDS + TOLERANCE
     await store.trail.append(DENIED)
+
+
+@pytest.mark.fault("F12")
+async def test_what_its_caller_gave_up_is_not_committed_later(store: Store) -> None:
+    comes_back = threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE late (at TEXT)"))
+        comes_back.wait(2 * TRANSACTION_SECONDS)
+
+    with pytest.raises(DatabaseUnavailable) as told:
+        await store.database.write(slow)
+    comes_back.set()
+    await store.trail.append(DENIED)
+
+    assert not isinstance(told.value, CommitUnconfirmed)
+    assert await shell.rows(store.database, "SELECT name FROM sqlite_master WHERE name = 'late'") == []
 
 
 @pytest.mark.fault("F12")

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from bot.config import Settings
+from bot.database_url import database_hosts
 from bot.doctor.context import CheckContext
-from bot.doctor.findings import Check, Finding, failure, ok, warning
+from bot.doctor.findings import CannotCheck, Check, Finding, failure, ok, warning
 from bot.domain.errors import DatabaseError
+from bot.store.inspection import weak_settings
 from bot.trail.chain import UNKEYED, Row, Seal
 
 _SCHEMA_FIXES = {
@@ -14,18 +16,58 @@ _SCHEMA_FIXES = {
     "unreleased": "Move it away, or set another DATABASE_URL; then: turso-rotate migrate",
 }
 """What to do about a schema, by a word of how it differs; otherwise migrate it."""
+_WRITABLE_FIXES = {
+    "standby": "Set DATABASE_URL to the primary, or to all servers: ?host=a,b&target_session_attrs=read-write",
+    "default_transaction_read_only": "Find out why; then ALTER DATABASE … RESET default_transaction_read_only",
+    "role lacks": "As the owner of the tables, run docs/postgresql-role.sql again.",
+    "mode=ro": "Set mode=rw.",
+    "read-only, or missing": "Let the bot's account write to the file and to its folder.",
+}
+"""What to do about a database that refuses writes, by words of why."""
+_WEAK = {
+    "synchronous_commit": "a crash loses the newest commits. The bot raises it to on in its own transactions.",
+    "fsync": "a crash of the machine can lose commits, or the whole database.",
+    "full_page_writes": "a crash of the machine can damage the database.",
+}
 
 
 async def check_database_reachable(context: CheckContext) -> list[Finding]:
     """Check that the database answers."""
     url = context.settings.database_url
-    name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {url.host or 'this machine'}"
+    hosts = " or ".join(database_hosts(url)) or "this machine"
+    name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {hosts}"
     try:
-        await context.status_and_clock()
+        status, _ = await context.status_and_clock()
     except DatabaseError as error:
         fix = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
         return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.", fix)]
-    return [ok(Check.DATABASE_REACHABLE, f"The database answers: {name}.")]
+    pooler = " A pooler stands between: the bot sets its limits in each transaction." if status.is_pooled else ""
+    return [ok(Check.DATABASE_REACHABLE, f"The database answers: {name}.{pooler}")]
+
+
+async def check_database_writable(context: CheckContext) -> list[Finding]:
+    """Check that the bot may write."""
+    await context.status()
+    try:
+        await context.database.check_writable()
+    except DatabaseError as error:
+        fix = next((fix for word, fix in _WRITABLE_FIXES.items() if word in str(error)), "Run the doctor again.")
+        return [failure(Check.DATABASE_WRITABLE, str(error), fix)]
+    return [ok(Check.DATABASE_WRITABLE, "The bot may write to the database.")]
+
+
+async def check_database_durability(context: CheckContext) -> list[Finding]:
+    """Check that a crash of the database loses nothing that it confirmed."""
+    await context.status()
+    try:
+        weak = await weak_settings(context.database)
+    except DatabaseError as error:
+        raise CannotCheck(str(error)) from None
+    found = [
+        warning(Check.DATABASE_DURABILITY, f"{name} is {value}: {_WEAK[name]}", f"Set {name} = on.", name)
+        for name, value in weak.items()
+    ]
+    return found or [ok(Check.DATABASE_DURABILITY, "What the database confirms survives its crash.")]
 
 
 async def check_database_schema(context: CheckContext) -> list[Finding]:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from bot.config import Settings
+from bot.database_url import database_hosts
 from bot.doctor.checks.turso import ConfiguredToken, configured_tokens, organization_path
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import Check, Finding, failure, ok, warning
 from bot.domain.models import GroupInfo, GroupName
-from bot.domain.policy import TURSO_DOMAIN, refuses_lockout
+from bot.domain.policy import is_at_turso, refuses_lockout
 from bot.turso.databases import of_group
 
 _FIX = "Move the database out of the groups that the bot rotates, and update DATABASE_URL."
@@ -15,23 +16,24 @@ _FIX = "Move the database out of the groups that the bot rotates, and update DAT
 
 async def check_turso_lockout(context: CheckContext) -> list[Finding]:
     """Check of each group what the bot checks before a rotation: that it does not hold the bot's own database."""
-    host = context.settings.database_url.host
-    if host is None:
+    hosts = database_hosts(context.settings.database_url)
+    if not hosts:
         return [ok(Check.TURSO_LOCKOUT, "The database is on this machine: no rotation affects it.")]
     groups = [
         await _group_info(context, token, name)
         for token in configured_tokens(context.settings)
         for name in await _group_names(context, token)
     ]
-    refused = [(name, info) for name, info in groups if refuses_lockout(info, host, name)]
+    refused = [(name, info) for name, info in groups if refuses_lockout(info, hosts, name)]
     for name, info in refused:
         if info.databases is not None:
             found = f"The bot's own database is in {name}: a rotation would cut the bot off from its audit trail."
             return [failure(Check.TURSO_LOCKOUT, found, _FIX)]
-    if refused or (not groups and host.endswith(TURSO_DOMAIN)):
-        found = f"The database is on {host}, but Turso did not say in which group. The bot refuses such rotations."
+    on = " or ".join(hosts)
+    if refused or (not groups and any(map(is_at_turso, hosts))):
+        found = f"The database is on {on}, but Turso did not say in which group. The bot refuses such rotations."
         return [warning(Check.TURSO_LOCKOUT, found, _FIX)]
-    return [ok(Check.TURSO_LOCKOUT, f"No group that the bot may rotate holds a database on {host}.")]
+    return [ok(Check.TURSO_LOCKOUT, f"No group that the bot may rotate holds a database on {on}.")]
 
 
 async def _group_names(context: CheckContext, token: ConfiguredToken) -> Sequence[str]:
@@ -53,8 +55,8 @@ async def _group_info(context: CheckContext, token: ConfiguredToken, name: str) 
 
 def database_host_finding(settings: Settings) -> Finding:
     """Return whether the database's host alone gives reason for concern, without a call."""
-    host = settings.database_url.host or ""
-    if not host.endswith(TURSO_DOMAIN):
+    hosts = [host for host in database_hosts(settings.database_url) if is_at_turso(host)]
+    if not hosts:
         return ok(Check.TURSO_LOCKOUT, "The database is not hosted by Turso.")
-    found = f"The database is on {host}: rotating its group would cut the bot off from its audit trail."
+    found = f"The database is on {hosts[0]}: rotating its group would cut the bot off from its audit trail."
     return warning(Check.TURSO_LOCKOUT, found, _FIX)
