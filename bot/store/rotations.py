@@ -5,23 +5,8 @@ from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    and_,
-    bindparam,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    text,
-    true,
-    update,
-)
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
 
-from bot.domain.errors import UnreadableRow
 from bot.domain.events import STATE_AFTER, Event
 from bot.domain.models import GroupName, Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
@@ -31,45 +16,22 @@ from bot.domain.states import MOVES, State
 from bot.store.database import Database
 from bot.store.guards import require_guards
 from bot.store.outbox import enqueue
+from bot.store.overdue import read_overdue
 from bot.store.rows import readable, rotation_of
-from bot.store.sqltypes import LATEST, UtcTime, database_later, database_now
+from bot.store.sqltypes import database_later, database_now
 from bot.store.tables import allowlist, rotations
 from bot.store.trail import record
 from bot.store.world import OF_PERSON, OPEN_IN_GROUP, world_for, world_is_gone, world_number
 from bot.trail.chain import Seal
 
 _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN})
-_MAX_PAGES = 10
-"""How many pages of overdue rotations are read at a time: after so many that hold rows which cannot be read, wait."""
 _GROUPS = 0x7475_726F  # "turo": the advisory locks under which PostgreSQL starts rotations, one for each group
-
-
-def _is_over(end: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the condition for an end that is past, or that never comes, such as what is no time."""
-    return or_(end <= database_now(), end > literal(LATEST, UtcTime()))
-
 
 # Statements are built once: SQLAlchemy recognises them by identity, which takes a fifth of the time.
 _columns = rotations.c
 _SELECT = select(rotations).where(_columns.organization == bindparam("of_organization"))
 _GET = _SELECT.where(_columns.id == bindparam("of_id"))
 _OPEN_OF_PERSON = select(rotations).where(*OPEN_IN_GROUP, *OF_PERSON).with_for_update()
-_OVERDUE = (
-    # Exactly the condition of the partial index, and no condition that fits an index over all rotations, which SQLite
-    # would take without statistics.
-    select(rotations)
-    .where(text("state IN ('requested', 'rotating')"))
-    .where(_columns.organization.concat("") == bindparam("of_organization"))
-    .where(
-        or_(
-            and_(_columns.state == State.REQUESTED, _is_over(_columns.expires_at)),
-            and_(_columns.state == State.ROTATING, _is_over(_columns.lease_until)),
-        )
-    )
-    .order_by(_columns.requested_at)
-    .limit(bindparam("at_once", type_=Integer()))
-    .offset(bindparam("skipped", type_=Integer()))
-)
 _OPEN = (
     insert(rotations)
     .values(requested_at=database_now(), expires_at=database_later("in_seconds"), state=str(State.REQUESTED))
@@ -258,22 +220,10 @@ class SqlRotations:
         return await self._database.write(transaction)
 
     async def overdue(self) -> Readable[Rotation]:
-        """Compare with the database's clock; read on past rows that cannot be read, which would starve the others."""
-
-        def transaction(connection: Connection) -> Readable[Rotation]:
-            values: list[Rotation] = []
-            unreadable: list[UnreadableRow] = []
-            chosen = {"of_organization": self._organization, "at_once": self._overdue_at_once}
-            for page in range(_MAX_PAGES):
-                rows = connection.execute(_OVERDUE, {**chosen, "skipped": page * self._overdue_at_once})
-                found = readable(rows, rotation_of)
-                values += found.values
-                unreadable += found.unreadable
-                if not found.unreadable or len(found) + len(found.unreadable) < self._overdue_at_once:
-                    break
-            return Readable(values, unreadable)
-
-        return await self._database.read(transaction)
+        """Compare with the database's clock."""
+        return await self._database.read(
+            lambda connection: read_overdue(connection, self._organization, self._overdue_at_once)
+        )
 
     def _change(self, rotation_id: RotationId | None, expected: State) -> dict[str, Any]:
         return {"of_organization": self._organization, "of_id": rotation_id, "expected": str(expected)}

@@ -12,7 +12,8 @@ from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.models import ChannelId, GroupName, Organization, Rotation, RotationId
 from bot.domain.ports import NewRotation
 from bot.domain.states import MOVES, State
-from bot.store.rotations import _OVERDUE, SqlRotations
+from bot.store.overdue import OVERDUE
+from bot.store.rotations import SqlRotations
 from bot.trail.chain import UNKEYED
 from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, event_about
@@ -107,7 +108,7 @@ async def test_what_is_overdue_is_found_oldest_first(store: Store) -> None:
 
 async def test_what_is_overdue_is_found_without_reading_every_rotation(store: Store) -> None:
     def plan(connection: Connection) -> str:
-        query = _OVERDUE.params(of_organization="acme", at_once=1000, skipped=0)
+        query = OVERDUE.params(of_organization="acme", at_once=1000, skipped=0)
         sql = str(query.compile(connection, compile_kwargs={"literal_binds": True})).replace("%", "%%")
         if connection.dialect.name == "sqlite":
             return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
