@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from itertools import zip_longest
 from urllib.parse import unquote
 
@@ -159,19 +160,31 @@ def _check_name(name: str, url: URL) -> None:
     value = url.query[name]
     if not isinstance(value, str):
         raise ValueError(f"the parameter {name} is given twice")  # noqa: TRY004 - settings raise nothing else
-    if (name in _WHOLE_NUMBERS and not value.isdecimal()) or not _is_accepted(name, value):
+    if not _is_accepted(name, value):
         raise ValueError(f"the parameter {name} has a value that PostgreSQL does not accept")
 
 
 def _is_accepted(name: str, value: str) -> bool:
-    """Ask libpq, which checks values before it connects: here to a socket that is not there."""
+    """Ask libpq, which checks most values before it connects: here to a socket that is not there."""
     from psycopg import conninfo, pq  # noqa: PLC0415 - as above
 
+    if name in _WHOLE_NUMBERS:
+        return value.isdecimal()
+    if name == "hostaddr":  # libpq would connect there
+        return all(map(_is_address, value.split(",")))
     attempt = pq.PGconn.connect_start(conninfo.make_conninfo(**{"host": "/nonexistent", name: value}).encode())
     try:
         return not attempt.error_message.startswith(b"invalid")
     finally:
         attempt.finish()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _joined(url: URL, name: str, by: str = ",") -> str:

@@ -159,6 +159,7 @@ def test_a_database_gets_its_driver(environment: Environment, typed: str, used: 
         ("postgresql://h/d?sslmode=secret", "sslmode has a value that PostgreSQL does not accept"),
         ("postgresql://h/d?connect_timeout=secret", "connect_timeout has a value that PostgreSQL does not accept"),
         ("postgresql://h/d?sslmode=require&sslmode=secret", "sslmode is given twice"),
+        ("postgresql://h/d?hostaddr=secret", "hostaddr has a value that PostgreSQL does not accept"),
         ("postgresql://h/d?service=secret", "service cannot be set: name the host"),
         ("postgresql://h/d?prepare_threshold=secret", "prepare_threshold must be a number, or none"),
         ("postgresql://h/d?options=-f%20secret", "options can only contain settings"),

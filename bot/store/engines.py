@@ -36,7 +36,7 @@ def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | No
 
     kinds = postgresql.Transactions
     transactions = kinds.EACH_STATEMENT if read_only else kinds.READ_WRITE
-    engine = postgresql.create(url, 2, _LIMITS, transactions, kind=postgresql.DeadlineSession, **pool)
+    engine = postgresql.create(url, 2, _LIMITS, transactions, postgresql.DeadlineSession, **pool)
     postgresql.ping_seldom(engine)
     return engine
 

@@ -96,10 +96,14 @@ class DeadlineSession(Session):
 
 
 def create(
-    url: URL, connect_seconds: int, limits: Mapping[str, object], transactions: Transactions, **options: Any
+    url: URL,
+    connect_seconds: int,
+    limits: Mapping[str, object],
+    transactions: Transactions,
+    kind: type[Session] = Session,
+    **pool: Any,
 ) -> Engine:
-    """Create an engine whose transactions have these limits; `kind` is the class of its sessions."""
-    kind: type[Session] = options.pop("kind", Session)
+    """Create an engine whose transactions have these limits."""
     settings = {**session_settings(url), **_SETTINGS, **limits}
     given = {"application_name": "turso-rotate", **dict(connection_parameters(url))}
     longest = min(connect_seconds, int(given.get("connect_timeout", 0)) or connect_seconds)
@@ -110,7 +114,7 @@ def create(
         "prepare_threshold": prepare_threshold(url),
         "autocommit": True,
     }
-    engine = create_engine(url.set(query={}), hide_parameters=True, connect_args=arguments, **options)
+    engine = create_engine(url.set(query={}), hide_parameters=True, connect_args=arguments, **pool)
     local = (f"set_config({sql.quote(name)}, {sql.quote(str(value))}, true)" for name, value in settings.items())
     begin = f"{transactions}; SELECT {', '.join(local)}"
 
