@@ -38,14 +38,17 @@ ROTATION_EVENTS = (
 )
 
 
-def record(connection: Connection, seal: Seal, event: Event) -> None:
+def record(connection: Connection, seal: Seal, event: Event, at: datetime | None = None) -> None:
     """Append an event in this transaction; call it last, because from then on other writers wait for the commit.
 
-    Raises `DuplicateDelivery` if an event of the same delivery is already recorded.
+    `at` is the time that the transaction wrote to the row of a rotation or a grant, so that both agree whatever the
+    clock does in between; without one it is now. Raises `DuplicateDelivery` if an event of the same delivery is already
+    recorded.
     """
     last = connection.execute(_LOCK_HEAD[connection.dialect.name]).one()
-    row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
-    sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
+    at = at or last.now
+    row = _row(event, (last.seq or 0) + 1, at, last.hash or GENESIS)
+    sealed = {**row._asdict(), "at": at, "detail": event.detail, "hash": seal.hash(row)}
     try:
         connection.execute(_INSERT, sealed)
     except IntegrityError as error:

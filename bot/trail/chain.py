@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 VERSION = b"\x01"
 """The canonical form's version; any change to the form must change it."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 GENESIS = "0" * 64
 """The `prev_hash` of the first row."""
 
@@ -85,7 +86,7 @@ def line(row: Row) -> str:
 
 def detail_text(detail: object) -> str:
     """Return a detail as it is stored: sorted and compact, so that equal details are equal bytes."""
-    return json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(detail)
 
 
 UNKEYED = Seal()
