@@ -13,7 +13,6 @@ from bot.domain.models import AT_TERMINAL, Organization, Request, Rotation, Slac
 from bot.domain.recording import Claimed
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
-from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX
 
 _RECORD_SECONDS = 30.0
 _CONTEXT = SlackContext(AT_TERMINAL)
@@ -38,8 +37,6 @@ async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
 
 async def _converse(settings: Settings, console: Console, request: Request, *, yes: bool) -> bool:
     async with open_terminal(settings) as terminal:
-        if not terminal.has_same_key:
-            console.say(f"{ANOTHER_KEY} {ANOTHER_KEY_FIX}")
         try:
             claimed = await _claim(terminal, console, request, yes=yes)
         except BotError:

@@ -22,6 +22,7 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
     └── DatabaseError
         ├── DatabaseUnavailable  the database did not answer in time, or not at all
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
+        ├── KeyChanged           the key of the audit trail was changed while this process ran
         └── SchemaMismatch       the schema is not the one that this version needs
 
 Not drawn here: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`, which is no
@@ -210,6 +211,13 @@ class DatabaseUnavailable(DatabaseError):
 
 class DatabaseReadOnly(DatabaseError):
     """The database refused to write."""
+
+
+class KeyChanged(DatabaseError):
+    """The key of the audit trail was changed while this process ran: it must not write under the old one."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit trail's key was changed: restart the bot with the new AUDIT_KEY.")
 
 
 class SchemaMismatch(DatabaseError):

@@ -32,6 +32,8 @@ class Action(StrEnum):
     READING_DENIED = "history.denied"
     GIVEN_UP = "announcement.given_up"
     """A notification to the requester or to the channel could not be delivered for a day."""
+    REKEYED = "audit.rekeyed"
+    """The key of the trail was changed on purpose: this row is the last one under the old key, and names the new."""
 
 
 RECORDED_AS: Mapping[State, Action] = {

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from bot.domain.errors import SchemaMismatch
 from bot.store.database import Database
 
-HEAD = "0001_f84737f0"
+HEAD = "0001_9ce4ad72"
 """The newest migration. A constant, so that `serve` need not import Alembic; a test compares it with the migrations.
 
 Revisions begin with a number of four digits, which says their order.

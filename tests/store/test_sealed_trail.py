@@ -15,7 +15,8 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
-from bot.trail.verify import VerifyOptions, VerifyReport, verify
+from bot.trail.report import VerifyOptions, VerifyReport
+from bot.trail.verify import verify
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell

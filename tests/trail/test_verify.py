@@ -11,7 +11,8 @@ from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import ChainFault
-from bot.trail.verify import VerifyOptions, VerifyReport, parse_anchor, verify
+from bot.trail.report import VerifyOptions, VerifyReport, parse_anchor
+from bot.trail.verify import verify
 from tests.synthetic.events import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")

@@ -40,6 +40,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.REVOKED: "Removed somebody from the allowlist",
     Action.READING_DENIED: "Was refused access to the history",
     Action.GIVEN_UP: "Gave up notifying people after a day",
+    Action.REKEYED: "Changed the key of the audit trail",
 }
 _FACTS = {
     "reason": "Reason",
@@ -54,6 +55,7 @@ _FACTS = {
     "instead_of": "Instead of",
     "superseded_by": "Superseded by",
     "rotated_at": "Rotated at",
+    "fingerprint": "Fingerprint of the new key",
 }
 _SHOWN_AS_PLACE = "channel"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
