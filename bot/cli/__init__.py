@@ -42,7 +42,7 @@ _COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], 
     (_audit, "verify", verification.verify_trail, ("audit verify", "audit verify --file oct.jsonl --format json")),
     (_audit, "resolve", resolve.resolve_rotation, ("audit resolve 0m8x5kq2f7r1a --as failed --note 'seen at Turso'",)),
     (_audit, "note", note.note_rotation, ("audit note payments --at 5m --note 'by hand, the bot was down'",)),
-    (_audit, "rekey", rekey.rekey_trail, ("audit rekey", "audit rekey < new-key")),
+    (_audit, "rekey", rekey.rekey_trail, ("audit rekey",)),
     (_audit, "stats", stats.show_stats, ("audit stats --period 2026-01-01.. --by month",)),
 )
 for _parent, _name, _command, _lines in _COMMANDS:

@@ -86,21 +86,23 @@ def _verify_file(file: Path, options: VerifyOptions) -> tuple[VerifyReport, _Pro
     with _open_export(file) as export, progress(None) as show_progress:
         lines = _Lines(export)
         report = verify(read_export(lines), options, show_progress)
-    if report.diagnosis is not None and lines.broken_off:
+    if report.diagnosis is not None and lines.broken_off and report.rows == lines.rows - 1:
         words = "What is here ends in the middle of a line: the rest of the export is missing."
         report = replace(report, diagnosis=Diagnosis(ChainFault.CUT, report.diagnosis.seq, words))
     return report, _Problems()
 
 
 class _Lines:
-    """The lines of an export, and whether the last one has an end."""
+    """The lines of an export, how many hold a row, and whether the last one has no end."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = lines
+        self.rows = 0
         self.broken_off = False
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
+            self.rows += not line.startswith("seq,")
             self.broken_off = not line.endswith("\n")
             yield line
 
@@ -184,7 +186,7 @@ def _keys(report: VerifyReport) -> Iterator[str]:
 
 def _unverifiable(report: VerifyReport) -> Iterator[str]:
     for gap in report.gaps:
-        yield f"Rows {gap.first} to {gap.last} were not verified: their key is not at hand, and only the anchor covers them."
+        yield f"Rows {gap.first} to {gap.last} are covered by the anchor only: their key is not in AUDIT_KEYS_BEFORE."
 
 
 def _limits(options: VerifyOptions) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """Explain what was done to a chain of audit rows, from the first row that does not fit and those around it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice, pairwise
 
-from bot.domain.events import TrailHead
+from bot.domain.events import Action, TrailHead
 from bot.trail.chain import QUOTED, UNKEYED, Row, Seal
 
 _NEAR = 8
@@ -161,18 +161,26 @@ def _unlinked(evidence: Evidence) -> Diagnosis | None:
 
 def _under_another_key(evidence: Evidence) -> Diagnosis | None:
     """Check whether nothing from here on verifies; if nothing before did either, the key is the likelier cause."""
-    following, seal = [evidence.row, *evidence.near], evidence.seals[-1]
-    linked = evidence.near and all(after.prev_hash == before.hash for before, after in pairwise(following))
+    following, seal = list(_up_to_a_change([evidence.row, *evidence.near])), evidence.seals[-1]
+    linked = len(following) > 1 and all(after.prev_hash == before.hash for before, after in pairwise(following))
     if not evidence.links or (evidence.proved and not linked) or _is_strange(evidence.row):
         return None
     if any(evidence.fits(row, row.seq) for row in following):
         return None
     key = "another key than AUDIT_KEY" if seal.keyed else "a key (AUDIT_KEY is not set)"
     words = f"It does not verify: it is sealed with {key}, or it was changed."
-    if evidence.near:
+    if len(following) > 1:
         words = f"It and the next rows are linked, but none verifies: they are sealed with {key}, or all were changed."
         words = words if linked else f"Neither it nor any of the next rows verifies: they are sealed with {key}."
     return Diagnosis(ChainFault.WRONG_KEY, evidence.place, f"{words} {QUOTED}" if seal.quoted else words)
+
+
+def _up_to_a_change(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows under one key: up to the first that changes it."""
+    for row in rows:
+        yield row
+        if row.action == Action.REKEYED:
+            return
 
 
 def _moved(evidence: Evidence) -> Diagnosis | None:
