@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Text, bindparam, func, select, text, type_coerce
+from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
 
 from bot.domain.errors import SchemaMismatch
 from bot.domain.events import Action
@@ -15,7 +15,8 @@ from bot.store import schema
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.sqltypes import database_now
-from bot.store.tables import REKEYED, audit_events, rotations
+from bot.store.tables import audit_events, rotations
+from bot.store.trail import NEWEST_CHANGE_OF_KEY
 from bot.trail.chain import Row, Seal, named_key
 
 _NOW = select(database_now())
@@ -30,13 +31,6 @@ _NEWEST = select(
     *(each for each in audit_events.c if each.name != "detail"),
     type_coerce(audit_events.c.detail, Text).label("detail"),
 ).order_by(audit_events.c.seq.desc())
-
-_CHANGE_OF_KEY = (
-    select(audit_events.c.seq, type_coerce(audit_events.c.detail, Text).label("detail"))
-    .where(text(REKEYED))
-    .order_by(audit_events.c.seq.desc())
-    .limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,7 @@ async def newest_rows(database: Database, count: int) -> Sequence[Row]:
 
 async def newest_change_of_key(database: Database) -> KeyChange | None:
     """Read the newest row that changed the key of the audit trail, if one did. Raises `DatabaseError`."""
-    row = await database.read(lambda connection: connection.execute(_CHANGE_OF_KEY).first())
+    row = await database.read(lambda connection: connection.execute(NEWEST_CHANGE_OF_KEY).first())
     return None if row is None else KeyChange(row.seq, named_key(row.detail))
 
 

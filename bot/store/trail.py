@@ -37,9 +37,13 @@ from bot.trail.records import EventFilter
 HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
 """The newest row."""
 _last = HEAD.subquery("last")
-# The detail of the newest row that changed the key, found in an index that has only those.
-_REKEYED = select(type_coerce(audit_events.c.detail, Text)).where(text(REKEYED)).order_by(audit_events.c.seq.desc())
-_rekeyed = _REKEYED.limit(1).scalar_subquery().label("rekeyed")
+_detail = type_coerce(audit_events.c.detail, Text).label("detail")
+# Ordered by the plain number, SQLite, which has no statistics, would look for it in all rows.
+NEWEST_CHANGE_OF_KEY = (
+    select(audit_events.c.seq, _detail).where(text(REKEYED)).order_by(text("+seq DESC")).limit(literal_column("1"))
+)
+"""The newest row that changed the key."""
+_rekeyed = NEWEST_CHANGE_OF_KEY.with_only_columns(_detail).scalar_subquery().label("rekeyed")
 _LOCK_HEAD = {
     "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now"), _rekeyed).select_from(
         select(literal_column("1")).subquery("one_row").outerjoin(_last, true())
