@@ -257,10 +257,10 @@ def _secrets(value: object) -> Iterator[str]:
             yield value.get_secret_value()
         case Mapping():
             yield from _secrets(tuple(value.values()))
-        case tuple():
-            for each in value:
-                yield from _secrets(each)
         case URL():
             yield from (str(found) for found in (value.password, value.query.get("sslpassword")) if found)
+        case tuple():  # after the URL, which is one too
+            for each in value:
+                yield from _secrets(each)
         case _:
             return

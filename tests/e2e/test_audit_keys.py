@@ -10,7 +10,7 @@ from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, Trail, asks, connect
 from tests.process import BotProcess, run
 
-pytestmark = [pytest.mark.modes("http"), pytest.mark.fault("F57")]
+pytestmark = pytest.mark.modes("http")
 
 OLD, NEW = "correct horse battery staple", "another pony staple battery"
 CONFIRM = "rotation:confirm"
@@ -22,6 +22,7 @@ async def rotates(slack: LocalSlack, group: str) -> None:
     await slack.sees(ALICE, f"Done: the tokens of {group} are rotated", since=since)
 
 
+@pytest.mark.fault("F57")
 async def test_the_key_is_changed_under_a_running_bot_which_then_writes_nothing(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path, trail: Trail
 ) -> None:
@@ -51,6 +52,7 @@ async def test_the_key_is_changed_under_a_running_bot_which_then_writes_nothing(
     assert "The key was changed in row 7." in verified[1]
 
 
+@pytest.mark.fault("F57")
 async def test_a_key_that_docker_left_in_quotes_serves_nobody(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path
 ) -> None:
