@@ -97,7 +97,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         )
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
         sweeper = Sweeper(recorder, notifier, stores.backlog, metrics)
-        bot = Bot(recorder, sweeper, database, telemetry)
+        bot = Bot(recorder, sweeper, database, telemetry, settings.seal())
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)

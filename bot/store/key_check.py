@@ -1,6 +1,6 @@
 """Refuse to extend an audit trail with another key than its own, or without it: such rows would never verify."""
 
-from bot.domain.errors import SettingsError
+from bot.domain.errors import KeyChanged, SettingsError
 from bot.store.database import Database
 from bot.store.inspection import newest_change_of_key, newest_rows
 from bot.trail.chain import QUOTED, UNKEYED, Seal
@@ -40,6 +40,13 @@ async def check_key(database: Database, seal: Seal) -> None:
             f"AUDIT_KEY is not the key of the audit trail: row {row.seq} was written with another one, or was changed. "
             f"{_NEVER} {_FIX}{_quoted(seal)}"
         )
+
+
+async def refuse_changed_key(database: Database, seal: Seal) -> None:
+    """Check that nobody has changed the key since. Raises `KeyChanged`, and other `DatabaseError`s."""
+    change = await newest_change_of_key(database)
+    if change is not None and change.fingerprint != seal.fingerprint:
+        raise KeyChanged
 
 
 def _quoted(seal: Seal) -> str:

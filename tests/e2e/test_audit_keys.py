@@ -8,6 +8,7 @@ import pytest
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from tests.e2e.conftest import ALICE, Trail, asks, connect
+from tests.e2e.test_health import Health
 from tests.process import BotProcess, run
 
 pytestmark = pytest.mark.modes("http")
@@ -38,6 +39,7 @@ async def test_the_key_is_changed_under_a_running_bot_which_then_writes_nothing(
         await slack.presses(ALICE, waiting, CONFIRM)
         await slack.sees(ALICE, "The audit trail's key was changed", since=since)
         refused = await trail()
+        ready = await Health(bot).ready()
     started = await run(old, tmp_path, "serve")
     async with BotProcess(tmp_path, new) as bot:
         await connect(slack, bot, new)
@@ -46,6 +48,7 @@ async def test_the_key_is_changed_under_a_running_bot_which_then_writes_nothing(
 
     assert rekeyed[0] == 0
     assert refused == ["rotation.requested", "rotation.started", "rotation.succeeded", "rotation.requested"]
+    assert (ready[0], "restart the bot with the new AUDIT_KEY" in str(ready[1])) == (503, True)
     assert (started[0], "changed the key" in started[2]) == (2, True)
     assert turso.calls_to_rotate() == 2
     assert verified[0] == 0, verified
