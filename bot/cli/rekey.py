@@ -7,12 +7,11 @@ import typer
 from bot.cli.database import load_settings, require_organization, with_database
 from bot.cli.operator import operator
 from bot.config import MIN_KEY_LENGTH, DatabaseSettings
-from bot.domain.errors import DatabaseError, UsageError
+from bot.domain.errors import UsageError
 from bot.domain.events import Action, Event
 from bot.store.rekeying import change_key, require_key_in_force
 from bot.trail.chain import QUOTED, Seal
 
-_OWNER = "On PostgreSQL only the owner of the tables may change the key: run this with the owner's DATABASE_URL."
 _NEXT = """Row {seq} of the audit trail changed the key, and is the last one under the old key. From now on nothing is
 written with the old key: the bot refuses every request until it has the new one. Do this next, in this order:
 1. Stop the bot, every replica of it.
@@ -33,12 +32,7 @@ def rekey_trail() -> None:
     with_database(settings, lambda database: require_key_in_force(database, seal), writes=True)
     new = _new_key(settings)
     event = Event(Action.REKEYED, operator(), organization, detail={"fingerprint": new.fingerprint})
-    try:
-        head = with_database(settings, lambda database: change_key(database, seal, event), writes=True)
-    except DatabaseError as error:
-        if settings.database_url.get_backend_name() == "postgresql":
-            raise DatabaseError(f"{error} {_OWNER}") from error
-        raise
+    head = with_database(settings, lambda database: change_key(database, seal, event), writes=True)
     last = ": the one that was replaced is the last" if settings.audit_keys_before else ""
     typer.echo(_NEXT.format(seq=head.seq, fingerprint=new.fingerprint, last=last, head=head))
 

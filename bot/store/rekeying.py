@@ -1,8 +1,9 @@
 """Change the key of the audit trail, on purpose and on record."""
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import BotError, UsageError
+from bot.domain.errors import BotError, DatabaseReadOnly, UsageError
 from bot.domain.events import Event, TrailHead
 from bot.domain.states import State
 from bot.store.database import Database
@@ -11,6 +12,10 @@ from bot.store.tables import rotations
 from bot.store.trail import HEAD, record
 from bot.trail.chain import Seal
 
+_NOT_OWNER = (
+    "The database refused to change the key. On PostgreSQL only the owner of the tables may: "
+    "run this with the owner's DATABASE_URL."
+)
 _JUST_SET_IT = "Just set AUDIT_KEY to the new key, and start the bot."
 _RUNNING = select(rotations.c.id, rotations.c.group).where(rotations.c.state == str(State.ROTATING)).limit(1)
 
@@ -29,7 +34,7 @@ async def require_key_in_force(database: Database, seal: Seal) -> None:
 async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
     """Record the change as the last row under the old key, and return the new head; nobody writes with that key after.
 
-    Raises `BotError` while a rotation is running: its outcome could not be recorded.
+    Raises `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
     """
 
     def transaction(connection: Connection) -> TrailHead:
@@ -43,4 +48,7 @@ async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
         head = connection.execute(HEAD).one()
         return TrailHead(head.seq, head.hash)
 
-    return await database.write(transaction)
+    try:
+        return await database.write(transaction)
+    except (DatabaseReadOnly, IntegrityError) as error:  # for want of a right, or by a trigger
+        raise BotError(_NOT_OWNER) from error

@@ -14,7 +14,9 @@ from bot.domain.errors import KeyChanged
 from bot.domain.events import Action, Event
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
+from tests.databases import load_url
 from tests.process import environment, run
+from tests.store import shell
 from tests.store.conftest import ACME, ALICE, Store, store
 
 __all__ = ["store"]
@@ -165,3 +167,14 @@ async def test_whoever_still_has_the_old_key_writes_nothing_more(
 
     code, out, _ = await run(changed, tmp_path, "audit", "verify")
     assert (code, out.startswith("Sound: 4 rows, 1 to 4")) == (0, True)
+
+
+@pytest.mark.databases("postgresql")
+async def test_a_database_that_refuses_wants_its_owner(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    only = "BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.action = 'audit.rekeyed')"
+    refusing = f"CREATE TRIGGER for_the_owner {only} EXECUTE FUNCTION turso_rotate_refuse('only its owner')"
+    shell.run(load_url(settings["DATABASE_URL"]), refusing)
+    code, _, err = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+
+    assert (code, "run this with the owner's DATABASE_URL" in err, "Traceback" in err) == (1, True, False)
