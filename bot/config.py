@@ -31,7 +31,8 @@ LogFormat = Literal["console", "json"]
 
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,40}")
-_MIN_KEY_LENGTH = 16
+MIN_KEY_LENGTH = 16
+"""The shortest key of the audit trail, in characters."""
 
 
 def _token(prefix: str = "") -> AfterValidator:
@@ -50,9 +51,22 @@ def _token(prefix: str = "") -> AfterValidator:
 
 def _key(secret: SecretStr) -> SecretStr:
     """Refuse a short key: anyone who guesses it can forge the audit trail."""
-    if len(secret.get_secret_value()) < _MIN_KEY_LENGTH:
-        raise ValueError(f"must have at least {_MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
+    if len(secret.get_secret_value()) < MIN_KEY_LENGTH:
+        raise ValueError(f"must have at least {MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
     return secret
+
+
+def _keys(value: object) -> object:
+    """Parse a JSON array of keys; like AUDIT_KEY, they are taken without surrounding white space."""
+    if not isinstance(value, str):
+        return value
+    try:
+        keys = json.loads(value)
+    except ValueError:
+        keys = None
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError('must be a JSON array such as ["the first key", "the next key"], oldest first')
+    return tuple(key.strip() for key in keys)
 
 
 def _matching(pattern: re.Pattern[str], requirement: str) -> AfterValidator:
@@ -96,6 +110,7 @@ def _headers(value: object) -> object:
 
 _GroupKey = Annotated[str, _matching(GROUP_NAME, "must be a JSON object whose names are groups, such as payments")]
 _Secret = Annotated[SecretStr, _token()]
+_AuditKey = Annotated[SecretStr, AfterValidator(_key)]
 _Slug = Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug, as `turso org list` prints it")]
 _ChannelId = Annotated[str, _matching(_CHANNEL, "must be the id of a channel, such as C024BE91L, not its name")]
 
@@ -110,7 +125,8 @@ class DatabaseSettings(BaseSettings):
     database_url: Annotated[URL, NoDecode, BeforeValidator(parse_database_url), Field(repr=False, exclude=True)] = (
         URL.create("sqlite", database="turso-rotate.db")
     )
-    audit_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
+    audit_key: _AuditKey | None = None
+    audit_keys_before: Annotated[tuple[_AuditKey, ...], NoDecode, BeforeValidator(_keys)] = ()
     slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = None
     slack_api_url: Annotated[str, AfterValidator(_http), AfterValidator(lambda url: f"{url}/")] = (
         "https://slack.com/api/"
@@ -134,6 +150,10 @@ class DatabaseSettings(BaseSettings):
     def seal(self) -> Seal:
         """Return what computes the hashes of the audit trail, with the key if one is set."""
         return Seal(None if self.audit_key is None else self.audit_key.get_secret_value().encode())
+
+    def earlier_seals(self) -> tuple[Seal, ...]:
+        """Return the same for each key that the trail had before."""
+        return tuple(Seal(key.get_secret_value().encode()) for key in self.audit_keys_before)
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret in these settings, for redaction."""
@@ -207,9 +227,11 @@ def _secrets(value: object) -> Iterator[str]:
         case SecretStr():
             yield value.get_secret_value()
         case Mapping():
-            for each in value.values():
-                yield from _secrets(each)
+            yield from _secrets(tuple(value.values()))
         case URL():
             yield from (str(found) for found in (value.password, *map(value.query.get, SECRET_PARAMETERS)) if found)
+        case tuple():  # after the URL, which is one too
+            for each in value:
+                yield from _secrets(each)
         case _:
             return

@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 from bot.config import DatabaseSettings, Settings, load
 from bot.database_url import database_hosts, parse_database_url
 from bot.domain.errors import SettingsError
+from bot.trail.chain import Seal
 
 SECRETS = {
     "SLACK_BOT_TOKEN": "xoxb-bot-secret",
@@ -19,7 +20,9 @@ SECRETS = {
     "TURSO_GROUP_TOKENS": '{"payments": "payments-secret", "search": "search-secret"}',
     "DATABASE_URL": "postgresql://bot:database-secret@db.internal/rotations?sslpassword=key-file-secret",
     "AUDIT_KEY": "an-audit-key-that-is-secret",
+    "AUDIT_KEYS_BEFORE": '["the-first-key-is-a-secret", " the-next-key-is-a-secret "]',
 }
+SEVERAL = {"TURSO_GROUP_TOKENS", "DATABASE_URL", "AUDIT_KEYS_BEFORE"}
 LEAST = {
     "SLACK_BOT_TOKEN": "xoxb-1",
     "SLACK_APP_TOKEN": "xapp-1",
@@ -107,6 +110,16 @@ def test_group_tokens_are_enough_for_turso(environment: Environment) -> None:
     environment(**LEAST | {"TURSO_API_TOKEN": ""}, TURSO_GROUP_TOKENS='{"payments": "p-1\\n"}')
 
     assert load(Settings).turso_group_tokens["payments"].get_secret_value() == "p-1"
+
+
+def test_earlier_keys_come_oldest_first_and_without_the_blanks_around_them(environment: Environment) -> None:
+    environment(AUDIT_KEYS_BEFORE='["the first key, with a comma", " the next key in use\\n"]')
+
+    settings = load(DatabaseSettings)
+    assert settings.secrets() == ("the first key, with a comma", "the next key in use")
+    assert [seal.fingerprint for seal in settings.earlier_seals()] == [
+        Seal(key).fingerprint for key in (b"the first key, with a comma", b"the next key in use")
+    ]
 
 
 @pytest.mark.fault("F49")
@@ -215,6 +228,9 @@ def test_every_host_that_a_database_may_be_at_is_known(
         ("CONFIRM_TTL", "1501"),
         ("AUDIT_CHANNEL", "#secret"),
         ("AUDIT_KEY", "short secret"),
+        ("AUDIT_KEYS_BEFORE", '["short secret"]'),
+        ("AUDIT_KEYS_BEFORE", '["long enough but secret", 5]'),
+        ("AUDIT_KEYS_BEFORE", "long enough but secret"),
         ("PORT", "65536"),
         ("LOG_LEVEL", "secret"),
         ("LOG_FORMAT", "secret"),
@@ -248,7 +264,8 @@ def test_every_secret_is_listed_for_redaction(environment: Environment) -> None:
 
     assert sorted(listed) == sorted(
         {
-            *(SECRETS[name] for name in SECRETS if name not in {"TURSO_GROUP_TOKENS", "DATABASE_URL"}),
+            *(SECRETS[name] for name in SECRETS if name not in SEVERAL),
+            *("the-first-key-is-a-secret", "the-next-key-is-a-secret"),
             *("payments-secret", "search-secret", "database-secret", "key-file-secret"),
         }
     )

@@ -10,18 +10,23 @@ from bot.domain.recording import OutcomeRecorder
 from bot.ops.tasks import SupervisedTasks
 from bot.slack.sockets import SocketConnection
 from bot.store.database import Database
+from bot.store.key_check import refuse_changed_key
 from bot.store.schema import check_schema
+from bot.trail.chain import Seal
 
 
 class Bot:
     """Reports whether the bot is ready, and finishes its work before it stops."""
 
-    def __init__(self, recorder: OutcomeRecorder, sweeper: Sweeper, database: Database, telemetry: Telemetry) -> None:
+    def __init__(
+        self, recorder: OutcomeRecorder, sweeper: Sweeper, database: Database, telemetry: Telemetry, seal: Seal
+    ) -> None:
         self.tasks = SupervisedTasks(within=telemetry.tracing.span, refused=telemetry.refused)
         self.sweeper = sweeper
         self.connection: SocketConnection | None = None
         self._recorder = recorder
         self._database = database
+        self._seal = seal
         telemetry.metrics.watch(
             ready=self._is_ready,
             in_flight=lambda: len(self.tasks),
@@ -46,6 +51,7 @@ class Bot:
         try:
             await check_schema(self._database)
             await self._database.check_writable()
+            await refuse_changed_key(self._database, self._seal)
         except DatabaseError as error:
             found.append(str(error))
         if self.connection is not None and not await self.connection.connected():

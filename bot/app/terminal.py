@@ -34,8 +34,6 @@ class Terminal:
     requests: Requests
     rotations: Rotations
     stores: Stores
-    has_same_key: bool
-    """Whether the trail carries the key of the settings, or none of both has one."""
     audit_channel: str | None
     """The id of the channel in which outcomes are announced."""
     _recorder: OutcomeRecorder
@@ -108,18 +106,18 @@ class Terminal:
 async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
     """Open everything. Slack is not asked for anything until there is something to announce.
 
-    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is missing.
+    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is not the trail's.
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
         database = open_database(settings.database_url)
         stack.push_async_callback(database.close)
         await check_schema(database)
-        has_same_key = await check_key(database, settings.seal())
+        await check_key(database, settings.seal())
         stores = Stores(database, settings.seal(), Organization(settings.turso_organization))
         turso = await stack.enter_async_context(open_turso(settings, metrics))
         slack = await open_slack(stack, settings)
         policies = PolicySource(TERMINAL, stores.grants)
         requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
-        yield Terminal(requests, rotations, stores, has_same_key, settings.audit_channel, recorder, notifier)
+        yield Terminal(requests, rotations, stores, settings.audit_channel, recorder, notifier)

@@ -19,7 +19,6 @@ from bot.app.instrument import ObservedDatabase, ObservedRotationStore, Observed
 from bot.app.sweeper import Sweeper
 from bot.config import Settings
 from bot.database_url import database_hosts
-from bot.doctor.findings import Check
 from bot.doctor.startup import startup_findings
 from bot.domain.access import PolicySource
 from bot.domain.errors import DatabaseError
@@ -47,7 +46,7 @@ from bot.slack.sockets import open_socket
 from bot.store import inspection
 from bot.store.allowlist import SqlGrants
 from bot.store.database import Database, open_database
-from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX, check_key
+from bot.store.key_check import check_key
 from bot.store.schema import check_schema
 from bot.store.stores import Stores
 from bot.store.trail import SqlTrail
@@ -85,8 +84,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
         await check_schema(database)
-        if not await check_key(database, settings.seal()):
-            log.warning("check-up", check=str(Check.AUDIT_SEAL), found=ANOTHER_KEY, fix=ANOTHER_KEY_FIX)
+        await check_key(database, settings.seal())
         slack = await open_slack(stack, settings)
         identity = await identify(slack.web)
         app = build_app(slack.web, identity)
@@ -100,7 +98,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         )
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
         sweeper = Sweeper(recorder, notifier, stores, metrics)
-        bot = Bot(recorder, sweeper, database, telemetry)
+        bot = Bot(recorder, sweeper, database, telemetry, settings.seal())
         stack.push_async_callback(_log_head, stores.trail, "audit trail at stop")
         stack.push_async_callback(bot.tasks.finish, 0)
         history = History(organization, policies, stores.grants, stores.history, stores.trail)

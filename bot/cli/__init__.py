@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import allow, audit, doctor, export, note, resolve, rotate, sandbox, serving, stats, verification
+from bot.cli import allow, audit, doctor, export, note, rekey, resolve, rotate, sandbox, serving, stats, verification
 from bot.cli.options import examples
 from bot.cli.typos import hint
 from bot.domain.errors import BotError, NoSuchGroup, SettingsError, UsageError
@@ -42,6 +42,7 @@ _COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], 
     (_audit, "verify", verification.verify_trail, ("audit verify", "audit verify --file oct.jsonl --format json")),
     (_audit, "resolve", resolve.resolve_rotation, ("audit resolve 0m8x5kq2f7r1a --as failed --note 'seen at Turso'",)),
     (_audit, "note", note.note_rotation, ("audit note payments --at 5m --note 'by hand, the bot was down'",)),
+    (_audit, "rekey", rekey.rekey_trail, ("audit rekey",)),
     (_audit, "stats", stats.show_stats, ("audit stats --period 2026-01-01.. --by month",)),
 )
 for _parent, _name, _command, _lines in _COMMANDS:

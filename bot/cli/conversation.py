@@ -8,12 +8,11 @@ from bot.cli.operator import operator
 from bot.cli.wording import outcome, question
 from bot.config import Settings
 from bot.domain.by_hand import commands
-from bot.domain.errors import BotError, DatabaseError
+from bot.domain.errors import BotError, DatabaseError, SettingsError
 from bot.domain.models import AT_TERMINAL, Organization, Request, Rotation, SlackContext
 from bot.domain.recording import Claimed
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
-from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX
 
 _RECORD_SECONDS = 30.0
 _CONTEXT = SlackContext(AT_TERMINAL)
@@ -28,7 +27,7 @@ async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
     console = Console()
     try:
         return await _converse(settings, console, request, yes=yes)
-    except DatabaseError:
+    except (DatabaseError, SettingsError):
         by_hand = commands(Organization(settings.turso_organization), request.group)
         console.say(
             "Nothing is called that cannot be recorded. To rotate it without the bot, run one of these:", by_hand
@@ -38,8 +37,6 @@ async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
 
 async def _converse(settings: Settings, console: Console, request: Request, *, yes: bool) -> bool:
     async with open_terminal(settings) as terminal:
-        if not terminal.has_same_key:
-            console.say(f"{ANOTHER_KEY} {ANOTHER_KEY_FIX}")
         try:
             claimed = await _claim(terminal, console, request, yes=yes)
         except BotError:

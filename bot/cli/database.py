@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import typer
-
 from bot.config import DatabaseSettings, load
 from bot.domain.errors import CommitUnconfirmed, DatabaseError, SettingsError
 from bot.domain.models import Organization
 from bot.ops import log
 from bot.store.database import Database, open_database
-from bot.store.key_check import ANOTHER_KEY, ANOTHER_KEY_FIX, check_key
+from bot.store.key_check import check_key
 from bot.store.schema import check_schema
 
 T = TypeVar("T")
@@ -34,15 +32,15 @@ def require_organization(settings: DatabaseSettings) -> Organization:
 def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitable[T]], *, writes: bool = False) -> T:
     """Open the database, call `use` and return its result; before a write, check that the trail has the same key.
 
-    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is missing.
+    Raises `DatabaseError`, or `SettingsError` if `AUDIT_KEY` is not the trail's.
     """
 
     async def run() -> T:
         database = open_database(settings.database_url)
         try:
             await check_schema(database)
-            if writes and not await check_key(database, settings.seal()):
-                typer.echo(f"turso-rotate: {ANOTHER_KEY} {ANOTHER_KEY_FIX}", err=True)
+            if writes:
+                await check_key(database, settings.seal())
             return await (_changed(use(database)) if writes else use(database))
         finally:
             await database.close()

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -17,9 +17,11 @@ from bot.domain.errors import Unguarded, UsageError
 from bot.store.trail_reader import open_trail
 from bot.trail.diagnose import ChainFault, Diagnosis
 from bot.trail.export import read_export
-from bot.trail.verify import VerifyOptions, VerifyReport, parse_anchor, verify
+from bot.trail.report import VerifyOptions, VerifyReport, parse_anchor
+from bot.trail.verify import verify
 
 _SHOWN = 10
+NO_ROWS = "There are no rows to verify. A new database has none; otherwise they were removed, or the export failed."
 
 AnchorOption = Annotated[
     list[str] | None,
@@ -45,20 +47,23 @@ def verify_trail(
 ) -> None:
     """Verify that no row was changed, removed, added or moved.
 
-    Exits with 1 if a row is not as it was written, and explains the first such row; also if rotations or grants in the
-    database do not match the rows, or if triggers that protect history are missing.
+    Exits with 1 if a row is not as it was written, and explains the first such row; also if there are no rows, if
+    rotations or grants in the database do not match the rows, or if triggers that protect history are missing.
     """
     settings = load_settings()
     heads = tuple(parse_anchor(text) for text in anchors or ())
-    options = VerifyOptions(settings.seal(), heads, unkeyed_until or 0, partial=file is not None)
+    seals = settings.seal(), settings.earlier_seals()
+    options = VerifyOptions(*seals, heads, unkeyed_until or 0, partial=file is not None)
     if options.unkeyed_until and not options.seal.keyed:
         raise UsageError("--unkeyed-until is for a trail with a key: set AUDIT_KEY.")
+    if options.earlier and not options.seal.keyed:
+        raise UsageError("AUDIT_KEYS_BEFORE is for the keys before AUDIT_KEY: set that too.")
     report, problems = _verify_database(settings, options) if file is None else _verify_file(file, options)
     if output_format is ReportFormat.JSON:
         typer.echo(json.dumps(_json_report(report, options, problems), indent=2))
     else:
         typer.echo("\n".join(_text_report(report, options, problems)))
-    if report.diagnosis or problems != _Problems():
+    if report.diagnosis or not report.rows or problems != _Problems():
         raise typer.Exit(1)
 
 
@@ -78,8 +83,28 @@ def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tupl
 
 
 def _verify_file(file: Path, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
-    with _open_export(file) as lines, progress(None) as show_progress:
-        return verify(read_export(lines), options, show_progress), _Problems()
+    with _open_export(file) as export, progress(None) as show_progress:
+        lines = _Lines(export)
+        report = verify(read_export(lines), options, show_progress)
+    if report.diagnosis is not None and lines.broken_off and report.rows == lines.rows - 1:
+        words = "What is here ends in the middle of a line: the rest of the export is missing."
+        report = replace(report, diagnosis=Diagnosis(ChainFault.CUT, report.diagnosis.seq, words))
+    return report, _Problems()
+
+
+class _Lines:
+    """The lines of an export, how many hold a row, and whether the last one has no end."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self.rows = 0
+        self.broken_off = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.rows += not line.startswith("seq,")
+            self.broken_off = not line.endswith("\n")
+            yield line
 
 
 def _open_export(file: Path) -> TextIO:
@@ -94,14 +119,16 @@ def _open_export(file: Path) -> TextIO:
 def _json_report(report: VerifyReport, options: VerifyOptions, problems: _Problems) -> dict[str, object]:
     found = report.diagnosis
     return {
-        "sound": found is None,
+        "sound": found is None and report.rows > 0,
         "finding": found and {"row": found.seq, "fault": str(found.fault), "explanation": found.words},
         "rows": report.rows,
-        "first": report.start.seq + 1 if report.rows else None,
+        "first": report.first if report.rows else None,
         "follows": str(report.start),
         "head": str(report.head),
         "keyed": options.seal.keyed,
         "unkeyed_until": report.unkeyed_until,
+        "key_changes": report.changes,
+        "unverifiable": [{"first": gap.first, "last": gap.last, "anchored": gap.anchored} for gap in report.gaps],
         "anchors": [str(head) for head in options.anchors],
         "unguarded": problems.broken_guards,
         "mismatches": problems.mismatches,
@@ -114,7 +141,8 @@ def _text_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
     elif report.rows:
         yield from _sound(report, options)
     else:
-        yield "There are no rows to verify."
+        yield NO_ROWS
+        yield from _unverifiable(report)
     if problems.broken_guards:
         yield str(Unguarded(problems.broken_guards))
     if problems.mismatches:
@@ -128,7 +156,9 @@ def _explain(diagnosis: Diagnosis, report: VerifyReport) -> Iterator[str]:
     yield f"Row {diagnosis.seq}: {diagnosis.fault}. {diagnosis.words}"
     if diagnosis.fault is ChainFault.UNSEALED:
         yield "If the key was introduced later, give the last row before it: --unkeyed-until SEQ."
-    if report.rows and report.head.seq < diagnosis.seq:
+    if diagnosis.fault is ChainFault.UNVERIFIABLE:
+        yield f"Sound from there on: {_row_range(report)}."
+    elif report.rows and report.head.seq < diagnosis.seq:
         yield f"Sound before that: {_row_range(report)}. The last sound row is {report.head}."
 
 
@@ -136,10 +166,26 @@ def _sound(report: VerifyReport, options: VerifyOptions) -> Iterator[str]:
     yield f"Sound: {_row_range(report)}, sealed {'with the key' if options.seal.keyed else 'without a key'}."
     if report.unkeyed_until:
         yield f"Rows up to {report.unkeyed_until} were written without a key."
+    yield from _keys(report)
+    yield from _unverifiable(report)
     if report.start.seq:
         yield f"Rows before {report.start.seq + 1} are not in this export."
     yield f"Head: {report.head}"
     yield from _limits(options)
+
+
+def _keys(report: VerifyReport) -> Iterator[str]:
+    if report.changes:
+        yield f"The key was changed in row {', '.join(map(str, report.changes))}."
+    if not report.in_force:
+        yield "These rows have an earlier key. Whoever knows that key could have written them."
+    elif report.head.seq in report.changes:
+        yield "No row has the new key yet. Until one does, whoever knows the key before it could have rewritten all."
+
+
+def _unverifiable(report: VerifyReport) -> Iterator[str]:
+    for gap in report.gaps:
+        yield f"Rows {gap.first} to {gap.last} are covered by the anchor only: their key is not in AUDIT_KEYS_BEFORE."
 
 
 def _limits(options: VerifyOptions) -> Iterator[str]:
@@ -155,4 +201,5 @@ def _limits(options: VerifyOptions) -> Iterator[str]:
 
 def _row_range(report: VerifyReport) -> str:
     rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
-    return f"{rows}, {report.start.seq + 1} to {report.head.seq}"
+    between = [f"{gap.first} to {gap.last}" for gap in report.gaps if gap.first > report.first]
+    return f"{rows}, {report.first} to {report.head.seq}{' without ' * bool(between)}{' and '.join(between)}"

@@ -24,6 +24,7 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
         ├── DatabaseUnavailable  the database did not answer in time, or not at all: nothing was changed
         │   └── CommitUnconfirmed  it was asked to commit, and did not say whether it has
         ├── DatabaseReadOnly     the database refused to write: disk full, missing right, read-only file
+        ├── KeyChanged           the key of the audit trail was changed while this process ran
         └── SchemaMismatch       the schema is not the one that this version needs
             └── Unguarded        the database no longer protects its history
 
@@ -233,6 +234,13 @@ class CommitUnconfirmed(DatabaseUnavailable):
 
 class DatabaseReadOnly(DatabaseError):
     """The database refused to write."""
+
+
+class KeyChanged(DatabaseError):
+    """The key of the audit trail was changed while this process ran: it must not write under the old one."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit trail's key was changed: restart the bot with the new AUDIT_KEY.")
 
 
 class SchemaMismatch(DatabaseError):

@@ -35,6 +35,8 @@ class Action(StrEnum):
     GUARDS_RESTORED = "guards.restored"
     GIVEN_UP = "announcement.given_up"
     """A notification to the requester or to the channel could not be delivered for a day."""
+    REKEYED = "audit.rekeyed"
+    """The key of the trail was changed on purpose: this row is the last one under the old key, and names the new."""
 
 
 RECORDED_AS: Mapping[State, Action] = {

@@ -4,7 +4,7 @@ Methods of a store may raise `DatabaseError`. Nothing was changed then, unless i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from bot.domain.events import Action, Event, TrailHead
@@ -49,6 +49,14 @@ class NewRotation:
             raise AssertionError("a request names a group")
         return self.event.group
 
+    @property
+    def recorded(self) -> Event:
+        """The event with everything that people will read of the request, so that the trail proves it."""
+        facts: dict[str, object] = {"channel": self.channel_id, "reason": self.reason, "expires_in": self.seconds}
+        if self.databases is not None:
+            facts["databases"] = asdict(self.databases)
+        return replace(self.event, detail={**self.event.detail, **facts})
+
     def superseding(self, older: RotationId, why: str) -> Event:
         """Return the event that ends an older request of the same person."""
         detail = {"channel": self.channel_id, "why": why, "superseded_by": self.id}
@@ -87,6 +95,12 @@ class NewClaim:
     event: Event
     instead: NewRotation
     """What is requested if the world of the request is gone."""
+
+    def superseding(self) -> Event:
+        """Return the event that ends the request instead, at the place and with the delivery of the press."""
+        event = self.instead.superseding(self.rotation_id, WORLD_GONE)
+        place = {name: where for name, where in self.event.detail.items() if name == "channel"}
+        return replace(event, detail={**event.detail, **place}, delivery=self.event.delivery)
 
 
 class GrantStore(Protocol):

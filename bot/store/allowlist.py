@@ -82,7 +82,7 @@ class SqlGrants:
 
         def transaction(connection: Connection) -> Grant:
             row = connection.execute(_ADD, columns).one()
-            record(connection, self._seal, replace(event, detail={**event.detail, "grant": row.id}))
+            record(connection, self._seal, replace(event, detail={**event.detail, "grant": row.id}), row.granted_at)
             return grant_of(row)
 
         return await self._database.write(transaction)
@@ -104,7 +104,7 @@ class SqlGrants:
             rows = sorted(connection.execute(statement, columns), key=lambda row: int(row.id))
             for row in rows:
                 detail = {**event.detail, "grant": row.id, "role": row.role, "pattern": row.pattern}
-                record(connection, self._seal, replace(event, detail=detail))
+                record(connection, self._seal, replace(event, detail=detail), row.revoked_at)
             return readable(rows, grant_of)
 
         return await self._database.write(transaction)

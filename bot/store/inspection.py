@@ -18,7 +18,8 @@ from bot.store.guards import broken_guards
 from bot.store.rows import fault_of_text
 from bot.store.sqltypes import Garbage, database_now
 from bot.store.tables import audit_events, rotations
-from bot.trail.chain import Row, Seal
+from bot.store.trail import NEWEST_CHANGE_OF_KEY
+from bot.trail.chain import Row, Seal, named_key
 
 _NOW = select(database_now())
 _DURABILITY = select(
@@ -48,6 +49,15 @@ class DatabaseStatus:
     now: datetime
     is_pooled: bool = False
     """Whether a pooler stands between the bot and PostgreSQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A row that changed the key of the audit trail."""
+
+    seq: int
+    fingerprint: str | None
+    """That of the key from then on."""
 
 
 async def read_status(database: Database) -> DatabaseStatus:
@@ -96,6 +106,12 @@ async def newest_rows(database: Database, count: int) -> Sequence[Row]:
 
 def _stored(at: datetime | Garbage) -> str:
     return str(at.raw) if isinstance(at, Garbage) else rfc3339(at)
+
+
+async def newest_change_of_key(database: Database) -> KeyChange | None:
+    """Read the newest row that changed the key of the audit trail, if one did. Raises `DatabaseError`."""
+    row = await database.read(lambda connection: connection.execute(NEWEST_CHANGE_OF_KEY).first())
+    return None if row is None else KeyChange(row.seq, named_key(row.detail))
 
 
 async def organizations(database: Database) -> Sequence[str]:

@@ -1,28 +1,53 @@
-"""Refuse to extend a keyed audit trail without its key: such rows would never verify."""
+"""Refuse to extend an audit trail with another key than its own, or without it: such rows would never verify."""
 
-from bot.domain.errors import SettingsError
+from bot.domain.errors import KeyChanged, SettingsError
 from bot.store.database import Database
-from bot.store.inspection import newest_rows
-from bot.trail.chain import UNKEYED, Seal
+from bot.store.inspection import newest_change_of_key, newest_rows
+from bot.trail.chain import QUOTED, UNKEYED, Seal
 
-ANOTHER_KEY = "The newest row of the audit trail was written with a key other than AUDIT_KEY."
-ANOTHER_KEY_FIX = (
-    "If the key was not changed on purpose, set the old one again: rows under two keys do not verify together."
+_NEVER = "Rows written with another key would never verify."
+_FIX = (
+    "Set the AUDIT_KEY that the trail is written with, then run: turso-rotate audit verify "
+    "(to change it on purpose: turso-rotate audit rekey)"
 )
 
 
-async def check_key(database: Database, seal: Seal) -> bool:
-    """Return whether the newest row verifies, with the key or from before there was one; a new key may be on purpose.
+async def check_key(database: Database, seal: Seal) -> None:
+    """Check that rows written with this key continue the trail; its first key may come when there are rows already.
 
-    Raises `SettingsError` if that row needs a key and none is set, and `DatabaseError`.
+    Raises `SettingsError`, and `DatabaseError`.
     """
     newest = await newest_rows(database, 1)
-    if not newest or seal.matches(newest[0]):
-        return True
+    if not newest:
+        return
+    row, change = newest[0], await newest_change_of_key(database)
+    if change is not None and change.fingerprint != seal.fingerprint and seal.keyed:
+        raise SettingsError(
+            f"AUDIT_KEY is not the key of the audit trail: row {change.seq} changed the key to the one with the "
+            f"fingerprint {change.fingerprint}, and this one has {seal.fingerprint}. {_NEVER} "
+            f"Set AUDIT_KEY to the new key, and AUDIT_KEYS_BEFORE to the earlier ones.{_quoted(seal)}"
+        )
+    if seal.matches(row) or (change is not None and seal.keyed and change.seq == row.seq):
+        return
     if not seal.keyed:
         raise SettingsError(
-            f"AUDIT_KEY is not set, but row {newest[0].seq} of the audit trail was written with a key, or was changed. "
+            f"AUDIT_KEY is not set, but row {row.seq} of the audit trail was written with a key, or was changed. "
             "Rows written without the key would never verify. Set the AUDIT_KEY that the trail is written with, "
             "then run: turso-rotate audit verify"
         )
-    return UNKEYED.matches(newest[0])
+    if change is not None or not UNKEYED.matches(row):
+        raise SettingsError(
+            f"AUDIT_KEY is not the key of the audit trail: row {row.seq} was written with another one, or was changed. "
+            f"{_NEVER} {_FIX}{_quoted(seal)}"
+        )
+
+
+async def refuse_changed_key(database: Database, seal: Seal) -> None:
+    """Check that nobody has changed the key since. Raises `KeyChanged`, and other `DatabaseError`s."""
+    change = await newest_change_of_key(database)
+    if change is not None and change.fingerprint != seal.fingerprint:
+        raise KeyChanged
+
+
+def _quoted(seal: Seal) -> str:
+    return f" {QUOTED}" if seal.quoted else ""

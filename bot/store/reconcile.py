@@ -1,108 +1,111 @@
 """Compare rotations and grants, which the bot acts on and people read, with the trail that can be verified."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Row, Text, and_, case, cast, func, or_, select, type_coerce
+from sqlalchemy import Connection
 
-from bot.domain.events import STATE_AFTER, Action
-from bot.domain.states import State
-from bot.store.tables import allowlist, audit_events, rotations
+from bot.domain.events import Action
+from bot.store.streaming import stream, time_text
+from bot.trail.replay import (
+    GRANT_FIELDS,
+    REPLAYED,
+    ROTATION_FIELDS,
+    Entry,
+    Replay,
+    differences,
+    parse_detail,
+    replay_grant,
+    replay_rotation,
+    shown,
+)
 
 MAX_REPORTED = 100
 """How many mismatches are reported; with more it is no longer about single rotations."""
 
-_event, _request = audit_events.alias("event"), audit_events.alias("request")
-_STATES = {str(action): str(state) for action, state in STATE_AFTER.items()}
-_SAME = ("organization", "group", "team_id", "user_id")
+_TIMES = frozenset({"at", "requested_at", "expires_at", "started_at", "ended_at", "until", "granted_at", "revoked_at"})
+_ENTRY = ("seq", "at", "action", "team_id", "user_id", "organization", "group", "rotation_id", "detail")
+_NONE: tuple[None, Iterator[Entry]] = (None, iter(()))
+_Found = tuple[Any, ...]
 
 
 def mismatches(connection: Connection) -> Iterator[str]:
-    """Describe what differs from the trail or is missing on either side: the first rotations, and every grant."""
-    yield from _changed_rotations(connection)
-    yield from _missing_rotations(connection)
+    """Describe what differs from the trail or is missing on either side: rotations in constant memory, then grants."""
+    yield from _rotations(connection)
     yield from _grants(connection)
 
 
-def _changed_rotations(connection: Connection) -> Iterator[str]:
-    here = rotations.c
-    belongs = _event.c.rotation_id == here.id
-    newest_first = _event.c.seq.desc()
-    state = case(_STATES, value=_event.c.action)
-    moved = select(state).where(belongs, _event.c.action.in_(_STATES)).order_by(newest_first).limit(1).scalar_subquery()
-    resolved = (
-        select(_detail_text(connection, "as"))
-        .where(belongs, _event.c.action == str(Action.RESOLVED), here.state == str(State.UNKNOWN))
-        .order_by(newest_first)
-        .limit(1)
-        .scalar_subquery()
-    )
-    differs = or_(*(here[name].is_distinct_from(_request.c[name]) for name in _SAME))
-    requested = and_(_request.c.rotation_id == here.id, _request.c.action == str(Action.REQUESTED))
-    query = (
-        select(here.id, here.state, here.resolved_as)
-        .add_columns(differs.label("differs"), moved.label("moved"), resolved.label("resolved"))
-        .select_from(rotations.outerjoin(_request, requested))
-        .where(or_(differs, here.state.is_distinct_from(moved), here.resolved_as.is_distinct_from(resolved)))
-        .limit(MAX_REPORTED)
-    )
-    return map(_rotation_mismatch, connection.execute(query))
+def _rotations(connection: Connection) -> Iterator[str]:
+    # By bytes, on both sides, whatever the database sorts by.
+    binary = "" if connection.dialect.name == "sqlite" else ' COLLATE "C"'
+    moves = f"WHERE rotation_id IS NOT NULL AND action IN ({_quoted(REPLAYED)}) ORDER BY rotation_id{binary}, seq"
+    rotations = _select(connection, "rotations", ("id", *ROTATION_FIELDS), f"ORDER BY id{binary}")
+    here = stream(connection, rotations, "here", tuple)
+    there = stream(connection, _select(connection, "audit_events", _ENTRY, moves), "there", Entry._make)
+    for number, row, replay in _joined(here, there):
+        if row is None:
+            yield f"Rotation {shown(number)}, recorded in row {replay.first} of the trail, is missing."
+        elif replay.first is None:
+            yield f"Rotation {shown(number)} is recorded in no row of the trail."
+        else:
+            fields = dict(zip(ROTATION_FIELDS, row[1:], strict=True))
+            yield from (f"Rotation {shown(number)}: {each}." for each in differences(fields, replay))
 
 
-def _rotation_mismatch(row: Row[Any]) -> str:
-    if row.differs:
-        return f"Rotation {row.id} differs from its request in the trail."
-    if row.state != row.moved:
-        return f"Rotation {row.id} is {row.state} here, but {row.moved} in the trail."
-    here, there = (f"judged {state}" if state else "not judged" for state in (row.resolved_as, row.resolved))
-    return f"Rotation {row.id} is {here} here, but {there} in the trail."
+def _joined(here: Iterable[_Found], there: Iterable[Entry]) -> Iterator[tuple[object, _Found | None, Replay]]:
+    """Pair each rotation with the rows about it; both come in the order of the ids."""
+    groups = groupby(there, key=lambda entry: entry.about)
+    about, entries = next(groups, _NONE)
+    for row in here:
+        while about is not None and about != row[0] and _rank(about) < _rank(row[0]):
+            yield about, None, replay_rotation(entries)
+            about, entries = next(groups, _NONE)
+        if about == row[0]:
+            yield about, row, replay_rotation(entries)
+            about, entries = next(groups, _NONE)
+        else:
+            yield row[0], row, Replay()
+    while about is not None:
+        yield about, None, replay_rotation(entries)
+        about, entries = next(groups, _NONE)
 
 
-def _missing_rotations(connection: Connection) -> Iterator[str]:
-    request = _request.c
-    here = select(rotations.c.id).where(rotations.c.id == request.rotation_id).exists()
-    query = select(request.seq, request.rotation_id).where(request.action == str(Action.REQUESTED), ~here)
-    for row in connection.execute(query.limit(MAX_REPORTED)):
-        yield f"Rotation {row.rotation_id}, requested in row {row.seq} of the trail, is missing."
-
-
-def _detail_text(connection: Connection, name: str) -> ColumnElement[str]:
-    detail = type_coerce(_event.c.detail, Text)
-    if connection.dialect.name == "sqlite":
-        return func.json_extract(detail, f"$.{name}", type_=Text)
-    return func.json_extract_path_text(cast(detail, JSON), name, type_=Text)
+def _rank(value: Any) -> tuple[bool, bytes]:
+    """Return a key that sorts as the databases do: by bytes, what is no text last."""
+    return (True, value) if isinstance(value, bytes) else (False, str(value).encode("utf-8", "surrogateescape"))
 
 
 def _grants(connection: Connection) -> Iterator[str]:
-    granted, revoked = (_by_grant(connection, action) for action in (Action.GRANTED, Action.REVOKED))
-    for grant in connection.execute(select(allowlist).order_by(allowlist.c.id)):
-        problem = _grant_mismatch(grant, granted.pop(grant.id, None), revoked.get(grant.id))
-        if problem is not None:
-            yield f"Grant {grant.id} of {grant.user_id} {problem}."
-    for number, row in granted.items():
-        yield f"Grant {number} of {row.detail.get('user')}, recorded in row {row.seq} of the trail, is missing."
+    """Compare grants, which are few: operators add them one by one."""
+    recorded = _by_grant(connection)
+    grants = _select(connection, "allowlist", ("id", *GRANT_FIELDS), "ORDER BY id")
+    for number, *fields in stream(connection, grants, "grants", tuple):
+        here, entries = dict(zip(GRANT_FIELDS, fields, strict=True)), recorded.pop(number, None)
+        name = f"Grant {number} of {shown(here['user_id'])}"
+        if entries is None:
+            yield f"{name} is recorded in no row of the trail."
+        else:
+            yield from (f"{name}: {each}." for each in differences(here, replay_grant(entries)))
+    for number, entries in recorded.items():
+        user = (parse_detail(entries[0].detail) or {}).get("user")
+        yield f"Grant {shown(number)} of {shown(user)}, recorded in row {entries[0].seq} of the trail, is missing."
 
 
-def _by_grant(connection: Connection, action: Action) -> dict[object, Any]:
-    events = audit_events.c
-    query = select(events.seq, events.detail).where(events.action == str(action)).order_by(events.seq)
-    return {row.detail.get("grant"): row for row in connection.execute(query)}
+def _by_grant(connection: Connection) -> dict[object, list[Entry]]:
+    found: defaultdict[object, list[Entry]] = defaultdict(list)
+    condition = f"WHERE action IN ({_quoted((Action.GRANTED, Action.REVOKED))}) ORDER BY seq"
+    for entry in stream(connection, _select(connection, "audit_events", _ENTRY, condition), "granted", Entry._make):
+        number = (parse_detail(entry.detail) or {}).get("grant")
+        found[number if isinstance(number, int) else None].append(entry)
+    return found
 
 
-def _grant_mismatch(grant: Row[Any], granted: Any, revoked: Any) -> str | None:
-    if granted is None:
-        return "is recorded in no row of the trail"
-    if _differs(grant, granted.detail):
-        return f"differs from row {granted.seq} of the trail"
-    if grant.revoked_at is None and revoked is not None:
-        return f"is not revoked here, but in row {revoked.seq} of the trail"
-    if grant.revoked_at is not None and revoked is None:
-        return "is revoked here, but in no row of the trail"
-    return None
+def _select(connection: Connection, table: str, columns: Iterable[str], rest: str) -> str:
+    names = (time_text(connection, name) if name in _TIMES else f'"{name}"' for name in columns)
+    return f"SELECT {', '.join(names)} FROM {table} {rest}"  # noqa: S608 - names above
 
 
-def _differs(grant: Row[Any], detail: Mapping[str, object]) -> bool:
-    facts = {"user": grant.user_id, "team": grant.team_id, "pattern": grant.pattern, "note": grant.note}
-    until = None if grant.until is None else grant.until.isoformat()
-    facts |= {"role": grant.role, "until": until}
-    return any(value != {"role": "rotate", "until": None, **detail}.get(name, value) for name, value in facts.items())
+def _quoted(actions: Iterable[str]) -> str:
+    return ", ".join(f"'{action}'" for action in sorted(actions))

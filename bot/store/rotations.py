@@ -1,6 +1,6 @@
 """Rotations in SQL: every move is one conditional UPDATE, and commits together with its audit event."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, u
 from bot.domain.events import STATE_AFTER, Event
 from bot.domain.models import GroupName, Organization, Rotation, RotationId
 from bot.domain.notifications import NotificationKind
-from bot.domain.ports import ASKED_AGAIN, WORLD_GONE, NewClaim, NewRotation, Opened, Superseded
+from bot.domain.ports import ASKED_AGAIN, NewClaim, NewRotation, Opened, Superseded
 from bot.domain.readable import Readable
 from bot.domain.states import MOVES, State
 from bot.store.database import Database
@@ -91,7 +91,9 @@ class SqlRotations:
             older = readable(connection.execute(_OPEN_OF_PERSON, chosen), rotation_of)
             opened, events = self._insert(connection, new), [new.superseding(each.id, ASKED_AGAIN) for each in older]
             ended = [self._end(connection, event) for event in events]
-            self._record(connection, (new.event, *events))
+            record(connection, self._seal, new.recorded, opened.rotation.requested_at)
+            for event, rotation in zip(events, ended, strict=True):
+                record(connection, self._seal, event, rotation.ended_at)
             return replace(opened, superseded=tuple(ended))
 
         return await self._database.write(transaction)
@@ -101,7 +103,7 @@ class SqlRotations:
 
         def transaction(connection: Connection) -> None:
             self._lock_group(connection, event)
-            self._record(connection, (event,))
+            record(connection, self._seal, event)
 
         await self._database.write(transaction)
 
@@ -110,10 +112,6 @@ class SqlRotations:
         if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
             name = f"{self._organization}/{event.group}"
             connection.execute(_LOCK_GROUP, {"of_crc": _signed_crc(name)})
-
-    def _record(self, connection: Connection, events: Iterable[Event]) -> None:
-        for event in events:
-            record(connection, self._seal, event)
 
     def _insert(self, connection: Connection, new: NewRotation) -> Opened:
         """Insert a request, with the world that its card describes."""
@@ -185,16 +183,17 @@ class SqlRotations:
             row = connection.execute(_CLAIM, columns).first()
             if row is None:
                 return None
-            record(connection, self._seal, claim.event)
+            record(connection, self._seal, claim.event, row.started_at)
             return rotation_of(row)
 
         return await self._database.write(transaction)
 
     def _request_anew(self, connection: Connection, claim: NewClaim) -> Superseded:
-        """End the request, also if it has just expired, and open it anew; the first row names the press's delivery."""
-        event = replace(claim.instead.superseding(claim.rotation_id, WORLD_GONE), delivery=claim.event.delivery)
+        """End the request, also if it has just expired, and open it anew; the first row is that of the press."""
+        event = claim.superseding()
         old, opened = self._end(connection, event), self._insert(connection, claim.instead)
-        self._record(connection, (event, claim.instead.event))
+        record(connection, self._seal, event, old.ended_at)
+        record(connection, self._seal, claim.instead.recorded, opened.rotation.requested_at)
         return Superseded(old, opened)
 
     async def move(
@@ -214,7 +213,7 @@ class SqlRotations:
                 return None
             moved = rotation_of(row)
             enqueue(connection, moved, _notified(moved), replace=expected is State.UNKNOWN)
-            record(connection, self._seal, event)
+            record(connection, self._seal, event, moved.ended_at)
             return moved
 
         return await self._database.write(transaction)

@@ -112,6 +112,9 @@ It is one CASE because SQLite would otherwise take the index on `rotation_id` fo
 CHANGES_WORLD = "action IN ('rotation.started', 'rotation.noted')"
 """The condition for events after which an older card no longer describes its group."""
 
+REKEYED = "action = 'audit.rekeyed'"
+"""The condition for events that changed the key of the trail."""
+
 audit_events = Table(
     "audit_events",
     metadata,
@@ -137,6 +140,7 @@ audit_events = Table(
         sqlite_where=text(CHANGES_WORLD),
         postgresql_where=text(CHANGES_WORLD),
     ),
+    Index("ix_audit_events_rekeyed", "seq", sqlite_where=text(REKEYED), postgresql_where=text(REKEYED)),
     *_newest_first("ix_audit_events", (), "action", ("at", "seq")),
     # What has no rotation, history finds here.
     *_newest_first("ix_audit_events_no_rotation", ("organization",), "action", ("at", "seq"), where=NO_ROTATION),

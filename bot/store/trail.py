@@ -4,11 +4,25 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, column, func, insert, literal_column, select, true, tuple_
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    true,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import DuplicateDelivery, Unguarded
+from bot.domain.errors import DuplicateDelivery, KeyChanged, Unguarded
 from bot.domain.events import Action, Event, RecordedEvent, TrailHead
 from bot.domain.models import Actor, GroupName, Organization, RotationId, TeamId, UserId
 from bot.domain.periods import rfc3339
@@ -16,20 +30,28 @@ from bot.domain.readable import Readable
 from bot.store.database import Database
 from bot.store.rows import read, readable
 from bot.store.sqltypes import EARLIEST, LATEST, UtcTime, database_now, hidden
-from bot.store.tables import audit_events
-from bot.trail.chain import GENESIS, Row, Seal, detail_text
+from bot.store.tables import REKEYED, audit_events
+from bot.trail.chain import GENESIS, Row, Seal, detail_text, named_key
 from bot.trail.records import EventFilter
 
 # Built once: SQLAlchemy recognises statements by identity, which takes a fifth of the time.
-_HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
-_last = _HEAD.subquery("last")
+HEAD = select(audit_events.c.seq, audit_events.c.hash).order_by(audit_events.c.seq.desc()).limit(1)
+"""The newest row."""
+_last = HEAD.subquery("last")
+_detail = type_coerce(audit_events.c.detail, Text).label("detail")
+# Ordered by the plain number, SQLite, which has no statistics, would look for it in all rows.
+NEWEST_CHANGE_OF_KEY = (
+    select(audit_events.c.seq, _detail).where(text(REKEYED)).order_by(text("+seq DESC")).limit(literal_column("1"))
+)
+"""The newest row that changed the key."""
+_rekeyed = NEWEST_CHANGE_OF_KEY.with_only_columns(_detail).scalar_subquery().label("rekeyed")
 _LOCK_HEAD = {
-    "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now")).select_from(
+    "sqlite": select(_last.c.seq, _last.c.hash, database_now().label("now"), _rekeyed).select_from(
         select(literal_column("1")).subquery("one_row").outerjoin(_last, true())
     ),
     # Waits for the lock of the writer before, and only then reads what that one committed.
-    "postgresql": select(column("seq"), column("hash"), column("now", UtcTime())).select_from(
-        func.turso_rotate_take_turn().table_valued("seq", "hash", "now")
+    "postgresql": select(column("seq"), column("hash"), column("now", UtcTime()), column("rekeyed")).select_from(
+        func.turso_rotate_take_turn().table_valued("seq", "hash", "now", "rekeyed")
     ),
 }
 _INSERT = insert(audit_events).execution_options(preserve_rowcount=True)
@@ -41,19 +63,24 @@ ROTATION_EVENTS = (
 
 
 def take_turn(connection: Connection) -> SqlRow[Any]:
-    """Let no other writer append until this transaction ends; return the head of the trail, and the time."""
+    """Let no other writer append until this transaction ends; return the head of the trail, the time and the key."""
     return connection.execute(_LOCK_HEAD[connection.dialect.name]).one()
 
 
-def record(connection: Connection, seal: Seal, event: Event) -> None:
+def record(connection: Connection, seal: Seal, event: Event, at: datetime | None = None) -> None:
     """Append an event in this transaction; call it last, because from then on other writers wait for the commit.
 
-    Raises `DuplicateDelivery` if an event of the same delivery is already recorded, or `Unguarded` if the database
-    drops it.
+    `at` is the time that the transaction wrote to the row of a rotation or a grant, so that both agree whatever the
+    clock does in between; without one it is now. Raises `DuplicateDelivery` if an event of the same delivery is already
+    recorded, `KeyChanged` if the trail has another key by now (rows under two keys would never verify), or `Unguarded`
+    if the database drops the event.
     """
     last = take_turn(connection)
-    row = _row(event, (last.seq or 0) + 1, last.now, last.hash or GENESIS)
-    sealed = {**row._asdict(), "at": last.now, "detail": event.detail, "hash": seal.hash(row)}
+    if last.rekeyed is not None and named_key(last.rekeyed) != seal.fingerprint:
+        raise KeyChanged
+    at = at or last.now
+    row = _row(event, (last.seq or 0) + 1, at, last.hash or GENESIS)
+    sealed = {**row._asdict(), "at": at, "detail": event.detail, "hash": seal.hash(row)}
     try:
         if connection.execute(_INSERT, sealed).rowcount == 0:
             raise Unguarded(["audit_events"])  # by a trigger that somebody added, or a rule
@@ -119,7 +146,7 @@ class SqlTrail:
 
     async def head(self) -> TrailHead:
         """Read it by the primary key."""
-        row = await self._database.read(lambda connection: connection.execute(_HEAD).first())
+        row = await self._database.read(lambda connection: connection.execute(HEAD).first())
         return TrailHead(0, GENESIS) if row is None else TrailHead(row.seq, row.hash)
 
     async def contains(self, head: TrailHead) -> bool:

@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 VERSION = b"\x01"
 """The canonical form's version; any change to the form must change it."""
+_FINGERPRINT = b"turso-rotate audit key:"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 GENESIS = "0" * 64
 """The `prev_hash` of the first row."""
 
@@ -46,10 +48,14 @@ class Row(NamedTuple):
 class Seal:
     """Computes the hash of rows: a SHA-256, or with a key an HMAC, which only holders of the key can compute."""
 
-    __slots__ = ("_begun", "keyed")
+    __slots__ = ("_begun", "fingerprint", "keyed", "quoted")
 
     def __init__(self, key: bytes | None = None) -> None:
         self.keyed = key is not None
+        self.fingerprint = None if key is None else hashlib.sha256(_FINGERPRINT + key).hexdigest()[:16]
+        """Tells keys apart without showing them: 16 hexadecimal digits, as rows that change the key name the next."""
+        self.quoted = key is not None and key[:1] == key[-1:] and key[:1] in {b'"', b"'"}
+        """Whether the key begins and ends with a quote, which then is part of it."""
         self._begun = hashlib.sha256(VERSION) if key is None else hmac.new(key, VERSION, hashlib.sha256)
 
     def hash(self, row: Row) -> str:
@@ -62,8 +68,11 @@ class Seal:
         return digest.hexdigest()
 
     def matches(self, row: Row) -> bool:
-        """Return whether the row has the hash that it must have. Raises as `hash` does."""
-        return self.hash(row) == row.hash
+        """Return whether the row has the hash that it must have; never, if it holds what the bot never writes."""
+        try:
+            return self.hash(row) == row.hash
+        except (TypeError, ValueError):
+            return False
 
 
 def canonical(row: Row) -> str:
@@ -85,8 +94,19 @@ def line(row: Row) -> str:
 
 def detail_text(detail: object) -> str:
     """Return a detail as it is stored: sorted and compact, so that equal details are equal bytes."""
-    return json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(detail)
 
 
+def named_key(detail: object) -> str | None:
+    """Return the fingerprint of the key that the detail of a row which changes the key names, if it names one."""
+    try:
+        named = json.loads(detail)["fingerprint"]  # type: ignore[arg-type]
+    except (TypeError, ValueError, LookupError, RecursionError):
+        return None
+    return named if isinstance(named, str) else None
+
+
+QUOTED = "Its value begins and ends with a quote: docker keeps the quotes of an --env-file, so write it without them."
+"""What to say of a key that does not fit and stands in quotes."""
 UNKEYED = Seal()
 """The seal without a key."""

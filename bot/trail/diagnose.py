@@ -1,13 +1,13 @@
 """Explain what was done to a chain of audit rows, from the first row that does not fit and those around it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice, pairwise
 
-from bot.domain.events import TrailHead
-from bot.trail.chain import UNKEYED, Row, Seal
+from bot.domain.events import Action, TrailHead
+from bot.trail.chain import QUOTED, UNKEYED, Row, Seal
 
 _NEAR = 8
 """How many rows after the bad one are looked at closely."""
@@ -24,6 +24,8 @@ class ChainFault(StrEnum):
     UNSEALED = "not sealed with the key"
     CUT = "cut off"
     """The end is missing, as an anchor shows."""
+    UNVERIFIABLE = "not verifiable before"
+    """The key of the rows before it is not at hand."""
     REWRITTEN = "rewritten"
     """The rows are a chain, but not the one that an anchor was taken from."""
 
@@ -48,6 +50,8 @@ class Evidence:
     """The rows after it."""
     seals: tuple[Seal, ...]
     """Those accepted here; the last is the one in force."""
+    proved: bool = True
+    """Whether the seal in force is known to be the right one: it has verified a row, or a row named its key."""
     near: list[Row] = field(init=False)
     """The next few of the rest."""
 
@@ -156,13 +160,27 @@ def _unlinked(evidence: Evidence) -> Diagnosis | None:
 
 
 def _under_another_key(evidence: Evidence) -> Diagnosis | None:
-    following = [evidence.row, *evidence.near]
-    linked = evidence.links and all(after.prev_hash == before.hash for before, after in pairwise(following))
-    if not evidence.near or not linked or any(evidence.fits(row, row.seq) for row in following):
+    """Check whether nothing from here on verifies; if nothing before did either, the key is the likelier cause."""
+    following, seal = list(_up_to_a_change([evidence.row, *evidence.near])), evidence.seals[-1]
+    linked = len(following) > 1 and all(after.prev_hash == before.hash for before, after in pairwise(following))
+    if not evidence.links or (evidence.proved and not linked) or _is_strange(evidence.row):
         return None
-    key = "another key" if evidence.seals[-1].keyed else "a key (AUDIT_KEY is not set)"
-    words = f"It and the next rows are linked, but none verifies: they are sealed with {key}, or all were changed."
-    return Diagnosis(ChainFault.WRONG_KEY, evidence.place, words)
+    if any(evidence.fits(row, row.seq) for row in following):
+        return None
+    key = "another key than AUDIT_KEY" if seal.keyed else "a key (AUDIT_KEY is not set)"
+    words = f"It does not verify: it is sealed with {key}, or it was changed."
+    if len(following) > 1:
+        words = f"It and the next rows are linked, but none verifies: they are sealed with {key}, or all were changed."
+        words = words if linked else f"Neither it nor any of the next rows verifies: they are sealed with {key}."
+    return Diagnosis(ChainFault.WRONG_KEY, evidence.place, f"{words} {QUOTED}" if seal.quoted else words)
+
+
+def _up_to_a_change(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows under one key: up to the first that changes it."""
+    for row in rows:
+        yield row
+        if row.action == Action.REKEYED:
+            return
 
 
 def _moved(evidence: Evidence) -> Diagnosis | None:
@@ -182,15 +200,11 @@ def _moved(evidence: Evidence) -> Diagnosis | None:
 def _changed(evidence: Evidence) -> Diagnosis:
     if _is_strange(evidence.row):
         return Diagnosis(ChainFault.CHANGED, evidence.place, "It is not written as the bot writes rows.")
-    alone = ", or it is sealed with another key" if evidence.last.seq == 0 and not evidence.near else ""
-    return Diagnosis(ChainFault.CHANGED, evidence.place, f"Its content does not match its hash{alone}.")
+    return Diagnosis(ChainFault.CHANGED, evidence.place, "Its content does not match its hash.")
 
 
 def _carries(seal: Seal, row: Row, seq: int) -> bool:
-    try:
-        return seal.matches(row._replace(seq=seq))
-    except (TypeError, ValueError):
-        return False
+    return seal.matches(row._replace(seq=seq))
 
 
 def _number(row: Row) -> int | None:

@@ -1,57 +1,16 @@
 """Walk rows of the audit trail in order, and check that they are still the chain that was written."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain, islice
 
-from bot.domain.errors import UsageError
-from bot.domain.events import TrailHead
-from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
+from bot.domain.events import Action, TrailHead
+from bot.trail.chain import GENESIS, UNKEYED, Row, Seal, named_key
 from bot.trail.diagnose import ChainFault, Diagnosis, Evidence, diagnose
+from bot.trail.report import Gap, VerifyOptions, VerifyReport
 
 STEP = 10_000
 """After how many rows progress is reported."""
-_ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
-    """How to verify the rows."""
-
-    seal: Seal
-    anchors: Sequence[TrailHead] = ()
-    """Heads noted earlier, which the chain must contain."""
-    unkeyed_until: int = 0
-    """Rows up to this one may be sealed without the key, as long as none of them follows a row with it."""
-    partial: bool = False
-    """The rows may begin after the first one, as in an export."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """How far the rows are sound, and what is wrong with the first that is not."""
-
-    start: TrailHead
-    """The row before the first, as the first names it; `seq` is 0 if there is none."""
-    head: TrailHead
-    """The last row that is sound."""
-    unkeyed_until: int
-    """The last row accepted without the key, or 0."""
-    diagnosis: Diagnosis | None
-
-    @property
-    def rows(self) -> int:
-        """The number of sound rows before the first that is not."""
-        return self.head.seq - self.start.seq
-
-
-def parse_anchor(text: str) -> TrailHead:
-    """Parse `SEQ:HASH`, as the bot logs its head. Raises `UsageError`."""
-    found = _ANCHOR.fullmatch(text.strip().lower())
-    if found is None:
-        raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
-    return TrailHead(int(found[1]), found[2])
 
 
 def verify(
@@ -73,6 +32,11 @@ class _Walk:
         self._anchors = sorted(options.anchors, key=lambda head: head.seq)
         self._start = self._last = self._before_first()
         self._keyless = self._start
+        self._seal = options.seal
+        self._proved_from = -1  # the row before the first that this seal verified; -1 if a row named its key
+        self._missing: str | None = None  # the fingerprint of a key that a row named and that is not at hand
+        self._changes: list[int] = []
+        self._gaps: list[Gap] = []
         self._diagnosis = self._unmet()
 
     def report(self) -> VerifyReport:
@@ -80,10 +44,67 @@ class _Walk:
         self._keyless = self._last
         if bad is not None:
             self._rows = chain([bad], self._rows)  # the key came earlier than the options say, or the row really is bad
-        bad = self._follow(self._options.seal)
-        diagnosis = self._diagnosis or (self._beyond() if bad is None else self._diagnose(bad))
+        self._follow_keys()
+        self._diagnosis = self._diagnosis or self._beyond() or self._unknown()
         unkeyed_until = 0 if self._keyless == self._start else self._keyless.seq
-        return VerifyReport(self._start, self._last, unkeyed_until, diagnosis)
+        changes, gaps, in_force = tuple(self._changes), tuple(self._gaps), self._seal is self._options.seal
+        return VerifyReport(self._start, self._last, unkeyed_until, self._diagnosis, changes, gaps, in_force)
+
+    def _follow_keys(self) -> None:
+        """Follow the rows under the keys that follow each other, past parts whose key is not at hand."""
+        self._seal, self._proved_from = self._first_seal(), self._last.seq
+        while self._diagnosis is None and (bad := self._follow()) is not None:
+            evidence = self._evidence(bad)
+            diagnosis = diagnose(evidence)
+            if diagnosis.fault is not ChainFault.WRONG_KEY:
+                self._diagnosis = diagnosis
+            elif not self._skip(evidence):
+                named = f" Row {self._last.seq} changed the key to the one with the fingerprint {self._missing}."
+                changed = self._last.seq == self._proved_from and self._missing is not None
+                self._diagnosis = replace(diagnosis, words=diagnosis.words + named * changed)
+
+    def _first_seal(self) -> Seal:
+        """Return the seal of the next row, or the one in force."""
+        row = next(self._rows, None)
+        if row is None:
+            return self._options.seal
+        self._rows = chain([row], self._rows)
+        return next((seal for seal in self._known if seal.matches(row)), self._options.seal)
+
+    @property
+    def _known(self) -> Sequence[Seal]:
+        return (self._options.seal, *self._options.earlier)
+
+    def _named(self, row: Row) -> Seal | None:
+        """Return the seal whose key a row names, if it is at hand."""
+        named = named_key(row.detail)
+        return next((seal for seal in self._known if named is not None and seal.fingerprint == named), None)
+
+    def _skip(self, evidence: Evidence) -> bool:
+        """Go on after rows under a key that is not at hand, if one of them names a key that is."""
+        before, unmet = self._last, None
+        rows = chain([evidence.row], evidence.near, evidence.rest)
+        for row in rows:
+            if row.seq != self._last.seq + 1 or row.prev_hash != self._last.hash or not isinstance(row.hash, str):
+                break
+            self._last = TrailHead(row.seq, row.hash)
+            unmet = unmet or self._unmet()
+            if row.action == Action.REKEYED and (seal := self._named(row)) is not None:
+                anchored = any(head.seq in {row.seq, row.seq + 1} for head in self._options.anchors)
+                self._gaps.append(Gap(before.seq + 1, row.seq, anchored))
+                self._change(row, seal)
+                self._rows, self._diagnosis = rows, unmet
+                return True
+        self._last = before
+        return False
+
+    def _change(self, row: Row, seal: Seal | None) -> None:
+        """Take the seal whose key a row names; if it is not at hand, no row after it will fit."""
+        self._changes.append(row.seq)
+        if seal is not None:
+            self._seal, self._proved_from = seal, -1
+        else:
+            self._proved_from, self._missing = row.seq, named_key(row.detail)
 
     def _before_first(self) -> TrailHead:
         """Return the row before the first, which a part of the trail knows only from its first row."""
@@ -95,14 +116,16 @@ class _Walk:
         begins_later = self._options.partial and isinstance(seq, int) and seq > 1
         return TrailHead(first.seq - 1, first.prev_hash) if begins_later else TrailHead(0, GENESIS)
 
-    def _follow(self, seal: Seal, until: int | None = None) -> Row | None:
+    def _follow(self, keyless: Seal | None = None, until: int | None = None) -> Row | None:
         """Follow the rows as far as they are sound, or to row `until`; return the first that is not."""
         while self._diagnosis is None and (until is None or self._last.seq < until):
             stops = [stop for stop in (until, *(head.seq for head in self._anchors[:1])) if stop is not None]
             size = min([STEP, *(stop - self._last.seq for stop in stops)])
             goal = self._last.seq + size
-            self._last, bad = _linked(islice(self._rows, size), self._last, seal)
-            if bad is not None or self._last.seq < goal:
+            self._last, bad, change = _linked(islice(self._rows, size), self._last, keyless or self._seal)
+            if change is not None:
+                self._change(change, self._named(change))
+            elif bad is not None or self._last.seq < goal:
                 return bad
             self._progress(self._last.seq - self._start.seq)
             self._diagnosis = self._unmet()
@@ -126,10 +149,25 @@ class _Walk:
         words = f"An anchor names row {self._anchors[-1].seq}, but what is here ends with row {self._last.seq}."
         return Diagnosis(ChainFault.CUT, self._last.seq + 1, words)
 
-    def _diagnose(self, bad: Row) -> Diagnosis:
+    def _unknown(self) -> Diagnosis | None:
+        """Report what rests on a key that is not at hand, or ends before the key in force."""
+        if gap := next((gap for gap in self._gaps if not gap.anchored), None):
+            words = (
+                f"The key of rows {gap.first} to {gap.last} is neither AUDIT_KEY nor in AUDIT_KEYS_BEFORE. "
+                f"If you noted a head there, give it: --anchor {gap.last + 1}:HASH"
+            )
+            return Diagnosis(ChainFault.UNVERIFIABLE, gap.last + 1, f"{words}.")
+        if self._seal is self._options.seal or self._options.partial:
+            return None
+        words = (
+            "The rows end under an earlier key: the one that changed it to AUDIT_KEY, and what followed, is missing."
+        )
+        return Diagnosis(ChainFault.CUT, self._last.seq + 1, words)
+
+    def _evidence(self, bad: Row) -> Evidence:
         either = self._last == self._keyless and self._last.seq < self._options.unkeyed_until
-        seals = (UNKEYED, self._options.seal) if either else (self._options.seal,)
-        return diagnose(Evidence(self._last, bad, self._rows, seals))
+        seals = (UNKEYED, self._seal) if either else (self._seal,)
+        return Evidence(self._last, bad, self._rows, seals, proved=self._last.seq > self._proved_from)
 
 
 _REWRITTEN = (
@@ -138,15 +176,20 @@ _REWRITTEN = (
 )
 
 
-def _linked(rows: Iterable[Row], last: TrailHead, seal: Seal) -> tuple[TrailHead, Row | None]:
-    """Follow the links as far as they hold; return the last sound row, and the first that is not."""
-    seq, prev_hash, digest = last.seq, last.hash, seal.hash
+def _linked(rows: Iterable[Row], last: TrailHead, seal: Seal) -> tuple[TrailHead, Row | None, Row | None]:
+    """Follow the links as far as they hold, or to a row that changes the key.
+
+    Return the last sound row, the first that is not, and the one that changes the key.
+    """
+    seq, prev_hash, digest, keyed, change = last.seq, last.hash, seal.hash, seal.keyed, str(Action.REKEYED)
     for row in rows:
         try:
             sound = row[0] == seq + 1 and row[10] == prev_hash and digest(row) == row[11]
         except (TypeError, ValueError):
             sound = False
         if not sound:
-            return TrailHead(seq, prev_hash), row
+            return TrailHead(seq, prev_hash), row, None
         seq, prev_hash = seq + 1, row[11]
-    return TrailHead(seq, prev_hash), None
+        if row[2] == change and keyed:
+            return TrailHead(seq, prev_hash), None, row
+    return TrailHead(seq, prev_hash), None, None

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 # Edited in place until the first release. The digits are the start of a SHA-256 of this file without this line; a
 # test says which, so that no database made by an earlier edit is taken for one made by this.
-revision = "0001_fce09be7"
+revision = "0001_f6042f6b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -41,14 +41,18 @@ NO_ROTATION = (
     "CASE WHEN rotation_id IS NULL THEN action IN ('rotation.denied', 'rotation.rejected', 'rotation.noted') "
     "ELSE false END"
 )
+REKEYED = "action = 'audit.rekeyed'"
 CHANGES_WORLD = "action IN ('rotation.started', 'rotation.noted')"
 
 # "tursorot": the lock under which events are numbered. Volatile, so that it reads what was committed before its turn.
 TAKE_TURN = """
-CREATE FUNCTION turso_rotate_take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz) LANGUAGE plpgsql VOLATILE AS
+CREATE FUNCTION turso_rotate_take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz, OUT rekeyed text)
+LANGUAGE plpgsql VOLATILE AS
 $$BEGIN
   PERFORM pg_advisory_xact_lock(8391739320791363444);
   SELECT last.seq, last.hash INTO seq, hash FROM audit_events AS last ORDER BY last.seq DESC LIMIT 1;
+  SELECT last.detail INTO rekeyed FROM audit_events AS last
+    WHERE last.action = 'audit.rekeyed' ORDER BY last.seq DESC LIMIT 1;
   now := clock_timestamp();
 END$$
 """
@@ -198,6 +202,7 @@ def _indexes() -> Iterator[tuple[str, str, list[str], str | None]]:
     yield "ix_rotations_organization_group_started_at", "rotations", ["organization", "group", "started_at"], None
     yield "ix_audit_events_rotation_id_seq", "audit_events", ["rotation_id", "seq"], None
     yield "ix_audit_events_world", "audit_events", ["organization", "group", "seq"], CHANGES_WORLD
+    yield "ix_audit_events_rekeyed", "audit_events", ["seq"], REKEYED
     yield "ix_outbox_due_at", "outbox", ["due_at"], None
     for name, first, what, order, where in (
         ("ix_rotations", ["organization"], "state", ["requested_at", "id"], None),

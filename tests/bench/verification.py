@@ -15,7 +15,8 @@ from sqlalchemy import URL
 from bot.store.migrations import exclusive_transaction, migrate
 from bot.store.trail_reader import TrailSnapshot, open_trail
 from bot.trail.chain import UNKEYED
-from bot.trail.verify import VerifyOptions, verify
+from bot.trail.report import VerifyOptions
+from bot.trail.verify import verify
 from tests.bench.databases import NewDatabase
 from tests.bench.report import row, title
 from tests.databases import load_url

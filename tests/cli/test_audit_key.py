@@ -48,12 +48,40 @@ async def test_the_bot_does_not_serve_without_the_key_of_its_trail(settings: dic
     assert "Traceback" not in error
 
 
-async def test_another_key_is_taken_with_a_word_of_warning(settings: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.fault("F57")
+async def test_a_keyed_trail_takes_nothing_with_another_key(settings: dict[str, str], tmp_path: Path) -> None:
     await run(settings | KEY, tmp_path, *ADD, "payments")
-    code, _, error = await run(settings | OTHER, tmp_path, *ADD, "ledger")
+    refused = [
+        await run(settings | OTHER, tmp_path, *ADD, "ledger"),
+        await run(settings | OTHER, tmp_path, "allow", "remove", "U024BE7LH", "--team", "T012AB3CD"),
+        await run(settings | OTHER, tmp_path, "audit", "resolve", "0123456789abc", "--as", "failed", "--note", "seen"),
+        await run(settings | OTHER, tmp_path, "audit", "note", "payments", "--note", "by hand"),
+        await run(settings | OTHER, tmp_path, "audit", "rekey", given="another pony staple battery\n"),
+    ]
+    quoted = await run(settings | {"AUDIT_KEY": f'"{KEY["AUDIT_KEY"]}"'}, tmp_path, *ADD, "ledger")
+    seen = await run(settings | OTHER, tmp_path, "audit", "verify")
 
-    assert code == 0
-    assert "written with a key other than AUDIT_KEY" in error
+    words = "AUDIT_KEY is not the key of the audit trail: row 1 was written with another one, or was changed."
+    assert [(code, words in error) for code, _, error in refused] == [(2, True)] * 5
+    assert "docker keeps the quotes" in quoted[2]
+    assert seen[1].startswith("Row 1: wrong key.")
+    assert await verified(settings, tmp_path) == 0
+
+
+@pytest.mark.fault("F57")
+async def test_nothing_serves_or_rotates_with_another_key(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings | KEY, tmp_path, *ADD, "payments")
+    async with LocalSlack() as slack, LocalTurso() as turso:
+        given = settings_for(slack, turso, settings["DATABASE_URL"]) | OTHER
+        served = await run(given, tmp_path, "serve")
+        rotated = await run(given, tmp_path, "rotate", "payments", "--reason", "leaked", "--yes")
+        calls = turso.calls_to_rotate()
+
+    assert [(code, "AUDIT_KEY is not the key" in error) for code, _, error in (served, rotated)] == [(2, True)] * 2
+    assert "Traceback" not in served[2] + rotated[2]
+    assert "To rotate it without the bot" in rotated[2]
+    assert calls == 0
+    assert await verified(settings, tmp_path) == 0
 
 
 async def test_the_first_key_is_taken_without_a_word(settings: dict[str, str], tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def defaults() -> Mapping[str, str]:
 def shown(default: object) -> str:
     if isinstance(default, URL):
         return default.render_as_string()
-    return "\N{EN DASH}" if default in (None, {}) else str(default)
+    return "\N{EN DASH}" if default in (None, {}, ()) else str(default)
 
 
 def test_one_page_has_the_table_and_the_readme_links_to_it() -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, Organization
 from bot.sandbox.local_turso import LocalTurso
 from bot.store.migrations import migrate
-from bot.trail.chain import UNKEYED
+from bot.store.trail import SqlTrail
+from bot.trail.chain import UNKEYED, Seal
 from tests.databases import downgrade, load_url
 from tests.doctor.conftest import ALICE, DOCS, WHOLE, Book, Doctor
 from tests.pooler import pooler
@@ -90,7 +93,35 @@ async def test_another_audit_key(doctor: Doctor) -> None:
     report = await doctor(AUDIT_KEY="the-key-of-another-trail")
 
     assert (report.code, report.complaints) == (1, ["audit.seal"])
+    assert report["audit.seal"]["found"].startswith(
+        "AUDIT_KEY is not the key of the audit trail: row 1 was written with"
+    )
     assert "audit verify" in report["audit.seal"]["fix"]
+
+
+@pytest.mark.fault("F57")
+async def test_an_audit_key_in_quotes(doctor: Doctor) -> None:
+    report = await doctor(AUDIT_KEY='"the-key-of-this-trail-in-quotes"')
+
+    assert (report.code, report.complaints) == (1, ["audit.key", "audit.seal"])
+    assert "begins and ends with a quote" in report["audit.key"]["found"]
+    assert "docker" in report["audit.key"]["fix"]
+
+
+@pytest.mark.fault("F57")
+async def test_an_audit_key_that_was_changed(doctor: Doctor, book: Book) -> None:
+    new, old = Seal(b"the-next-key-of-this-trail"), book.seal
+    event = Event(
+        Action.REKEYED, Actor.on_terminal("root"), Organization("acme"), detail={"fingerprint": new.fingerprint}
+    )
+    await SqlTrail(book.database, old).append(event)
+    await Book(book.database, new).asks(ALICE)
+    behind = await doctor()
+    right = await doctor(AUDIT_KEY="the-next-key-of-this-trail")
+
+    assert (behind.code, behind.complaints) == (1, ["audit.seal"])
+    assert f"the fingerprint {new.fingerprint}" in behind["audit.seal"]["found"]
+    assert (right.code, right.complaints) == (0, [])
 
 
 async def test_a_replica_without_the_audit_key(doctor: Doctor, book: Book) -> None:

@@ -1,5 +1,6 @@
 """Somebody at the database itself: it refuses, and without its triggers `audit verify` names the row."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -107,3 +108,55 @@ async def test_whoever_leaves_takes_no_row_along(
     assert after[: len(before)] == before
     assert len(after) == len(before) + 2
     assert code == 0
+
+
+REWRITTEN = {
+    "requested_at": "expires_at",
+    "ended_at": "expires_at",
+    "started_at": "expires_at",
+    "reason": "'routine'",
+    "channel_id": "'C0ELSEWHERE'",
+    "detail": "replace(detail, '200', '204')",
+}
+
+
+@pytest.mark.fault("F54")
+async def test_whatever_people_read_of_a_rotation_is_compared(
+    slack: LocalSlack, bot: BotProcess, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await rotates(slack)
+    before = await run(settings, tmp_path, "audit", "verify")
+    url = load_url(settings["DATABASE_URL"])
+    columns = ", ".join(f"{name} = {value}" for name, value in REWRITTEN.items())
+    attack(url, f"UPDATE rotations SET {columns}")  # noqa: S608 - the attacker's
+    code, out, _ = await run(settings, tmp_path, "audit", "verify", "--format", "json")
+    told = json.loads(out)["mismatches"]
+
+    assert before[0] == 0
+    assert code == 1
+    assert [name for name in REWRITTEN if not any(f": {name}" in each for each in told)] == []
+    assert any(': reason is "routine" here, but "key leaked" in row 3 of the trail.' in each for each in told)
+    assert any(": detail.status is 204 here, but 200 in row 5 of the trail." in each for each in told)
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.fault("F58")
+async def test_nothing_is_not_sound(
+    slack: LocalSlack, bot: BotProcess, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await rotates(slack)
+    _, export, _ = await run(settings, tmp_path, "audit", "export")
+    _, table, _ = await run(settings, tmp_path, "audit", "export", "--format", "csv")
+    inputs = {"nothing": "", "a header": table.partition("\n")[0] + "\n", "half a line": export[:-40], "all": export}
+    seen = {
+        name: await run(settings, tmp_path, "audit", "verify", "--file", "-", "--format", "json", given=text)
+        for name, text in inputs.items()
+    }
+    words, _ = (await run(settings, tmp_path, "audit", "verify", "--file", "-"))[1:]
+
+    assert {name: code for name, (code, _, _) in seen.items()} == {
+        "nothing": 1, "a header": 1, "half a line": 1, "all": 0,
+    }  # fmt: skip
+    assert [name for name, (_, out, _) in seen.items() if json.loads(out)["sound"]] == ["all"]
+    assert "the middle of a line" in json.loads(seen["half a line"][1])["finding"]["explanation"]
+    assert words.startswith("There are no rows to verify.")

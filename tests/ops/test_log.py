@@ -80,6 +80,7 @@ def settings_with(token: str, password: str) -> Settings:
             "turso_api_token": token,
             "turso_group_tokens": {"payments": token},
             "audit_key": token * 2,
+            "audit_keys_before": [token * 3],
             "database_url": database.update_query_dict({"sslpassword": password[::-1]}),
             "otel_exporter_otlp_headers": {"x-api-key": token[::-1]},
         }

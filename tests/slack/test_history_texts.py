@@ -23,7 +23,7 @@ from bot.sandbox.block_kit import message_problems, view_problems
 from bot.slack.blocks import VALUE_LIMIT, Block
 from bot.slack.history import cursor, pages, stories
 from bot.slack.history.command import parse
-from bot.slack.history.wording import ACTIONS, STATUS_LABELS, duration
+from bot.slack.history.wording import ACTIONS, STATUS_LABELS, duration, facts
 from bot.slack.home import view
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -363,6 +363,12 @@ def test_every_action_and_every_outcome_has_words() -> None:
 )
 def test_durations_are_said_in_their_two_largest_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_request_shows_its_reason_and_not_what_its_card_showed() -> None:
+    databases = {"count": 1, "names": ["ledger"]}
+
+    assert facts({"channel": "C1", "databases": databases, "expires_in": 300, "reason": "leak"}) == "Reason: leak"
 
 
 def test_what_was_judged_stays_unknown() -> None:

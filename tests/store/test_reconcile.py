@@ -1,6 +1,7 @@
 """Rotations and grants agree with the trail, or `audit verify` says where they differ."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from bot.domain.allowlist import Allowlist
 from bot.domain.events import Action
 from bot.domain.grants import Role
-from bot.domain.models import Rotation
+from bot.domain.models import Databases, Rotation
 from bot.domain.states import State
 from bot.store.trail_reader import open_trail
+from bot.trail.replay import GRANT_FIELDS, ROTATION_FIELDS
 from tests.process import run
 from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, OPERATOR, Store, event_about
@@ -38,7 +40,8 @@ class Recorded:
         for group, end in (("done", State.SUCCEEDED), ("failed", State.FAILED), ("unknown", State.UNKNOWN)):
             await self.ends(group, end)
         late = await self.ends("late", State.UNKNOWN)
-        await self.store.move(late, State.UNKNOWN, State.SUCCEEDED, "c1")
+        answer = event_about(late, Action.SUCCEEDED, {"explanation": "Turso confirmed it.", "status": 200})
+        await self.store.rotations.move(late.id, expected=State.UNKNOWN, event=answer, claim="c1")
         self.judged = await self.ends("judged", State.UNKNOWN)
         for judgement in (State.FAILED, State.SUCCEEDED):
             event = event_about(self.judged, Action.RESOLVED, {"as": str(judgement), "note": "seen"})
@@ -47,7 +50,8 @@ class Recorded:
 
     async def ends(self, group: str, end: State) -> Rotation:
         """Let a rotation end."""
-        rotation = await self.store.request(group)
+        new = replace(self.store.new(group), databases=Databases(1, ("ledger",)))
+        rotation = (await self.store.rotations.open(new)).rotation
         await self.store.claim(rotation, (await self.store.grants.all()).grants[0].id)
         await self.store.move(rotation, State.ROTATING, end, "c1")
         return rotation
@@ -69,46 +73,98 @@ def test_what_happened_agrees_with_the_trail(recorded: Recorded) -> None:
     assert recorded.mismatches() == []
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("rotations SET state = 'cancelled' WHERE \"group\" = 'done'", "is cancelled here, but succeeded in the trail"),
-        ("rotations SET state = 'failed' WHERE \"group\" = 'rotating'", "is failed here, but rotating in the trail"),
-        ("rotations SET state = 'expired' WHERE \"group\" = 'waits'", "is expired here, but requested in the trail"),
-        ("rotations SET user_id = 'U0OTHER' WHERE \"group\" = 'late'", "differs from its request in the trail"),
-        ("rotations SET \"group\" = 'other' WHERE \"group\" = 'late'", "differs from its request in the trail"),
-        (
-            "rotations SET resolved_as = 'failed' WHERE resolved_as IS NOT NULL",
-            "is judged failed here, but judged succeeded",
-        ),
-        ("rotations SET resolved_as = NULL", "is not judged here, but judged succeeded in the trail"),
-        (
-            "rotations SET resolved_as = 'failed' WHERE \"group\" = 'unknown'",
-            "is judged failed here, but not judged in the trail",
-        ),
-        ("allowlist SET pattern = 'prod-*' WHERE pattern = 'old-*'", "differs from row 2 of the trail"),
-        ("allowlist SET user_id = 'U0MALLORY' WHERE id = 1", "differs from row 1 of the trail"),
-        ("allowlist SET until = NULL WHERE id = 1", "differs from row 1 of the trail"),
-        ("allowlist SET role = 'rotate' WHERE role = 'audit'", "differs from row 3 of the trail"),
-        ("allowlist SET revoked_at = NULL", "is not revoked here, but in row 4 of the trail"),
-        ("allowlist SET revoked_at = granted_at WHERE id = 1", "is revoked here, but in no row of the trail"),
-    ],
-)
-def test_a_change_past_the_trail_is_reported(recorded: Recorded, change: str, words: str) -> None:
-    attack(recorded.store.url, f"UPDATE {change}")
-    (found,) = recorded.mismatches()
+EVERY_FIELD = {
+    "done": {
+        "state": ("'cancelled'", '"cancelled" here, but "succeeded" in row N of the trail'),
+        "requested_at": ("expires_at", "TIME here, but TIME in row N of the trail"),
+        "team_id": ("'T0OTHER'", '"T0OTHER" here, but "T012AB3CD" in row N of the trail'),
+    },
+    "failed": {
+        "expires_at": ("requested_at", "TIME here, but TIME in row N of the trail"),
+        "started_at": ("expires_at", "TIME here, but TIME in row N of the trail"),
+        "organization": ("'other'", '"other" here, but "acme" in row N of the trail'),
+        "resolved_as": ("'succeeded'", '"succeeded" here, but nothing in row N of the trail'),
+    },
+    "late": {
+        "reason": ("'none of your business'", '"none of your business" here, but "why" in row N of the trail'),
+        "channel_id": ("'C0ELSEWHERE'", '"C0ELSEWHERE" here, but "C0INCIDENT" in row N of the trail'),
+        "user_id": ("'U0OTHER'", '"U0OTHER" here, but "U0ALICE01" in row N of the trail'),
+        "ended_at": ("expires_at", "TIME here, but TIME in row N of the trail"),
+        "detail.status": ("""replace(detail, '200', '204')""", "204 here, but 200 in row N of the trail"),
+        "databases.count": ("""replace(databases, '1', '2')""", "2 here, but 1 in row N of the trail"),
+    },
+    "judged": {
+        "resolved_as": ("'failed'", '"failed" here, but "succeeded" in row N of the trail'),
+        "detail.note": ("replace(detail, 'seen', 'guessed')", '"guessed" here, but "seen" in row N of the trail'),
+    },
+    "rotating": {"started_at": ("NULL", "nothing here, but TIME in row N of the trail")},
+    "waits": {
+        "ended_at": ("expires_at", "TIME here, but no row of the trail says so"),
+        "group": ("'other'", '"other" here, but "waits" in row N of the trail'),
+    },
+}
+EVERY_FIELD_OF_GRANTS = {
+    1: {
+        "team_id": ("'T0OTHER'", '"T0OTHER" here, but "T012AB3CD" in row N of the trail'),
+        "until": ("NULL", "nothing here, but TIME in row N of the trail"),
+        "note": ("'off call'", '"off call" here, but "on call" in row N of the trail'),
+        "granted_by_team": ("'T0OTHER'", '"T0OTHER" here, but "cli" in row N of the trail'),
+        "granted_by_user": ("'nobody'", '"nobody" here, but "root" in row N of the trail'),
+        "granted_at": ("until", "TIME here, but TIME in row N of the trail"),
+        "revoked_at": ("granted_at", "TIME here, but no row of the trail says so"),
+    },
+    2: {
+        "pattern": ("'prod-*'", '"prod-*" here, but "old-*" in row N of the trail'),
+        "revoked_at": ("NULL", "nothing here, but TIME in row N of the trail"),
+        "revoked_by_team": ("'T0OTHER'", '"T0OTHER" here, but "cli" in row N of the trail'),
+        "revoked_by_user": ("'nobody'", '"nobody" here, but "root" in row N of the trail'),
+    },
+    3: {
+        "user_id": ("'U0MALLORY'", '"U0MALLORY" here, but "U0ALICE01" in row N of the trail'),
+        "role": ("'rotate'", '"rotate" here, but "audit" in row N of the trail'),
+    },
+}  # fmt: skip
 
-    assert words in found
+
+def rewriting(table: str, row: str, fields: dict[str, tuple[str, str]]) -> str:
+    """Set every field of a row at once."""
+    columns = ", ".join(f'"{name.partition(".")[0]}" = {value}' for name, (value, _) in fields.items())
+    return f"UPDATE {table} SET {columns} WHERE {row}"  # noqa: S608 - the attacker's
+
+
+def told(sentences: list[str]) -> list[str]:
+    """Leave out which rotation, which time and which row."""
+    texts = (re.sub(r'"2\d{3}-[^"]*Z"', "TIME", sentence.partition(": ")[2]) for sentence in sentences)
+    return sorted(re.sub(r"row \d+", "row N", text) for text in texts)
+
+
+@pytest.mark.fault("F54")
+def test_every_field_that_people_read_is_compared(recorded: Recorded) -> None:
+    url = recorded.store.url
+    attack(
+        url,
+        *(rewriting("rotations", f"\"group\" = '{group}'", fields) for group, fields in EVERY_FIELD.items()),
+        *(rewriting("allowlist", f"id = {number}", fields) for number, fields in EVERY_FIELD_OF_GRANTS.items()),
+    )
+    expected = [
+        f"{name} is {words}."
+        for fields in (*EVERY_FIELD.values(), *EVERY_FIELD_OF_GRANTS.values())
+        for name, (_, words) in fields.items()
+    ]
+
+    assert told(recorded.mismatches()) == sorted(expected)
+    covered = {name.partition(".")[0] for fields in EVERY_FIELD.values() for name in fields}
+    assert covered == set(ROTATION_FIELDS)
+    assert {name for fields in EVERY_FIELD_OF_GRANTS.values() for name in fields} == set(GRANT_FIELDS)
 
 
 def test_what_the_trail_does_not_have_and_what_is_missing_is_reported(recorded: Recorded) -> None:
-    renumbered = "UPDATE allowlist SET id = 77 WHERE id = 1"
-    attack(recorded.store.url, renumbered, "DELETE FROM outbox", FORGOTTEN)
+    attack(recorded.store.url, "UPDATE allowlist SET id = 77 WHERE id = 1", "DELETE FROM outbox", FORGOTTEN)
 
     gone, appeared, lost = recorded.mismatches()
-    assert re.fullmatch(r"Rotation \w+, requested in row \d+ of the trail, is missing\.", gone)
-    assert appeared == "Grant 77 of U0ALICE01 is recorded in no row of the trail."
-    assert lost == "Grant 1 of U0ALICE01, recorded in row 1 of the trail, is missing."
+    assert re.fullmatch(r'Rotation "\w+", recorded in row \d+ of the trail, is missing\.', gone)
+    assert appeared == 'Grant 77 of "U0ALICE01" is recorded in no row of the trail.'
+    assert lost == 'Grant 1 of "U0ALICE01", recorded in row 1 of the trail, is missing.'
 
 
 async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
@@ -121,4 +177,4 @@ async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
     assert after[0] == 1
     assert "Sound:" in after[1]
     assert "Rotations or grants in the database do not match the trail:\n- Rotation" in after[1]
-    assert after[1].count("is cancelled here") == 2
+    assert after[1].count('state is "cancelled" here, but') == 2

@@ -6,16 +6,18 @@ import sys
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from bot.domain.errors import DatabaseUnavailable, DuplicateDelivery, SchemaMismatch
 from bot.domain.events import Action, Event
 from bot.store.migrations import exclusive_transaction
-from bot.store.trail import SqlTrail
+from bot.store.trail import _LOCK_HEAD, SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import UNKEYED, Row, Seal, line
 from bot.trail.records import EventFilter, as_json
-from bot.trail.verify import VerifyOptions, VerifyReport, verify
+from bot.trail.report import VerifyOptions, VerifyReport
+from bot.trail.verify import verify
 from tests.postgres import PostgresServer
 from tests.process import environment
 from tests.store import shell
@@ -149,3 +151,43 @@ class TestReading:
             next(rows)
             postgres_server.stop()
             list(rows)
+
+
+class TestTheKeyInForce:
+    """Each event asks for it, so it must be found without reading the events."""
+
+    READ = (
+        "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables "
+        "WHERE relname = 'audit_events'"
+    )
+
+    @pytest.mark.databases("postgresql")
+    def test_postgresql_finds_it_by_an_index_whatever_it_has_counted(self, store: Store) -> None:
+        read = []
+        engine = create_engine(store.url)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT * FROM turso_rotate_take_turn()")  # plans for an empty table
+            connection.rollback()
+            insert_events(connection, sealed(events(1, 5000), KEYED))
+            connection.commit()
+            for prepare in ("SELECT 1", "ANALYZE audit_events"):
+                connection.exec_driver_sql(prepare)
+                connection.commit()
+                before = connection.exec_driver_sql(self.READ).scalar_one()
+                connection.exec_driver_sql("SELECT * FROM turso_rotate_take_turn()")
+                read.append(connection.exec_driver_sql(self.READ).scalar_one() - before)
+                connection.rollback()
+        engine.dispose()
+
+        assert max(read) <= 3
+
+    @pytest.mark.databases("sqlite")
+    def test_sqlite_finds_it_by_an_index(self, store: Store) -> None:
+        statement = str(_LOCK_HEAD["sqlite"].compile(dialect=sqlite_dialect(), compile_kwargs={"literal_binds": True}))
+        engine = create_engine(store.url)
+        with engine.connect() as connection:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
+        engine.dispose()
+
+        assert [step for step in plan if step.startswith("SCAN audit_events")] == ["SCAN audit_events"]  # the head
+        assert any("ix_audit_events_" in step for step in plan), plan

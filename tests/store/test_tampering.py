@@ -13,7 +13,8 @@ from bot.store.trail import SqlTrail
 from bot.store.trail_reader import open_trail
 from bot.trail.chain import Row, Seal
 from bot.trail.diagnose import ChainFault
-from bot.trail.verify import VerifyOptions, verify
+from bot.trail.report import VerifyOptions
+from bot.trail.verify import verify
 from tests.process import run
 from tests.store import shell
 from tests.store.attack import attack, rewrite

@@ -13,6 +13,8 @@ _COLUMNS = (
     "id", "organization", "group", "team_id", "user_id", "channel_id", "reason", "state", "requested_at", "expires_at",
     "ended_at", "detail",
 )  # fmt: skip
+_SECONDS = 2
+"""How long a rotation lasts, and how long its request may wait."""
 OLD = 5
 """The number of first requests whose group, user, state and action never occur again."""
 
@@ -79,7 +81,7 @@ def insert_cancelled(connection: Connection, events: int) -> None:
 
 def _rotation(dataset: Dataset, number: int, state: str) -> tuple[str, ...]:
     group, user = dataset.group(number), dataset.user(number)
-    at, ended = (rfc3339(START + timedelta(seconds=number + later)) for later in (0, 2))
+    at, ended = (rfc3339(START + timedelta(seconds=number + later)) for later in (0, _SECONDS))
     return (f"r{number:08}", "acme", group, "T0", user, "C0", "a reason", state, at, ended, ended, "{}")
 
 
@@ -100,6 +102,12 @@ def _event(dataset: Dataset, number: int) -> Row:
 
 
 def _change(dataset: Dataset, number: int, action: str) -> Row:
-    seq = 2 * number - (action == "requested")
-    changed = {"action": f"rotation.{action}", "group": dataset.group(number), "rotation_id": f"r{number:08}"}
-    return _event(dataset, number)._replace(seq=seq, detail="{}", **changed)
+    requested = action == "requested"
+    return _event(dataset, number)._replace(
+        seq=2 * number - requested,
+        at=rfc3339(START + timedelta(seconds=number if requested else number + _SECONDS)),
+        action=f"rotation.{action}",
+        group=dataset.group(number),
+        rotation_id=f"r{number:08}",
+        detail=f'{{"channel":"C0","expires_in":{_SECONDS},"reason":"a reason"}}' if requested else "{}",
+    )

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal, canonical, line
+from tests.process import environment
 
 VECTORS = [
     json.loads(text) for text in (Path(__file__).parents[1] / "vectors" / "chain.jsonl").read_text().splitlines()
@@ -104,6 +106,29 @@ def test_a_key_makes_the_hash_an_hmac_of_the_same_bytes(row: Row, key: bytes) ->
 def test_what_the_bot_never_writes_has_no_hash(strange: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         UNKEYED.hash(A_ROW._replace(**strange))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{"seq": "1"}, {"at": None}, {"user_id": b"U1"}, {"detail": b"{}"}, {"detail": None}, {"hash": None}, {"hash": 7}],
+    ids=str,
+)
+def test_what_the_bot_never_writes_matches_no_seal(strange: dict[str, Any]) -> None:
+    row = A_ROW._replace(hash=UNKEYED.hash(A_ROW))
+
+    assert UNKEYED.matches(row)
+    assert not UNKEYED.matches(row._replace(**strange))
+
+
+def test_a_fingerprint_is_computed_as_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit-trail.md").read_text()
+    (command,) = re.findall(r"^\$ (printf .*)$", page, re.MULTILINE)
+    said = subprocess.run(
+        ["/bin/sh", "-c", command], check=True, env={**environment({}), "KEY": "correct horse"}, capture_output=True
+    )
+
+    assert said.stdout.decode().strip() == Seal(b"correct horse").fingerprint
+    assert UNKEYED.fingerprint is None
 
 
 def test_bytes_that_are_no_text_are_told_apart() -> None:

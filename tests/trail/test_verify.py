@@ -11,7 +11,8 @@ from bot.domain.errors import UsageError
 from bot.domain.events import TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal
 from bot.trail.diagnose import ChainFault
-from bot.trail.verify import VerifyOptions, VerifyReport, parse_anchor, verify
+from bot.trail.report import Gap, VerifyOptions, VerifyReport, parse_anchor
+from bot.trail.verify import verify
 from tests.synthetic.events import events, sealed
 
 KEYED = Seal(b"correct horse battery staple")
@@ -244,6 +245,126 @@ class TestAKeyThatCameLater:
         assert found(without(rows, 5), KEYED, unkeyed_until=8)[:2] == (ChainFault.MISSING, 5)
         assert found(swapped(rows, 3, 6), KEYED, unkeyed_until=8)[:2] == (ChainFault.REORDERED, 3)
         assert found(inserted(rows, 8), KEYED, unkeyed_until=8)[:2] == (ChainFault.INSERTED, 8)
+
+
+NEXT = Seal(b"another pony staple battery")
+LAST = Seal(b"yet another pony of correct horses")
+
+
+def rekeyed(*seals: Seal, each: int = 6) -> Chain:
+    """Write `each` rows under each key; the last of them names the next key."""
+    rows: Chain = []
+    for seal, following in zip(seals, (*seals[1:], None), strict=True):
+        part = list(events(len(rows) + 1, len(rows) + each))
+        if following is not None:
+            named = f'{{"fingerprint":"{following.fingerprint}"}}'
+            part[-1] = part[-1]._replace(action="audit.rekeyed", detail=named)
+        rows += sealed(part, seal, rows[-1].hash if rows else GENESIS)
+    return rows
+
+
+@pytest.mark.fault("F57")
+class TestAKeyThatWasChanged:
+    """Rows 1 to 6 are under the first key, 7 to 12 under the next, and 13 to 18 under the last."""
+
+    @pytest.fixture
+    def rows(self) -> Chain:
+        return rekeyed(KEYED, NEXT, LAST)
+
+    def test_it_is_sound_with_every_key(self, rows: Chain) -> None:
+        report = verify(rows, VerifyOptions(LAST, (KEYED, NEXT), anchors=[TrailHead(9, rows[8].hash)]))
+
+        assert (report.diagnosis, report.rows, report.changes, report.in_force) == (None, 18, (6, 12), True)
+
+    def test_a_part_begins_under_any_key_and_says_if_it_ends_under_an_earlier_one(self, rows: Chain) -> None:
+        options = VerifyOptions(LAST, (KEYED, NEXT), partial=True)
+        middle, end = verify(rows[2:9], options), verify(rows[9:], options)
+
+        assert (middle.diagnosis, middle.rows, middle.in_force) == (None, 7, False)
+        assert (end.diagnosis, end.rows, end.in_force) == (None, 9, True)
+
+    def test_the_key_changes_only_where_a_row_says_so(self, rows: Chain) -> None:
+        unsaid = [*chain(6, KEYED), *sealed(events(7, 12), NEXT, chain(6, KEYED)[-1].hash)]
+        back = [*rows[:12], *sealed(events(13, 18), KEYED, rows[11].hash)]
+
+        assert found(unsaid, NEXT, earlier=(KEYED,))[:2] == (ChainFault.WRONG_KEY, 7)
+        assert found(back, LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.WRONG_KEY, 13)
+
+    def test_whoever_knows_an_earlier_key_forges_nothing_before_the_change_and_no_end(self, rows: Chain) -> None:
+        before = [*sealed(changed(rows, 3, user_id="U0MALLORY")[:6], KEYED), *rows[6:]]
+        instead = chain(18, KEYED)
+
+        assert found(before, LAST, earlier=(KEYED, NEXT))[0] is ChainFault.CHANGED
+        assert found(instead, LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.CUT, 19)
+        assert found(rows[:9], LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.CUT, 10)
+
+    def test_without_an_earlier_key_it_is_not_verifiable_before_the_next(self, rows: Chain) -> None:
+        fault, seq, words = found(rows, LAST, earlier=(NEXT,))
+        both = found(rows, LAST)
+
+        assert (fault, seq) == (ChainFault.UNVERIFIABLE, 7)
+        assert "rows 1 to 6" in words
+        assert "--anchor 7:HASH" in words
+        assert both[:2] == (ChainFault.UNVERIFIABLE, 13)
+        assert found(rows, LAST, earlier=(KEYED,))[:2] == (ChainFault.UNVERIFIABLE, 13)
+
+    @pytest.mark.parametrize("seq", [6, 7])
+    def test_an_anchor_there_covers_what_comes_before(self, rows: Chain, seq: int) -> None:
+        report = verify(rows, VerifyOptions(LAST, (NEXT,), anchors=[TrailHead(seq, rows[seq - 1].hash)]))
+
+        assert (report.diagnosis, report.rows, report.first) == (None, 12, 7)
+        assert report.gaps == (Gap(1, 6, anchored=True),)
+
+    def test_no_other_anchor_does(self, rows: Chain) -> None:
+        for seq in (3, 5, 8, 18):
+            anchors = [TrailHead(seq, rows[seq - 1].hash)]
+            assert found(rows, LAST, earlier=(NEXT,), anchors=anchors)[:2] == (ChainFault.UNVERIFIABLE, 7)
+        wrong = [TrailHead(6, "f" * 64)]
+        assert found(rows, LAST, earlier=(NEXT,), anchors=wrong)[:2] == (ChainFault.REWRITTEN, 6)
+
+    def test_so_it_is_for_few_rows(self) -> None:
+        assert found(rekeyed(KEYED, NEXT, each=1), NEXT)[:2] == (ChainFault.UNVERIFIABLE, 2)
+        assert found(rekeyed(KEYED, NEXT, LAST, each=2), LAST)[:2] == (ChainFault.UNVERIFIABLE, 5)
+        assert found(rekeyed(KEYED, NEXT, each=2)[:2], NEXT)[:2] == (ChainFault.UNVERIFIABLE, 3)
+
+    def test_what_was_changed_next_to_a_change_of_the_key_is_called_changed(self, rows: Chain) -> None:
+        for seq in (5, 6, 7, 12, 13):
+            assert found(changed(rows, seq, user_id="U0"), LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.CHANGED, seq)
+
+    def test_what_is_not_verifiable_must_still_be_linked(self, rows: Chain) -> None:
+        assert found(without(rows, 3), LAST, earlier=(NEXT,))[0] is not ChainFault.UNVERIFIABLE
+        assert found(changed(rows, 3, hash="f" * 64), LAST, earlier=(NEXT,))[:2] == (ChainFault.WRONG_KEY, 1)
+
+    def test_a_key_that_is_not_the_newest_is_told_which_one_is_missing(self, rows: Chain) -> None:
+        fault, seq, words = found(rows, NEXT, earlier=(KEYED,))
+
+        assert (fault, seq) == (ChainFault.WRONG_KEY, 13)
+        assert words.endswith(f"Row 12 changed the key to the one with the fingerprint {LAST.fingerprint}.")
+        assert found(rows, OTHER)[:2] == (ChainFault.WRONG_KEY, 1)
+
+    def test_right_after_the_change_no_row_has_the_new_key(self, rows: Chain) -> None:
+        report = verify(rows[:12], VerifyOptions(LAST, (KEYED, NEXT)))
+
+        assert (report.diagnosis, report.rows, report.in_force, report.changes) == (None, 12, True, (6, 12))
+
+
+class TestAWrongKey:
+    @pytest.mark.fault("F57")
+    @pytest.mark.parametrize("length", [1, 2, 20])
+    def test_it_is_called_wrong_and_nothing_changed(self, length: int) -> None:
+        quoted = Seal(b'"correct horse battery staple"')
+
+        assert found(chain(length, KEYED), OTHER)[:2] == (ChainFault.WRONG_KEY, 1)
+        assert "docker keeps the quotes" in found(chain(length, KEYED), quoted)[2]
+        assert "docker" not in found(chain(length, KEYED), OTHER)[2]
+
+    def test_it_is_called_wrong_after_rows_without_a_key_too(self) -> None:
+        rows = [*chain(8), *resealed_after(chain(9), 8, KEYED)]
+
+        assert found(rows, OTHER, unkeyed_until=8)[:2] == (ChainFault.WRONG_KEY, 9)
+
+    def test_the_last_row_under_a_key_that_fits_was_changed(self) -> None:
+        assert found(changed(chain(20, KEYED), 20, at="never"), KEYED)[:2] == (ChainFault.CHANGED, 20)
 
 
 class TestAnchors:

@@ -7,8 +7,10 @@ from bot.config import Settings
 from bot.database_url import database_hosts
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import CannotCheck, Check, Finding, failure, ok, warning
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import DatabaseError, SettingsError
+from bot.domain.events import Action
 from bot.store.inspection import weak_settings
+from bot.store.key_check import check_key
 from bot.trail.chain import UNKEYED, Row, Seal
 
 _SCHEMA_FIXES = {
@@ -95,7 +97,12 @@ async def check_audit_key(context: CheckContext) -> list[Finding]:
 
 
 def audit_key_finding(settings: Settings) -> Finding:
-    """Return whether the owner of the database could forge the audit trail."""
+    """Return whether the owner of the database could forge the audit trail, or the key is another than was meant."""
+    if settings.seal().quoted:
+        fix = (
+            "Write it without quotes: docker keeps those of an --env-file. If rows have it already, leave it as it is."
+        )
+        return warning(Check.AUDIT_KEY, "The value of AUDIT_KEY begins and ends with a quote.", fix)
     if settings.audit_key is not None:
         return ok(Check.AUDIT_KEY, "AUDIT_KEY is set: nobody can forge the audit trail without it.")
     found = "AUDIT_KEY is not set: anyone who can write to the database can recompute the audit trail's hashes."
@@ -104,22 +111,33 @@ def audit_key_finding(settings: Settings) -> Finding:
 
 async def check_audit_seal(context: CheckContext) -> list[Finding]:
     """Check that the newest rows of the audit trail carry the seal of this key."""
-    return [_seal_finding(await context.newest_rows(), context.settings.seal())]
+    rows, settings = await context.newest_rows(), context.settings
+    try:
+        await check_key(context.database, settings.seal())
+    except SettingsError as error:
+        fix = (
+            "Set the AUDIT_KEY that the trail is written with, or serve will not start; then: turso-rotate audit verify"
+        )
+        return [failure(Check.AUDIT_SEAL, str(error).partition(". ")[0] + ".", fix)]
+    return [_seal_finding(rows, (settings.seal(), *settings.earlier_seals()))]
 
 
-def _seal_finding(rows: Sequence[Row], seal: Seal) -> Finding:
-    """Check that consecutive rows carry the seal, and the hash of the row before."""
+def _seal_finding(rows: Sequence[Row], seals: Sequence[Seal]) -> Finding:
+    """Check that consecutive rows carry the seal, and the hash of the row before; the first seal is in force."""
     if not rows:
         return ok(Check.AUDIT_SEAL, "The audit trail is empty.")
-    bad = [row for row in rows if not seal.matches(row)]
+    changed = max((row.seq for row in rows if row.action == Action.REKEYED), default=0)
+    bad = [row for row in rows if row.seq > changed and not seals[0].matches(row)]
+    if len(seals) > 1:
+        bad += [row for row in rows if row.seq <= changed and not any(seal.matches(row) for seal in seals[1:])]
     bad += [after for before, after in pairwise(rows) if after.prev_hash != before.hash]
     if not bad:
         return ok(Check.AUDIT_SEAL, f"The newest rows of the audit trail, up to row {rows[-1].seq}, verify.")
     row = bad[0]
-    if seal.keyed and UNKEYED.matches(row):
+    if seals[0].keyed and UNKEYED.matches(row):
         found = f"Row {row.seq} of the audit trail is sealed without a key, although AUDIT_KEY is set."
         fix = "If the key is new, do nothing. Otherwise set it on every replica and run: turso-rotate audit verify"
         return warning(Check.AUDIT_SEAL, found, fix)
     found = f"Row {row.seq} of the audit trail does not verify: it was changed, or sealed with another key."
-    fix = "Set the AUDIT_KEY that the trail was written with, then run: turso-rotate audit verify"
+    fix = "Find out who changed it. To see all that was changed: turso-rotate audit verify"
     return failure(Check.AUDIT_SEAL, found, fix)

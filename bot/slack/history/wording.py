@@ -42,6 +42,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.GUARDS_BROKEN: "Noticed that the database no longer protects its history",
     Action.GUARDS_RESTORED: "The database protects its history again",
     Action.GIVEN_UP: "Gave up notifying people after a day",
+    Action.REKEYED: "Changed the key of the audit trail",
 }
 _FACTS = {
     "reason": "Reason",
@@ -56,8 +57,10 @@ _FACTS = {
     "instead_of": "Instead of",
     "superseded_by": "Superseded by",
     "rotated_at": "Rotated at",
+    "fingerprint": "Fingerprint of the new key",
 }
-_SHOWN_AS_PLACE = "channel"
+_NOT_SHOWN = frozenset({"channel", "databases", "expires_in"})
+"""Shown as a place, or on the card."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _CLOCK = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))  # seconds of a unit, and of the next
 _TENTHS_BELOW = 10  # seconds
@@ -80,7 +83,7 @@ def duration(seconds: float) -> str:
 
 def facts(detail: Mapping[str, object]) -> str:
     """List what an event adds to its action. This is foreign text: show it without markup."""
-    named = ((_FACTS.get(name, name), value) for name, value in detail.items() if name != _SHOWN_AS_PLACE)
+    named = ((_FACTS.get(name, name), value) for name, value in detail.items() if name not in _NOT_SHOWN)
     return " · ".join(f"{name}: {value}" for name, value in named if value is not None and value != "")
 
 

@@ -1,0 +1,54 @@
+"""Change the key of the audit trail, on purpose and on record."""
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from bot.domain.errors import BotError, DatabaseReadOnly, UsageError
+from bot.domain.events import Event, TrailHead
+from bot.domain.states import State
+from bot.store.database import Database
+from bot.store.inspection import newest_change_of_key, newest_rows
+from bot.store.tables import rotations
+from bot.store.trail import HEAD, record
+from bot.trail.chain import Seal
+
+_NOT_OWNER = (
+    "The database refused to change the key. On PostgreSQL only the owner of the tables may: "
+    "run this with the owner's DATABASE_URL."
+)
+_JUST_SET_IT = "Just set AUDIT_KEY to the new key, and start the bot."
+_RUNNING = select(rotations.c.id, rotations.c.group).where(rotations.c.state == str(State.ROTATING)).limit(1)
+
+
+async def require_key_in_force(database: Database, seal: Seal) -> None:
+    """Check that the trail has a key that can be changed; call it after `check_key`. Raises `UsageError`."""
+    newest = await newest_rows(database, 1)
+    if not seal.keyed:
+        raise UsageError(f"The audit trail has no key yet. {_JUST_SET_IT}")
+    if not newest:
+        raise UsageError(f"The audit trail is empty. {_JUST_SET_IT}")
+    if not seal.matches(newest[0]) and await newest_change_of_key(database) is None:
+        raise UsageError(f"No row of the audit trail has a key yet. {_JUST_SET_IT}")
+
+
+async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
+    """Record the change as the last row under the old key, and return the new head; nobody writes with that key after.
+
+    Raises `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
+    """
+
+    def transaction(connection: Connection) -> TrailHead:
+        record(connection, seal, event)  # first: what starts from here on waits for it, and is refused
+        running = connection.execute(_RUNNING).first()
+        if running is not None:
+            raise BotError(
+                f"Rotation {running.id} of {running.group} is running, and its outcome could not be recorded with the "
+                "old key. Try again when it has ended: at the latest a minute after TURSO_TIMEOUT, if a bot runs."
+            )
+        head = connection.execute(HEAD).one()
+        return TrailHead(head.seq, head.hash)
+
+    try:
+        return await database.write(transaction)
+    except (DatabaseReadOnly, IntegrityError) as error:  # for want of a right, or by a trigger
+        raise BotError(_NOT_OWNER) from error

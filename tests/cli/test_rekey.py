@@ -1,0 +1,180 @@
+"""The key of the trail is changed on purpose: by a row that names the next, after which the old key writes nothing."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.domain.errors import KeyChanged
+from bot.domain.events import Action, Event
+from bot.store.trail import SqlTrail
+from bot.trail.chain import Seal
+from tests.databases import load_url
+from tests.process import environment, run
+from tests.store import shell
+from tests.store.conftest import ACME, ALICE, Store, store
+
+__all__ = ["store"]
+
+pytestmark = pytest.mark.fault("F57")
+
+OLD, NEW = "correct horse battery staple", "another pony staple battery"
+SEALS = {key: Seal(key.encode()) for key in (OLD, NEW)}
+ADD = ("allow", "add", "U024BE7LH", "--team", "T012AB3CD", "--group")
+
+
+@pytest.fixture
+def settings(database_url: str) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "TURSO_ORGANIZATION": "acme", "AUDIT_KEY": OLD}
+
+
+@pytest.fixture
+def changed(settings: dict[str, str]) -> dict[str, str]:
+    """Give the settings as they are to be after the change."""
+    return settings | {"AUDIT_KEY": NEW, "AUDIT_KEYS_BEFORE": json.dumps([OLD])}
+
+
+async def test_a_key_is_changed_and_everything_verifies(
+    settings: dict[str, str], changed: dict[str, str], tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    code, out, err = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    early = await run(changed, tmp_path, "audit", "verify")
+    refused = await run(settings, tmp_path, *ADD, "ledger")
+    taken = await run(changed, tmp_path, *ADD, "ledger")
+    whole = await run(changed, tmp_path, "audit", "verify", "--format", "json")
+    exported = await run(changed, tmp_path, "audit", "export")
+    of_file = await run(changed, tmp_path, "audit", "verify", "--file", "-", given=exported[1])
+
+    assert (code, err) == (0, "")
+    assert f"fingerprint {SEALS[NEW].fingerprint}" in out
+    assert [step for step in ("1. Stop", "2. Wherever AUDIT_KEY is set", "3. Start") if step not in out] == []
+    assert "No row has the new key yet." in early[1]
+    assert (refused[0], f"the fingerprint {SEALS[NEW].fingerprint}" in refused[2]) == (2, True)
+    assert (taken[0], whole[0], of_file[0]) == (0, 0, 0)
+    assert (json.loads(whole[1])["sound"], json.loads(whole[1])["key_changes"]) == (True, [2])
+    assert not [text for text in (out, refused[2], exported[1]) if OLD in text or NEW in text]
+
+
+async def test_without_the_earlier_key_only_an_anchor_helps(
+    settings: dict[str, str], changed: dict[str, str], tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    _, out, _ = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    await run(changed, tmp_path, *ADD, "ledger")
+    (head,) = re.findall(r"2:[0-9a-f]{64}", out)
+    lost = {name: value for name, value in changed.items() if name != "AUDIT_KEYS_BEFORE"}
+    without = await run(lost, tmp_path, "audit", "verify")
+    anchored = await run(lost, tmp_path, "audit", "verify", "--anchor", head)
+
+    assert without[0] == 1
+    assert without[1].startswith("Row 3: not verifiable before. The key of rows 1 to 2 is neither AUDIT_KEY nor in")
+    assert anchored[0] == 0
+    assert anchored[1].startswith("Sound: 1 row, 3 to 3, sealed with the key.")
+    assert "Rows 1 to 2 are covered by the anchor only" in anchored[1]
+
+
+async def test_a_terminal_asks_twice_and_shows_nothing(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "audit", "rekey", cwd=tmp_path, env=environment(settings),
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    said = await asyncio.to_thread(answering, ours, {"New key: ": NEW, "The same again: ": NEW})
+
+    assert await process.wait() == 0
+    assert "Row 2 of the audit trail changed the key" in said
+    assert NEW not in said
+
+
+def answering(terminal: int, answers: dict[str, str]) -> str:
+    """Type each answer after its question, and return all that was shown."""
+    said = b""
+    try:
+        while more := os.read(terminal, 65536):
+            said += more
+            for question in [each for each in answers if each.encode() in said]:
+                os.write(terminal, f"{answers.pop(question)}\n".encode())
+    except OSError:  # the other side is closed
+        pass
+    os.close(terminal)
+    return said.decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("too short\n", "at least 16 characters"),
+        ("", "at least 16 characters"),
+        (f"{OLD}\n", "the current one, or an earlier one"),
+        ("the first key of this trail\n", "the current one, or an earlier one"),
+        (f'"{NEW}"\n', "quotes"),
+    ],
+)
+@pytest.mark.databases("sqlite")
+async def test_what_can_be_no_new_key_is_refused(
+    given: str, words: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    settings["AUDIT_KEYS_BEFORE"] = '["the first key of this trail"]'
+    await run(settings, tmp_path, *ADD, "payments")
+    code, out, err = await run(settings, tmp_path, "audit", "rekey", given=given)
+
+    assert (code, out, words in err) == (2, "", True)
+
+
+@pytest.mark.databases("sqlite")
+async def test_a_trail_without_a_key_needs_no_change(settings: dict[str, str], tmp_path: Path) -> None:
+    unkeyed = {name: value for name, value in settings.items() if name != "AUDIT_KEY"}
+    empty = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    await run(unkeyed, tmp_path, *ADD, "payments")
+    seen = [await run(given, tmp_path, "audit", "rekey", given=f"{NEW}\n") for given in (unkeyed, settings)]
+
+    assert [code for code, _, _ in (empty, *seen)] == [2, 2, 2]
+    assert all("Just set AUDIT_KEY to the new key" in err for _, _, err in (empty, *seen))
+
+
+async def test_a_running_rotation_holds_it_up(settings: dict[str, str], store: Store, tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    rotations = type(store.rotations)(store.database, SEALS[OLD], ACME)
+    store.rotations = rotations
+    rotation = await store.request("payments")
+    await store.claim(rotation, (await store.grants.all()).grants[0].id)
+    code, _, err = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    listed = await run(settings, tmp_path, "audit", "list", "--format", "json")
+
+    assert (code, f"Rotation {rotation.id} of payments is running" in err) == (1, True)
+    assert "audit.rekeyed" not in listed[1]
+
+
+async def test_whoever_still_has_the_old_key_writes_nothing_more(
+    settings: dict[str, str], changed: dict[str, str], store: Store, tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    before = SqlTrail(store.database, SEALS[OLD])
+    await before.append(Event(Action.DENIED, ALICE, ACME))
+    await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    for seal in (SEALS[OLD], Seal()):
+        with pytest.raises(KeyChanged, match="restart the bot with the new AUDIT_KEY"):
+            await SqlTrail(store.database, seal).append(Event(Action.DENIED, ALICE, ACME))
+    await SqlTrail(store.database, SEALS[NEW]).append(Event(Action.DENIED, ALICE, ACME))
+
+    code, out, _ = await run(changed, tmp_path, "audit", "verify")
+    assert (code, out.startswith("Sound: 4 rows, 1 to 4")) == (0, True)
+
+
+@pytest.mark.databases("postgresql")
+async def test_a_database_that_refuses_wants_its_owner(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    only = "BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.action = 'audit.rekeyed')"
+    refusing = f"CREATE TRIGGER for_the_owner {only} EXECUTE FUNCTION turso_rotate_refuse('only its owner')"
+    shell.run(load_url(settings["DATABASE_URL"]), refusing)
+    code, _, err = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+
+    assert (code, "run this with the owner's DATABASE_URL" in err, "Traceback" in err) == (1, True, False)
