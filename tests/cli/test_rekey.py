@@ -14,9 +14,9 @@ from bot.domain.errors import KeyChanged
 from bot.domain.events import Action, Event
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
-from tests.databases import load_url
+from tests.postgres import binaries
 from tests.process import environment, run
-from tests.store import shell
+from tests.roles import owned, restricted
 from tests.store.conftest import ACME, ALICE, Store, store
 
 __all__ = ["store"]
@@ -169,12 +169,20 @@ async def test_whoever_still_has_the_old_key_writes_nothing_more(
     assert (code, out.startswith("Sound: 4 rows, 1 to 4")) == (0, True)
 
 
-@pytest.mark.databases("postgresql")
-async def test_a_database_that_refuses_wants_its_owner(settings: dict[str, str], tmp_path: Path) -> None:
-    await run(settings, tmp_path, *ADD, "payments")
-    only = "BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.action = 'audit.rekeyed')"
-    refusing = f"CREATE TRIGGER for_the_owner {only} EXECUTE FUNCTION turso_rotate_refuse('only its owner')"
-    shell.run(load_url(settings["DATABASE_URL"]), refusing)
-    code, _, err = await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+async def test_only_the_owner_of_the_tables_changes_the_key_on_postgresql(
+    empty_postgres_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    psql = binaries(request.config.getoption("--postgres")) / "psql"
+    owner = {"DATABASE_URL": owned(empty_postgres_url), "TURSO_ORGANIZATION": "acme", "AUDIT_KEY": OLD}
+    await run(owner, tmp_path, "migrate")
+    bot = owner | {"DATABASE_URL": await asyncio.to_thread(restricted, owner["DATABASE_URL"], psql)}
+    await run(owner, tmp_path, *ADD, "payments")
+    refused = await run(bot, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    changed = await run(owner, tmp_path, "audit", "rekey", given=f"{NEW}\n")
 
-    assert (code, "run this with the owner's DATABASE_URL" in err, "Traceback" in err) == (1, True, False)
+    assert (refused[0], "run this with the owner's DATABASE_URL" in refused[2], "Traceback" in refused[2]) == (
+        1,
+        True,
+        False,
+    )
+    assert changed[0] == 0
