@@ -1,0 +1,149 @@
+"""One run on one database: torture, make whole, help time along, and freeze the facts."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.sandbox.local_slack import LocalSlack
+from bot.store.migrations import migrate
+from tests.databases import load_url
+from tests.postgres import PostgresServer
+from tests.process import run as run_command
+from tests.process import settings_for
+from tests.torture import schedule
+from tests.torture.cast import EVERYBODY, FORBIDDEN, GROUPS, MEMBERS, Cast
+from tests.torture.facts import Facts
+from tests.torture.ledger import Ledger
+from tests.torture.replica import Replica
+from tests.torture.schedule import Planned
+from tests.torture.tables import Tables
+from tests.torture.troubles import Stage, Troubles
+from tests.torture.witness import Witness
+
+CALL_SECONDS = 1.5
+LEASE_SECONDS = 5 + CALL_SECONDS + 10
+_CONFIRM_SECONDS = 6
+_CALM_SECONDS = 2.5
+_QUIET_SECONDS = 40.0
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to run."""
+
+    seed: int
+    seconds: float
+    database: str
+    mode: str
+    """How Slack reaches the bot: `http` or `socket`."""
+    mistake: str | None = None
+    """The name of a mistake that is planted into the bot."""
+
+    @property
+    def plan(self) -> list[list[Planned]]:
+        """The troubles that come, by family."""
+        return schedule.plan(self.seed, self.seconds, self.database, LEASE_SECONDS)
+
+
+async def torture(
+    wanted: Wanted, folder: Path, server: PostgresServer | None, *, say: Callable[[str], None] = lambda _: None
+) -> Facts:
+    """Run it, and return what happened."""
+    async with _stage(wanted, folder, server) as stage:
+        ledger, troubles, tables = stage.ledger, Troubles(stage), Tables(stage.database_url)
+        cast = Cast(wanted.seed, stage.slack, stage.replicas, ledger, wanted.mode)
+        async with _watching(stage, tables):
+            for member in MEMBERS:
+                await troubles.change_grants(member.user_id, member.team_id, given=True)
+            await asyncio.gather(*(replica.start() for replica in stage.replicas))
+            if wanted.mode == "socket":
+                await stage.slack.connected(len(stage.replicas))
+            began = asyncio.get_running_loop().time()
+            say(f"{wanted.database}: torture for {wanted.seconds:g} s")
+            await asyncio.gather(
+                cast.act(began + wanted.seconds), *(troubles.befall(family, began) for family in wanted.plan)
+            )
+            say(f"{wanted.database}: quiet")
+            quiet_since = time.time()
+            await asyncio.sleep(_CALM_SECONDS)
+            await cast.press_what_is_left()
+            await _settle(tables)
+            await asyncio.gather(*(replica.stop() for replica in stage.replicas))
+            await _verify(stage)
+            await asyncio.sleep(0)
+            facts = await ledger.freeze(tables, stage.turso, quiet_since, stage.settings["AUDIT_KEY"].encode())
+    return facts
+
+
+@asynccontextmanager
+async def _stage(wanted: Wanted, folder: Path, server: PostgresServer | None) -> AsyncIterator[Stage]:
+    """Open Slack, Turso, the database and the replicas, which do not run yet."""
+    url = f"sqlite:///{folder / 'torture.db'}" if server is None else server.create_database()
+    await asyncio.to_thread(migrate, load_url(url))
+    ledger, tables = Ledger(), Tables(url)
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(LocalSlack(people=EVERYBODY))
+        turso = await stack.enter_async_context(Witness(dict.fromkeys((*GROUPS, FORBIDDEN), ()), tables))
+        settings = settings_for(slack, turso, url, mode=wanted.mode) | {
+            "AUDIT_KEY": secrets.token_hex(32),
+            "TURSO_TIMEOUT": str(CALL_SECONDS),
+            "CONFIRM_TTL": str(_CONFIRM_SECONDS),
+        }
+        ledger.secrets |= _secrets(settings)
+        replicas = [
+            Replica(number, folder, settings, ledger, wanted.mistake)
+            for number in range(schedule.REPLICAS[wanted.database])
+        ]
+        for replica in replicas:
+            stack.push_async_callback(replica.kill)
+        yield Stage(folder, settings, url, slack, turso, replicas, ledger, server)
+
+
+@asynccontextmanager
+async def _watching(stage: Stage, tables: Tables) -> AsyncIterator[None]:
+    """Note what people read and what the tables hold, as long as the context is open."""
+    slack, ledger = stage.slack, stage.ledger
+    watching = [
+        asyncio.ensure_future(ledger.keep_reading(slack, slack.changes.subscribe())),
+        asyncio.ensure_future(ledger.keep_looking(tables)),
+    ]
+    try:
+        yield
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+
+
+async def _settle(tables: Tables) -> None:
+    """Wait until nothing is left to do, and let leases and pauses end that nobody alive has."""
+    before: dict[tuple[int, int], str] = {}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_QUIET_SECONDS):
+            while True:
+                await tables.end_leases()
+                waiting = await tables.undelivered()
+                open_ones = [each for each in await tables.rotations() if each.state in {"requested", "rotating"}]
+                if not waiting and not open_ones:
+                    return
+                await tables.deliver_now(waiting.keys() & before.keys())
+                before = waiting
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _verify(stage: Stage) -> None:
+    """Ask the bot's own verifier too: it compares the tables with the trail."""
+    code, out, err = await run_command(stage.settings, stage.folder, "audit", "verify")
+    if code != 0:
+        stage.ledger.unexpected.append(f"audit verify: {out} {err}")
+
+
+def _secrets(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that nobody may see."""
+    names = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "TURSO_API_TOKEN", "AUDIT_KEY")
+    return {name: settings[name] for name in names if name in settings}
