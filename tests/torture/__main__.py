@@ -16,6 +16,7 @@ from tests.torture.laws import violations
 from tests.torture.laws.violation import evidence
 from tests.torture.mistakes import MISTAKES
 from tests.torture.run import Wanted, torture
+from tests.torture.schedule import FAMILIES
 
 DATABASES = ("sqlite", "postgresql")
 _MOST_EVIDENCE = 60
@@ -31,14 +32,24 @@ def wanted(arguments: Sequence[str]) -> list[Wanted]:
     parser.add_argument("--seed", type=int, help="who does what and what goes wrong (default: another one each time)")
     parser.add_argument("--database", choices=(*DATABASES, "both"), default="both", help="both: side by side (default)")
     parser.add_argument("--mode", choices=("http", "socket"), help="how Slack reaches the bot (default: by the seed)")
+    parser.add_argument(
+        "--troubles", nargs="*", choices=FAMILIES, default=FAMILIES, help="only these kinds (default: all)"
+    )
     parser.add_argument("--plan", action="store_true", help="print the troubles that would come, and end")
     parser.add_argument("--mistake", choices=MISTAKES, help="plant a mistake into the bot, to see it found")
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10_000) if options.seed is None else options.seed
     databases = DATABASES if options.database == "both" else (options.database,)
     runs = [
-        Wanted(seed, options.seconds, each, options.mode or ("http", "socket")[(seed + number) % 2], options.mistake)
-        for number, each in enumerate(databases)
+        Wanted(
+            seed,
+            options.seconds,
+            each,
+            options.mode or ("http", "socket")[(seed + DATABASES.index(each)) % 2],
+            options.mistake,
+            tuple(options.troubles),
+        )
+        for each in databases
     ]
     if options.plan:
         for run in runs:
@@ -91,7 +102,7 @@ def _print_plan(run: Wanted) -> None:
 
 def _say(text: str) -> None:
     if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+        print(f"{time.strftime('%X')} {text}", file=sys.stderr)
 
 
 def _positive(text: str) -> float:

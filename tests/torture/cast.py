@@ -15,16 +15,16 @@ from tests.torture.ledger import Ledger
 from tests.torture.replica import Replica
 
 CONFIRM, CONFIRM_AGAIN, CANCEL = "rotation:confirm", "rotation:confirm_again", "rotation:cancel"
-MEMBERS = tuple(Person(f"U0MEMBER{number}", name) for number, name in enumerate(("alice", "bob", "carol", "dave")))
+MEMBERS = tuple(Person(f"U0MEMBER{number}", name) for number, name in enumerate(("alice", "bob", "carol", "dave", "eve", "frank")))
 STRANGER = Person("U0STRANGE", "mallory")
 GUEST = Person("U0GUEST01", "guest", team_id="T0OTHER99", is_guest=True)
 EVERYBODY = (*MEMBERS, STRANGER, GUEST)
-GROUPS = ("orders", "payments", "search")
+GROUPS = ("ledger", "mail", "orders", "payments", "search")
 FORBIDDEN = "vault"
 """A group that Turso has and nobody may rotate."""
 _DECIDES_FIRST = 0.7
 """How often somebody who has a card presses it instead of asking again."""
-_THINKS_SECONDS = (0.05, 0.5)
+_THINKS_SECONDS = (0.05, 0.4)
 _LETTERS = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789"
 _NONSENSE = ("../vault", "payments/../vault", "no-such-group", "!!!", "\u202e", "payments " + "x" * 5000)
 _Send = Callable[[str | None], Coroutine[object, object, Delivery]]

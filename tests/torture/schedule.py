@@ -1,6 +1,6 @@
 """Who does what, and which trouble comes when: everything that the seed decides."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -49,7 +49,14 @@ _DATABASE = {
     "sqlite": {"file_is_locked": (0.3, 2.5)},
 }
 REPLICAS = {"postgresql": 2, "sqlite": 1}
-_REST_SECONDS = {"process": (1.0, 4.0), "database": (2.0, 6.0), "slack": (1.0, 4.0), "turso": (0.3, 1.5), "people": (0.5, 3.0)}
+FAMILIES = ("process", "database", "slack", "turso", "people")
+_REST_SECONDS = {
+    "process": (1.5, 5.0),
+    "database": (3.0, 7.0),
+    "slack": (1.5, 5.0),
+    "turso": (0.3, 1.5),
+    "people": (0.5, 3.0),
+}
 """How long each family of troubles leaves people alone, from and to."""
 _LONG_PAUSE_FROM = 25.0
 """Seconds of torture from which on one process stands still for longer than its lease."""
@@ -73,20 +80,24 @@ def random(seed: int, *whose: object) -> Random:
     return Random(":".join(map(str, (seed, *whose))))  # noqa: S311 - a seed must reproduce it
 
 
-def plan(seed: int, seconds: float, database: str, lease_seconds: float) -> list[list[Planned]]:
-    """Plan the troubles of each family; those of one family never overlap."""
-    families = [("slack", _SLACK), ("turso", _TURSO), ("people", _PEOPLE), ("database", _DATABASE[database])]
+def plan(
+    seed: int, seconds: float, database: str, lease_seconds: float, families: Collection[str] = FAMILIES
+) -> list[list[Planned]]:
+    """Plan the troubles of each family, and of the processes for each replica; those of one never overlap."""
+    kinds = {"slack": _SLACK, "turso": _TURSO, "people": _PEOPLE, "database": _DATABASE[database]}
     planned = [
         list(_family(random(seed, database, name), _REST_SECONDS[name], troubles, seconds))
-        for name, troubles in families
+        for name, troubles in kinds.items()
+        if name in families
     ]
-    for replica in range(REPLICAS[database]):
+    for replica in range(REPLICAS[database] if "process" in families else 0):
         chance = random(seed, database, "process", replica)
-        began = chance.uniform(1.0, 3.0) if replica == 0 and seconds >= _LONG_PAUSE_FROM else 0.0
-        pause = [Planned(began, lease_seconds + 1.0, "pause", replica, chance.random())] if began else []
-        since = began + lease_seconds + 1.0 if began else 0.0
+        first = []
+        if replica == 0 and seconds >= _LONG_PAUSE_FROM:
+            first = [Planned(chance.uniform(1.0, 3.0), lease_seconds + 1.0, "pause", replica, chance.random())]
+        since = sum(each.at + each.lasts for each in first)
         rest = _family(chance, _REST_SECONDS["process"], _PROCESS, seconds, since=since, replica=replica)
-        planned.append([*pause, *rest])
+        planned.append([*first, *rest])
     return planned
 
 
