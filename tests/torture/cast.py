@@ -19,7 +19,8 @@ MEMBERS = tuple(Person(f"U0MEMBER{number}", name) for number, name in enumerate(
 STRANGER = Person("U0STRANGE", "mallory")
 GUEST = Person("U0GUEST01", "guest", team_id="T0OTHER99", is_guest=True)
 EVERYBODY = (*MEMBERS, STRANGER, GUEST)
-GROUPS = ("ledger", "mail", "orders", "payments", "search")
+GROUPS = ("prod-ledger", "prod-mail", "prod-orders", "prod-payments", "prod-search")
+GRANTED = "prod-*"
 FORBIDDEN = "vault"
 """A group that Turso has and nobody may rotate."""
 _DECIDES_FIRST = 0.7

@@ -64,8 +64,8 @@ async def torture(
         ledger, troubles, tables = stage.ledger, Troubles(stage), Tables(stage.database_url)
         cast = Cast(wanted.seed, stage.slack, stage.replicas, ledger, wanted.mode)
         async with _watching(stage, tables):
-            for member in MEMBERS:
-                await troubles.change_grants(member.user_id, member.team_id, given=True)
+            given = (troubles.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
+            await asyncio.gather(*given)
             await asyncio.gather(*(replica.start() for replica in stage.replicas))
             if wanted.mode == "socket":
                 await stage.slack.connected(len(stage.replicas))

@@ -16,7 +16,7 @@ from bot.sandbox.local_slack import LocalSlack
 from tests.faults import TruncatedBody, TruncatedHeaders
 from tests.postgres import PostgresServer
 from tests.process import run
-from tests.torture.cast import GROUPS, MEMBERS
+from tests.torture.cast import GRANTED, GROUPS, MEMBERS
 from tests.torture.facts import GrantChange
 from tests.torture.ledger import Ledger
 from tests.torture.replica import Replica
@@ -258,19 +258,18 @@ class Troubles:
         await self._command("audit", "note", group, "--note", "made by hand")
 
     async def change_grants(self, user_id: str, team_id: str, *, given: bool) -> None:
-        """Give or take grants at a terminal; what was taken is given back even if that takes several tries."""
-        wanted = [("allow", "remove", user_id, "--team", team_id)]
+        """Give or take a grant at a terminal; it is given back even if that takes several tries."""
+        command = ("allow", "remove", user_id, "--team", team_id)
         if given:
-            wanted = [("allow", "add", user_id, "--team", team_id, "--group", group) for group in GROUPS]
-        for command in wanted:
-            done = False
-            while not done:
-                at = time.time()
-                code = await self._command(*command)
-                done = code == 0 or (given and code == _ALREADY)
-                self._ledger.grant_changes.append(GrantChange(at, time.time(), user_id, given=given, done=done))
-                if not given:
-                    return
+            command = ("allow", "add", user_id, "--team", team_id, "--group", GRANTED)
+        done = False
+        while not done:
+            at = time.time()
+            code = await self._command(*command)
+            done = code == 0 or (given and code == _ALREADY)
+            self._ledger.grant_changes.append(GrantChange(at, time.time(), user_id, given=given, done=done))
+            if not given:
+                return
 
     async def _command(self, *arguments: str) -> int:
         settings = {name: value for name, value in self._stage.settings.items() if name != "SLACK_BOT_TOKEN"}
