@@ -34,6 +34,8 @@ _CALM_SECONDS = 3.5
 """Longer than any aftermath of a trouble, so that whatever is still broken then is a violation."""
 _QUIET_SECONDS = 40.0
 _AGAIN_SECONDS = 1.0
+_PRESSES = 3
+"""On what waits for its person, on what has ended since, and on what took the second one for a double click."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ async def torture(
             say(f"{wanted.database}: quiet")
             quiet_since = time.time()
             await asyncio.sleep(_CALM_SECONDS)
-            for _ in range(2):  # first what waits for its people, then what has ended since
+            for _ in range(_PRESSES):
                 await cast.press_what_is_left()
                 await _settle(tables)
             say(f"{wanted.database}: settled after {time.time() - quiet_since:.1f} s")

@@ -21,7 +21,7 @@ from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import asks_for_groups, parse
 
 _SHOWING_SECONDS = 3.0
-_DOUBLE_CLICK_SECONDS = 15.0
+_DOUBLE_CLICK_SECONDS = 5.0
 """How long a click on a button may travel that has been replaced meanwhile."""
 
 
