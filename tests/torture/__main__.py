@@ -66,7 +66,9 @@ async def main(runs: Sequence[Wanted]) -> list[Facts]:
         if server is not None:
             await asyncio.to_thread(server.start)
         with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-            return list(await asyncio.gather(*(_run(run, Path(folder), server) for run in runs)))
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(_run(run, Path(folder), server)) for run in runs]
+            return [task.result() for task in running]
     finally:
         if server is not None:
             server.destroy()

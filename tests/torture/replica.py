@@ -90,7 +90,8 @@ class Replica:
                 os.kill(self._bot.pid, signal.SIGSTOP)
                 await asyncio.sleep(seconds)
             finally:
-                os.kill(self._bot.pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    os.kill(self._bot.pid, signal.SIGCONT)
 
     async def stop(self) -> None:
         """End it for good, politely."""

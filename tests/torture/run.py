@@ -73,9 +73,9 @@ async def torture(
                 await stage.slack.connected(len(stage.replicas))
             began = asyncio.get_running_loop().time()
             say(f"{wanted.database}: torture for {wanted.seconds:g} s")
-            await asyncio.gather(
-                cast.act(began + wanted.seconds), *(troubles.befall(family, began) for family in wanted.plan)
-            )
+            async with asyncio.TaskGroup() as group:
+                for work in (cast.act(began + wanted.seconds), *(troubles.befall(each, began) for each in wanted.plan)):
+                    group.create_task(work)
             say(f"{wanted.database}: quiet")
             quiet_since = time.time()
             await asyncio.sleep(_CALM_SECONDS)

@@ -130,9 +130,10 @@ class Troubles:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        connection = sqlite3.connect(self._stage.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=5)
+        connection = sqlite3.connect(self._stage.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=0.5)
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            with suppress(sqlite3.OperationalError):  # a process that stands still has it already
+                connection.execute("BEGIN IMMEDIATE")
             yield
         finally:
             connection.close()
