@@ -15,7 +15,9 @@ from tests.torture.ledger import Ledger
 from tests.torture.replica import Replica
 
 CONFIRM, CONFIRM_AGAIN, CANCEL = "rotation:confirm", "rotation:confirm_again", "rotation:cancel"
-MEMBERS = tuple(Person(f"U0MEMBER{number}", name) for number, name in enumerate(("alice", "bob", "carol", "dave", "eve", "frank")))
+MEMBERS = tuple(
+    Person(f"U0MEMBER{number}", name) for number, name in enumerate(("alice", "bob", "carol", "dave", "eve", "frank"))
+)
 STRANGER = Person("U0STRANGE", "mallory")
 GUEST = Person("U0GUEST01", "guest", team_id="T0OTHER99", is_guest=True)
 EVERYBODY = (*MEMBERS, STRANGER, GUEST)
@@ -49,7 +51,7 @@ class Cast:
     async def press_what_is_left(self) -> None:
         """Let everybody press *Cancel* on each card that they still see, once more."""
         left = [(person, card) for person in EVERYBODY for card in self._open_cards(person)]
-        await asyncio.gather(*(self._press(person, card, CANCEL) for person, card in left))
+        await asyncio.gather(*(self.presses(person, card, CANCEL) for person, card in left))
 
     async def _lives(self, person: Person, until: float) -> None:
         chance = schedule.random(self._seed, person.user_id)
@@ -61,71 +63,73 @@ class Cast:
         if self._open_cards(person) and chance.random() < _DECIDES_FIRST:
             await self._confirms(person, chance)
             return
-        await self._type(person, f"/turso-rotate {chance.choice(GROUPS)} key leaked in CI")
+        await self.types(person, f"/turso-rotate {chance.choice(GROUPS)} key leaked in CI")
 
     async def _asks_twice(self, person: Person, chance: Random) -> None:
-        delivery = await self._type(person, f"/turso-rotate {chance.choice(GROUPS)}")
+        delivery = await self.types(person, f"/turso-rotate {chance.choice(GROUPS)}")
         await self._again(person, delivery, row=True)
 
     async def _asks_with_a_secret(self, person: Person, chance: Random) -> None:
         secret = _secret(chance)
         self._ledger.secrets[f"the token that {person.name} typed ({secret[:4]}…)"] = secret
-        await self._type(person, f"/turso-rotate {chance.choice(GROUPS)} I pasted {secret} into a ticket")
+        await self.types(person, f"/turso-rotate {chance.choice(GROUPS)} I pasted {secret} into a ticket")
 
     async def _asks_for_what_is_forbidden(self, person: Person, _: Random) -> None:
-        await self._type(person, f"/turso-rotate {FORBIDDEN}")
+        await self.types(person, f"/turso-rotate {FORBIDDEN}")
 
     async def _types_nonsense(self, person: Person, chance: Random) -> None:
-        await self._type(person, f"/turso-rotate {chance.choice(_NONSENSE)}")
+        await self.types(person, f"/turso-rotate {chance.choice(_NONSENSE)}")
 
     async def _reads_history(self, person: Person, _: Random) -> None:
-        await self._type(person, "/turso-audit", row=False)
+        await self.types(person, "/turso-audit", row=False)
 
     async def _confirms(self, person: Person, _: Random) -> None:
         for card in self._open_cards(person)[-1:]:
-            await self._press(person, card, _confirm_on(card))
+            await self.presses(person, card, _confirm_on(card))
 
     async def _confirms_twice_at_once(self, person: Person, _: Random) -> None:
         for card in self._open_cards(person)[-1:]:
-            await asyncio.gather(*(self._press(person, card, _confirm_on(card)) for _ in range(3)))
+            await asyncio.gather(*(self.presses(person, card, _confirm_on(card)) for _ in range(3)))
 
     async def _confirms_and_is_delivered_again(self, person: Person, _: Random) -> None:
         for card in self._open_cards(person)[-1:]:
-            await self._again(person, await self._press(person, card, _confirm_on(card)))
+            await self._again(person, await self.presses(person, card, _confirm_on(card)))
 
     async def _confirms_and_cancels_at_once(self, person: Person, _: Random) -> None:
         for card in self._open_cards(person)[-1:]:
-            await asyncio.gather(*(self._press(person, card, action) for action in (_confirm_on(card), CANCEL)))
+            await asyncio.gather(*(self.presses(person, card, action) for action in (_confirm_on(card), CANCEL)))
 
     async def _cancels(self, person: Person, _: Random) -> None:
         for card in self._open_cards(person)[-1:]:
-            await self._press(person, card, CANCEL)
+            await self.presses(person, card, CANCEL)
 
     async def _presses_an_old_card(self, person: Person, chance: Random) -> None:
         if cards := self._ledger.cards.get(person.user_id):
             card = chance.choice(cards)
-            await self._press(person, card, chance.choice((_confirm_on(card), CANCEL)))
+            await self.presses(person, card, chance.choice((_confirm_on(card), CANCEL)))
 
     async def _presses_the_card_of_somebody_else(self, person: Person, chance: Random) -> None:
         others = [card for whose, cards in self._ledger.cards.items() if whose != person.user_id for card in cards[-3:]]
         if others:
             card = chance.choice(others)
-            await self._press(person, card, chance.choice((_confirm_on(card), CANCEL)), row=True)
+            await self.presses(person, card, chance.choice((_confirm_on(card), CANCEL)), row=True)
 
     async def _forges_a_value(self, person: Person, chance: Random) -> None:
         if cards := self._ledger.cards.get(person.user_id):
             value = chance.choice(("nosuchrotatio", "' OR 1=1 --", "../x", "\u0000", "9" * 2000))
-            await self._press(person, cards[-1], chance.choice((CONFIRM, CONFIRM_AGAIN, CANCEL)), value=value)
+            await self.presses(person, cards[-1], chance.choice((CONFIRM, CONFIRM_AGAIN, CANCEL)), value=value)
 
     def _open_cards(self, person: Person) -> list[PostedMessage]:
         return [card for card in self._ledger.cards.get(person.user_id, ()) if card.buttons]
 
-    async def _type(self, person: Person, text: str, *, row: bool = True) -> Delivery:
+    async def types(self, person: Person, text: str, *, row: bool = True) -> Delivery:
+        """Type a command; `row` says whether the trail must name the delivery."""
         return await self._deliver(person, text, lambda over: self._slack.types(person, text, over=over), row=row)
 
-    async def _press(
+    async def presses(
         self, person: Person, card: PostedMessage, action: str, *, value: str | None = None, row: bool = False
     ) -> Delivery:
+        """Press a button, old or new; `value` forges what it is for."""
         element = card.element(action) or {}
         what = f"{action} {element.get('value', '') if value is None else value}"
         pressed = self._deliver(
@@ -140,9 +144,7 @@ class Cast:
             person, "(the same delivery again)", lambda over: self._slack.redelivers(delivery, over=over), row=row
         )
 
-    async def _deliver(
-        self, person: Person, what: str, send: _Send, *, row: bool
-    ) -> Delivery:
+    async def _deliver(self, person: Person, what: str, send: _Send, *, row: bool) -> Delivery:
         replica = next(self._turns) if self._by_http else None
         at = time.time()
         delivery = await send(replica.request_url if replica else None)
@@ -158,4 +160,6 @@ def _confirm_on(card: PostedMessage) -> str:
 def _secret(chance: Random) -> str:
     """Return something that looks like a token of a kind that people paste."""
     random = "".join(chance.choice(_LETTERS) for _ in range(40))
-    return chance.choice((f"ghp_{random[:36]}", f"xoxb-1234567890-{random}", f"eyJhbGciOiJFZERTQSJ9.{random}.{random[::-1]}"))
+    return chance.choice(
+        (f"ghp_{random[:36]}", f"xoxb-1234567890-{random}", f"eyJhbGciOiJFZERTQSJ9.{random}.{random[::-1]}")
+    )

@@ -121,9 +121,7 @@ class Ledger:
         to = message.ephemeral_to or slack.workspace.direct_channels.get(message.channel)
         buttons = tuple(_values(message))
         rotations = tuple(_ROTATION.findall(message.plain))
-        self.said.append(
-            Said(message.position, time.time(), message.channel, to, message.plain, buttons, rotations)
-        )
+        self.said.append(Said(message.position, time.time(), message.channel, to, message.plain, buttons, rotations))
         if buttons and to is not None and message not in self.cards.setdefault(to, []):
             self.cards[to].append(message)
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,35 +58,61 @@ class Wanted:
         return schedule.plan(self.seed, self.seconds, self.database, LEASE_SECONDS, self.families)
 
 
+Scene = Callable[[Stage, Cast], Awaitable[None]]
+"""What happens between the start of the replicas and the quiet."""
+
+
 async def torture(
     wanted: Wanted, folder: Path, server: PostgresServer | None, *, say: Callable[[str], None] = lambda _: None
 ) -> Facts:
-    """Run it, and return what happened."""
+    """Let people and troubles loose, and return what happened."""
+
+    async def scene(stage: Stage, cast: Cast) -> None:
+        began = asyncio.get_running_loop().time()
+        troubles = Troubles(stage)
+        async with asyncio.TaskGroup() as group:
+            for work in (cast.act(began + wanted.seconds), *(troubles.befall(each, began) for each in wanted.plan)):
+                group.create_task(work)
+
+    return await record(wanted, folder, server, scene, say=say)
+
+
+async def record(
+    wanted: Wanted,
+    folder: Path,
+    server: PostgresServer | None,
+    scene: Scene,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Facts:
+    """Play a scene with the real bot, make everything whole again, and return what happened."""
     async with _stage(wanted, folder, server) as stage:
-        ledger, troubles, tables = stage.ledger, Troubles(stage), Tables(stage.database_url)
+        tables, ledger = Tables(stage.database_url), stage.ledger
         cast = Cast(wanted.seed, stage.slack, stage.replicas, ledger, wanted.mode)
         async with _watching(stage, tables):
-            given = (troubles.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
-            await asyncio.gather(*given)
-            await asyncio.gather(*(replica.start() for replica in stage.replicas))
-            if wanted.mode == "socket":
-                await stage.slack.connected(len(stage.replicas))
-            began = asyncio.get_running_loop().time()
+            await _begin(stage)
             say(f"{wanted.database}: torture for {wanted.seconds:g} s")
-            async with asyncio.TaskGroup() as group:
-                for work in (cast.act(began + wanted.seconds), *(troubles.befall(each, began) for each in wanted.plan)):
-                    group.create_task(work)
+            await scene(stage, cast)
             say(f"{wanted.database}: quiet")
             quiet_since = time.time()
-            await asyncio.sleep(_CALM_SECONDS)
+            await asyncio.sleep(_CALM_SECONDS if wanted.families else 0)
             for _ in range(_PRESSES):
                 await cast.press_what_is_left()
                 await _settle(tables)
             say(f"{wanted.database}: settled after {time.time() - quiet_since:.1f} s")
             await asyncio.gather(*(replica.stop() for replica in stage.replicas))
             await _verify(stage)
-            facts = await ledger.freeze(tables, stage.turso, quiet_since, stage.settings["AUDIT_KEY"].encode())
-    return facts
+        return await ledger.freeze(tables, stage.turso, quiet_since, stage.settings["AUDIT_KEY"].encode())
+
+
+async def _begin(stage: Stage) -> None:
+    """Give everybody their grant, and start the replicas."""
+    troubles = Troubles(stage)
+    given = (troubles.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
+    await asyncio.gather(*given)
+    await asyncio.gather(*(replica.start() for replica in stage.replicas))
+    if "SLACK_APP_TOKEN" in stage.settings:
+        await stage.slack.connected(len(stage.replicas))
 
 
 @asynccontextmanager

@@ -45,9 +45,15 @@ _TURSO = {
 }
 _PEOPLE = {"grants_are_taken": (0.3, 2.0), "somebody_notes": (0.0, 0.0)}
 _DATABASE = {
-    "postgresql": {"server_crashes": (0.1, 1.5), "server_stands_still": (0.5, 3.0), "database_is_read_only": (0.5, 2.0)},
+    "postgresql": {
+        "server_crashes": (0.1, 1.5),
+        "server_stands_still": (0.5, 3.0),
+        "database_is_read_only": (0.5, 2.0),
+    },
     "sqlite": {"file_is_locked": (0.3, 2.5)},
 }
+TROUBLES = (_PROCESS, _SLACK, _TURSO, _PEOPLE, *_DATABASE.values())
+"""Every trouble, each with how long it lasts, in seconds from and to."""
 REPLICAS = {"postgresql": 2, "sqlite": 1}
 FAMILIES = ("process", "database", "slack", "turso", "people")
 _REST_SECONDS = {

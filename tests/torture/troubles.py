@@ -130,7 +130,9 @@ class Troubles:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        connection = sqlite3.connect(self._stage.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=0.5)
+        connection = sqlite3.connect(
+            self._stage.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=0.5
+        )
         try:
             with suppress(sqlite3.OperationalError):  # a process that stands still has it already
                 connection.execute("BEGIN IMMEDIATE")
@@ -277,4 +279,3 @@ class Troubles:
         code, out, err = await run(settings, self._stage.folder, *arguments)
         self._ledger.logs += [line + "\n" for line in (out + err).splitlines()]
         return code
-

@@ -84,6 +84,4 @@ def _running_at(facts: Facts, call: Call) -> str | None:
 def _runs(story: Sequence[Row], at: float) -> bool:
     began = next((row.time for row in story if row.action == "rotation.started"), None)
     ended = next((row.time for row in story if STATE_AFTER.get(row.action) in {"succeeded", "failed", "unknown"}), None)
-    return (
-        began is not None and began - _CLOCK_SECONDS <= at and (ended is None or at <= ended + _CLOCK_SECONDS)
-    )
+    return began is not None and began - _CLOCK_SECONDS <= at and (ended is None or at <= ended + _CLOCK_SECONDS)

@@ -29,7 +29,9 @@ def cards_settled(facts: Facts) -> Iterator[Violation]:
     for said in facts.last_versions:
         if said.buttons:
             state = {rotation.id: rotation.state for rotation in facts.rotations}.get(said.buttons[0], "not known")
-            what = f"message {said.message} still has buttons for {said.to or said.channel}, and the rotation is {state}"
+            what = (
+                f"message {said.message} still has buttons for {said.to or said.channel}, and the rotation is {state}"
+            )
             yield Violation(9, what, said.buttons[0], said.at, said.to)
 
 

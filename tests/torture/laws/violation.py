@@ -47,7 +47,9 @@ def evidence(facts: Facts, violation: Violation) -> list[str]:
     lines = [(row.time, f"row {row.seq}: {row.action} by {row.user_id} {row.detail}") for row in rows]
     for call in facts.calls:
         if since <= call.at <= until and group == call.group:
-            seen = "unreadable" if not call.readable else "nothing running" if call.seen is None else call.seen.rotation_id
+            seen = (
+                "unreadable" if not call.readable else "nothing running" if call.seen is None else call.seen.rotation_id
+            )
             lines.append((call.at, f"Turso: {call.group} → {call.status}, rotated: {call.performed}, running: {seen}"))
     for said in facts.said:
         if violation.rotation_id is not None and violation.rotation_id in (*said.rotations, *said.buttons):
