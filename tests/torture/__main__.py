@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.postgres import PostgresServer, binaries
+from tests.torture.evidence import evidence
 from tests.torture.facts import Facts
 from tests.torture.laws import violations
-from tests.torture.laws.violation import evidence
 from tests.torture.mistakes import MISTAKES
 from tests.torture.run import Wanted, torture
 from tests.torture.schedule import FAMILIES

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -70,7 +70,7 @@ class Tables:
         """Read the table of rotations."""
         query = _ROTATIONS.format(expires=_UNIX[self.kind].format("expires_at"))
         found = await self.run(lambda connection: connection.execute(query).fetchall())
-        return tuple(Rotation(*each[:6], _unix(each[6]), each[7]) for each in found)
+        return tuple(_rotation(each) for each in found)
 
     async def grants(self) -> tuple[Grant, ...]:
         """Read the allowlist."""
@@ -108,8 +108,13 @@ class Tables:
         await self.run(lambda connection: [connection.execute(query) for query in queries])
 
 
-def _row(columns: Any) -> Row:
-    return Row(*columns, time=_unix(columns[1]))
+def _row(columns: Sequence[Any]) -> Row:
+    return Row(*[*columns, _unix(columns[1])])
+
+
+def _rotation(columns: Sequence[Any]) -> Rotation:
+    *known, expires_at, world = columns
+    return Rotation(*[*known, _unix(expires_at), world])
 
 
 def _unix(text: str) -> float:

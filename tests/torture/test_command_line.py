@@ -1,5 +1,7 @@
 """`make torture`: what it takes, and that the seed decides what is planned."""
 
+import itertools
+
 import pytest
 
 from tests.torture import schedule
@@ -42,7 +44,7 @@ def test_one_process_stands_still_for_longer_than_its_lease_and_families_take_tu
     families = [[(each.at, each.at + each.lasts) for each in family] for family in plan]
 
     assert any(each.name == "pause" and each.lasts > LEASE_SECONDS for family in plan for each in family)
-    assert all(end <= begin for family in families for (_, end), (begin, _) in zip(family, family[1:], strict=False))
+    assert all(end <= begin for family in families for (_, end), (begin, _) in itertools.pairwise(family))
 
 
 def test_every_trouble_and_every_move_comes_in_a_long_run() -> None:

@@ -12,10 +12,11 @@ from bot.sandbox.faults import FixedResponse
 from bot.sandbox.messages import PostedMessage
 from bot.sandbox.workspace import Person
 from tests.torture.cast import CANCEL, CONFIRM, GROUPS, MEMBERS, STRANGER, Cast
+from tests.torture.evidence import evidence
 from tests.torture.facts import Change, Facts, GrantChange, Row, Said, Trouble
 from tests.torture.laws import CHECKS, violations
 from tests.torture.laws.rows import digest
-from tests.torture.laws.violation import LAWS, evidence
+from tests.torture.laws.violation import LAWS
 from tests.torture.mistakes import MISTAKES
 from tests.torture.run import Wanted, record, torture
 from tests.torture.troubles import Stage

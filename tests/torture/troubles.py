@@ -25,6 +25,7 @@ from tests.torture.witness import Witness
 
 _ALREADY = 2
 """The exit code of a command that finds the grant as it should be: its first try had worked after all."""
+_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'turso-rotate'"
 _RECONNECT_SECONDS = 5.0
 _ERROR = b'{"error": "internal server error"}'
 
@@ -119,14 +120,12 @@ class Troubles:
             await asyncio.sleep(planned.lasts)
 
     def _alter(self, setting: str | None) -> None:
-        url = self._stage.database_url
-        name = url.rpartition("/")[2]
+        address, _, name = self._stage.database_url.rpartition("/")
         change = f"SET {setting}" if setting else "RESET default_transaction_read_only"
-        with psycopg.connect(url.replace(name, "postgres"), autocommit=True, connect_timeout=5) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" {change}')  # type: ignore[arg-type]
+        with psycopg.connect(f"{address}/postgres", autocommit=True, connect_timeout=5) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" {change}'.encode())
             if setting:
-                ours = "application_name = 'turso-rotate'"
-                connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")  # type: ignore[arg-type]
+                connection.execute(_END_SESSIONS)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -262,13 +261,11 @@ class Troubles:
 
     async def change_grants(self, user_id: str, team_id: str, *, given: bool) -> None:
         """Give or take a grant at a terminal; it is given back even if that takes several tries."""
-        command = ("allow", "remove", user_id, "--team", team_id)
-        if given:
-            command = ("allow", "add", user_id, "--team", team_id, "--group", GRANTED)
+        verb, which = ("add", ("--group", GRANTED)) if given else ("remove", ())
         done = False
         while not done:
             at = time.time()
-            code = await self._command(*command)
+            code = await self._command("allow", verb, user_id, "--team", team_id, *which)
             done = code == 0 or (given and code == _ALREADY)
             self._ledger.grant_changes.append(GrantChange(at, time.time(), user_id, given=given, done=done))
             if not given:

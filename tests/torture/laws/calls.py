@@ -27,7 +27,7 @@ def calls_of(facts: Facts) -> dict[str | None, list[Call]]:
 
 
 def recorded_first(facts: Facts) -> Iterator[Violation]:
-    """Every call has the committed row of its start, which is still there in the end."""
+    """Find calls without the committed row of a start, and starts that are no longer there in the end."""
     rows = {row.seq: row for row in facts.rows}
     for call in calls_of(facts).get(None, ()):
         yield Violation(1, f"Turso was called for {call.group} while no start was recorded", None, call.at)
@@ -38,7 +38,7 @@ def recorded_first(facts: Facts) -> Iterator[Violation]:
 
 
 def called_once(facts: Facts) -> Iterator[Violation]:
-    """A rotation starts once, and is called once, not counting what Turso itself answered with 429."""
+    """Find rotations that started or were called twice, not counting what Turso itself answered with 429."""
     for rotation_id, story in facts.stories.items():
         if sum(row.action == "rotation.started" for row in story) > 1:
             yield Violation(2, "it started more than once", rotation_id)
@@ -49,7 +49,7 @@ def called_once(facts: Facts) -> Iterator[Violation]:
 
 
 def world_held(facts: Facts) -> Iterator[Violation]:
-    """Nothing started on a card whose group had been started or noted since, unless that start had failed by then."""
+    """Find starts on a card whose group had been started or noted since, unless that start had failed by then."""
     for started in facts.rows:
         if started.action != "rotation.started":
             continue

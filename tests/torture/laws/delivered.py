@@ -1,5 +1,6 @@
 """Laws 8, 9 and 10: acknowledgements, cards, and what people were told in the end."""
 
+import itertools
 from collections.abc import Iterator
 
 from tests.torture.facts import Facts
@@ -15,7 +16,7 @@ _HANDLING_SECONDS = 8.0
 
 
 def acknowledged_in_time(facts: Facts) -> Iterator[Violation]:
-    """Slack had its answer within three seconds, unless the process was away; a slow database is no excuse."""
+    """Find late acknowledgements of processes that were not away; a slow database is no excuse."""
     for act in facts.acts:
         away = facts.troubled(act.at - _AFTERMATH_SECONDS, act.at + _ACK_SECONDS, "replica", replica=act.replica)
         away = away or facts.troubled(act.at - _AFTERMATH_SECONDS, act.at + _ACK_SECONDS, "sockets")
@@ -25,7 +26,7 @@ def acknowledged_in_time(facts: Facts) -> Iterator[Violation]:
 
 
 def cards_settled(facts: Facts) -> Iterator[Violation]:
-    """After the end, and one more press on each, no card has a button."""
+    """Find cards that have buttons after the end and one more press."""
     for said in facts.last_versions:
         if said.buttons:
             state = {rotation.id: rotation.state for rotation in facts.rotations}.get(said.buttons[0], "not known")
@@ -36,7 +37,7 @@ def cards_settled(facts: Facts) -> Iterator[Violation]:
 
 
 def nothing_pending(facts: Facts) -> Iterator[Violation]:
-    """After the quiet period nothing is rotating, nothing waits beyond its expiry, and the outbox is empty."""
+    """Find what still rotates after the quiet period, waits beyond its expiry, or is not delivered."""
     for rotation in facts.rotations:
         overdue = rotation.state == "requested" and rotation.expires_at < facts.read_at - _AFTERMATH_SECONDS
         if rotation.state == "rotating" or overdue:
@@ -46,7 +47,7 @@ def nothing_pending(facts: Facts) -> Iterator[Violation]:
 
 
 def everybody_told(facts: Facts) -> Iterator[Violation]:
-    """The channel hears of each end once, or again only after a trouble; the requester hears of each end too."""
+    """Find ends that the channel or the requester did not hear of, or the channel twice without any trouble."""
     told = announcements(facts)
     heard = {
         (rotation_id, card_claims(said.text))
@@ -58,7 +59,7 @@ def everybody_told(facts: Facts) -> Iterator[Violation]:
         said = told.get((rotation.id, rotation.state), [])
         if rotation.state in CALLED and not said:
             yield Violation(10, f"the channel was not told that it {rotation.state}", rotation.id)
-        for first, again in zip(said, said[1:], strict=False):
+        for first, again in itertools.pairwise(said):
             since, until = first.at - _HANDLING_SECONDS, first.at + _AFTERMATH_SECONDS
             if not facts.troubled(since, until, "replica", "database", "slack", "sockets"):
                 yield Violation(10, f"the channel was told twice that it {rotation.state}", rotation.id, again.at)
@@ -67,7 +68,7 @@ def everybody_told(facts: Facts) -> Iterator[Violation]:
 
 
 def no_bugs(facts: Facts) -> Iterator[Violation]:
-    """No bug in the log, and no process that ended by itself."""
+    """Find bugs in the log, and processes that ended by themselves."""
     for line in facts.logs:
         if BUG in line:
             yield Violation(0, line.strip()[:2000])

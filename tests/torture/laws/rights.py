@@ -11,7 +11,7 @@ _DECISIONS = ("rotation.started", "rotation.cancelled")
 
 
 def granted_at_the_claim(facts: Facts) -> Iterator[Violation]:
-    """The grant that a start names was given before it, to that person, for that group, and not revoked before it."""
+    """Find starts whose grant was not given before, to that person, for that group, or was revoked before."""
     for row in facts.rows:
         if row.action != "rotation.started":
             continue
@@ -25,7 +25,7 @@ def granted_at_the_claim(facts: Facts) -> Iterator[Violation]:
 
 
 def decided_by_the_requester(facts: Facts) -> Iterator[Violation]:
-    """Nobody decides somebody else's request, and nobody without a grant ever opens one."""
+    """Find decisions about somebody else's request, and requests of people who never had a grant."""
     allowed = {(grant.team_id, grant.user_id) for grant in facts.grants}
     owners = {rotation.id: (rotation.team_id, rotation.user_id) for rotation in facts.rotations}
     for row in facts.rows:

@@ -17,7 +17,7 @@ _AFTERMATH_SECONDS = 3.0
 
 
 def every_act_left_one(facts: Facts) -> Iterator[Violation]:
-    """What was acknowledged has a row, or was answered where an answer is enough, unless the bot was disturbed."""
+    """Find what was acknowledged and left no row, nor an answer where that is enough, while the bot was well."""
     recorded = {row.delivery for row in facts.rows}
     for act in facts.acts:
         if not act.acknowledged or act.answer or act.delivery in recorded or _was_disturbed(facts, act):
@@ -28,7 +28,7 @@ def every_act_left_one(facts: Facts) -> Iterator[Violation]:
 
 
 def numbered_and_chained(facts: Facts) -> Iterator[Violation]:
-    """Rows have no gap, name the row before, and carry the hash that the documents define."""
+    """Find the first gap, and the first row without the hash that the documents define."""
     last = _GENESIS
     for number, row in enumerate(facts.rows, 1):
         if row.seq != number:
@@ -41,7 +41,7 @@ def numbered_and_chained(facts: Facts) -> Iterator[Violation]:
 
 
 def never_changed(facts: Facts) -> Iterator[Violation]:
-    """Nothing that was seen once was different, or gone, later."""
+    """Find what was seen once, and was different or gone later."""
     for change in facts.changes:
         yield Violation(6, f"{change.table} {change.key} was {change.was}, and then {change.now}")
     for each in facts.unexpected:
@@ -50,7 +50,7 @@ def never_changed(facts: Facts) -> Iterator[Violation]:
 
 
 def states_as_recorded(facts: Facts) -> Iterator[Violation]:
-    """Each rotation is in the state that its last row says, and came there by legal moves."""
+    """Find rotations in another state than their last row says, and moves that are not legal."""
     for rotation in facts.rotations:
         state = None
         for row in facts.stories.get(rotation.id, ()):

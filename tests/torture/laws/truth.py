@@ -14,7 +14,7 @@ _AFTERMATH_SECONDS = 6.0
 
 
 def outcomes_are_true(facts: Facts) -> Iterator[Violation]:
-    """*Succeeded* only after an answer that said so; *failed* only if nothing was rotated."""
+    """Find *succeeded* without an answer that said so, and *failed* although the key was rotated."""
     calls = calls_of(facts)
     for row in facts.rows:
         mine = calls.get(row.rotation_id, []) if row.rotation_id else []
@@ -25,7 +25,7 @@ def outcomes_are_true(facts: Facts) -> Iterator[Violation]:
 
 
 def messages_say_the_same(facts: Facts) -> Iterator[Violation]:
-    """No version of any message claimed an end that the trail does not have."""
+    """Find versions of messages that claimed an end which the trail does not have."""
     for said in facts.said:
         claimed = channel_claims(said.text) if _is_announcement(facts, said) else card_claims(said.text)
         if claimed is None or NOT_SAVED in said.text:
@@ -37,7 +37,7 @@ def messages_say_the_same(facts: Facts) -> Iterator[Violation]:
 
 
 def unknown_has_a_cause(facts: Facts) -> Iterator[Violation]:
-    """What Turso answered clearly and quickly is not called unknown, unless the bot was disturbed."""
+    """Find *unknown* although Turso answered clearly and quickly, and nothing disturbed the bot."""
     calls = calls_of(facts)
     for row in facts.rows:
         if row.action != "rotation.unknown" or row.rotation_id is None:
