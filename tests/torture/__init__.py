@@ -14,7 +14,7 @@ was away takes no row. Nothing excuses a second call, a false word, a lost row o
 How to extend it with what the bot learns:
 
 - A new thing that people do: a method of `cast.Cast`, and its weight in `schedule.MOVES`.
-- A new trouble: a method of `troubles.Troubles`, and how long it lasts in `schedule`.
+- A new trouble: a method in the module of its kind in `troubles`, and how long it lasts in `schedule`.
 - A new kind of call at Turso (targets, canaries): `witness.Witness` notes it, `facts.Call` gets what tells it apart.
 - A new table (approvals, targets, proofs): `tables.Tables` reads it into a new frozen value in `facts`.
 - A new state, action or sentence: the tables in `laws.words`.

@@ -25,7 +25,7 @@ GROUPS = ("prod-ledger", "prod-mail", "prod-orders", "prod-payments", "prod-sear
 GRANTED = "prod-*"
 FORBIDDEN = "vault"
 """A group that Turso has and nobody may rotate."""
-_DECIDES_FIRST = 0.7
+_DECIDES_FIRST = 0.9
 """How often somebody who has a card presses it instead of asking again."""
 _THINKS_SECONDS = (0.05, 0.4)
 _LETTERS = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789"

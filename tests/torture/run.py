@@ -23,8 +23,10 @@ from tests.torture.facts import Facts
 from tests.torture.ledger import Ledger
 from tests.torture.replica import Replica
 from tests.torture.schedule import Planned
+from tests.torture.stage import Stage
 from tests.torture.tables import Tables
-from tests.torture.troubles import Stage, Troubles
+from tests.torture.troubles import befall
+from tests.torture.troubles.operators import Operators
 from tests.torture.witness import Witness
 
 CALL_SECONDS = 1.5
@@ -69,9 +71,8 @@ async def torture(
 
     async def scene(stage: Stage, cast: Cast) -> None:
         began = asyncio.get_running_loop().time()
-        troubles = Troubles(stage)
         async with asyncio.TaskGroup() as group:
-            for work in (cast.act(began + wanted.seconds), *(troubles.befall(each, began) for each in wanted.plan)):
+            for work in (cast.act(began + wanted.seconds), *(befall(stage, each, began) for each in wanted.plan)):
                 group.create_task(work)
 
     return await record(wanted, folder, server, scene, say=say)
@@ -107,8 +108,8 @@ async def record(
 
 async def _begin(stage: Stage) -> None:
     """Give everybody their grant, and start the replicas."""
-    troubles = Troubles(stage)
-    given = (troubles.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
+    operators = Operators(stage)
+    given = (operators.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
     await asyncio.gather(*given)
     await asyncio.gather(*(replica.start() for replica in stage.replicas))
     if "SLACK_APP_TOKEN" in stage.settings:

@@ -64,8 +64,8 @@ _REST_SECONDS = {
     "people": (0.5, 3.0),
 }
 """How long each family of troubles leaves people alone, from and to."""
-_LONG_PAUSE_FROM = 25.0
-"""Seconds of torture from which on one process stands still for longer than its lease."""
+_LONG_PAUSE_FROM = {"postgresql": 25.0, "sqlite": 60.0}
+"""Seconds of torture from which on a process stands still for longer than its lease; on SQLite it is the only one."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def plan(
     for replica in range(REPLICAS[database] if "process" in families else 0):
         chance = random(seed, database, "process", replica)
         first = []
-        if replica == 0 and seconds >= _LONG_PAUSE_FROM:
+        if replica == 0 and seconds >= _LONG_PAUSE_FROM[database]:
             first = [Planned(chance.uniform(1.0, 3.0), lease_seconds + 1.0, "pause", replica, chance.random())]
         since = sum(each.at + each.lasts for each in first)
         rest = _family(chance, _REST_SECONDS["process"], _PROCESS, seconds, since=since, replica=replica)

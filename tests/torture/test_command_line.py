@@ -40,7 +40,7 @@ def test_the_same_seed_plans_the_same_troubles_and_moves() -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_one_process_stands_still_for_longer_than_its_lease_and_families_take_turns(database: str) -> None:
-    plan = Wanted(3, 30, database, "http").plan
+    plan = Wanted(3, 60, database, "http").plan
     families = [[(each.at, each.at + each.lasts) for each in family] for family in plan]
 
     assert any(each.name == "pause" and each.lasts > LEASE_SECONDS for family in plan for each in family)

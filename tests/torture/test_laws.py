@@ -19,7 +19,7 @@ from tests.torture.laws.rows import digest
 from tests.torture.laws.violation import LAWS
 from tests.torture.mistakes import MISTAKES
 from tests.torture.run import Wanted, record, torture
-from tests.torture.troubles import Stage
+from tests.torture.stage import Stage
 
 ALICE, BOB, CAROL, DAVE, EVE, FRANK = MEMBERS
 CALM = Wanted(seed=1, seconds=3, database="sqlite", mode="http", families=())
