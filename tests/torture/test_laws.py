@@ -18,13 +18,12 @@ from tests.torture.laws import CHECKS, violations
 from tests.torture.laws.rows import digest
 from tests.torture.laws.violation import LAWS
 from tests.torture.mistakes import MISTAKES
-from tests.torture.run import Wanted, record, torture
+from tests.torture.run import Wanted, record
 from tests.torture.stage import Stage
 
 ALICE, BOB, CAROL, DAVE, EVE, FRANK = MEMBERS
 CALM = Wanted(seed=1, seconds=3, database="sqlite", mode="http", families=())
-FOUND_IN_SECONDS = ("calls-first", "ignores-the-world", "lets-anybody-press")
-"""Mistakes that need no trouble to show."""
+SHOWN_BY_THREE_PRESSES = ("calls-first", "ignores-the-world", "lets-anybody-press")
 
 
 async def short_scene(stage: Stage, cast: Cast) -> None:
@@ -63,9 +62,24 @@ async def test_every_planted_violation_is_found(tmp_path: Path) -> None:
     assert {line.split()[2] for line in evidence(facts, first)} >= {"row", "Turso:", "C0AUDIT", ALICE.user_id}
 
 
-@pytest.mark.parametrize("mistake", FOUND_IN_SECONDS)
+async def three_presses(stage: Stage, cast: Cast) -> None:
+    """Press a card, then one for the same group that is older than that rotation, then somebody else's."""
+
+    def heard(person: Person, group: str) -> int:
+        return sum(said.to == person.user_id or (said.to is None and group in said.text) for said in stage.ledger.said)
+
+    first, older = await asked(stage, cast, ALICE, GROUPS[0]), await asked(stage, cast, BOB, GROUPS[0])
+    other = await asked(stage, cast, CAROL, GROUPS[1])
+    for person, card, group in ((ALICE, first, GROUPS[0]), (BOB, older, GROUPS[0]), (DAVE, other, GROUPS[1])):
+        before = heard(person, group)
+        await cast.presses(person, card, CONFIRM)
+        await stage.slack.changes.until(lambda *, told=(person, group), before=before: heard(*told) > before)
+    await stage.slack.sees(None, f"`{GROUPS[0]}`", channel="C0AUDIT")
+
+
+@pytest.mark.parametrize("mistake", SHOWN_BY_THREE_PRESSES)
 async def test_a_mistake_in_the_bot_itself_is_found(tmp_path: Path, mistake: str) -> None:
-    facts = await torture(replace(CALM, mistake=mistake), tmp_path, None)
+    facts = await record(replace(CALM, mistake=mistake), tmp_path, None, three_presses)
 
     assert MISTAKES[mistake][0] in broken(facts)
 
