@@ -11,14 +11,19 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from bot.domain.allowlist import Allowlist
+from bot.domain.models import Actor, Organization, TeamId, UserId
 from bot.sandbox.local_slack import LocalSlack
+from bot.store.allowlist import SqlGrants
+from bot.store.database import open_database
 from bot.store.migrations import migrate
+from bot.trail.chain import Seal
 from tests.databases import load_url
 from tests.postgres import PostgresServer
 from tests.process import run as run_command
 from tests.process import settings_for
 from tests.torture import schedule
-from tests.torture.cast import EVERYBODY, FORBIDDEN, GROUPS, MEMBERS, Cast
+from tests.torture.cast import EVERYBODY, FORBIDDEN, GRANTED, GROUPS, MEMBERS, Cast
 from tests.torture.facts import Facts
 from tests.torture.ledger import Ledger
 from tests.torture.replica import Replica
@@ -26,7 +31,6 @@ from tests.torture.schedule import Planned
 from tests.torture.stage import Stage
 from tests.torture.tables import Tables
 from tests.torture.troubles import befall
-from tests.torture.troubles.operators import Operators
 from tests.torture.witness import Witness
 
 CALL_SECONDS = 1.5
@@ -108,9 +112,12 @@ async def record(
 
 async def _begin(stage: Stage) -> None:
     """Give everybody their grant, and start the replicas."""
-    operators = Operators(stage)
-    given = (operators.change_grants(member.user_id, member.team_id, given=True) for member in MEMBERS)
-    await asyncio.gather(*given)
+    database = open_database(load_url(stage.database_url))
+    grants = SqlGrants(database, Seal(stage.settings["AUDIT_KEY"].encode()))
+    allowlist = Allowlist(grants, Actor.on_terminal("root"), Organization("acme"))
+    for member in MEMBERS:
+        await allowlist.add(Actor(TeamId(member.team_id), UserId(member.user_id)), GRANTED)
+    await database.close()
     await asyncio.gather(*(replica.start() for replica in stage.replicas))
     if "SLACK_APP_TOKEN" in stage.settings:
         await stage.slack.connected(len(stage.replicas))

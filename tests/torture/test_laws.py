@@ -66,7 +66,9 @@ async def three_presses(stage: Stage, cast: Cast) -> None:
     """Press a card, then one for the same group that is older than that rotation, then somebody else's."""
 
     def heard(person: Person, group: str) -> int:
-        return sum(said.to == person.user_id or (said.to is None and group in said.text) for said in stage.ledger.said)
+        seen = [each for each in stage.slack.messages if each.ephemeral_to == person.user_id]
+        seen += [each for each in stage.slack.messages if each.ephemeral_to is None and group in each.plain]
+        return sum(1 + len(each.versions) for each in seen)
 
     first, older = await asked(stage, cast, ALICE, GROUPS[0]), await asked(stage, cast, BOB, GROUPS[0])
     other = await asked(stage, cast, CAROL, GROUPS[1])
