@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 CERT = $(RUN)/python -m pip config list | grep -q '\.cert=' || \
 	$(RUN)/python -c 'import ssl; print(ssl.get_default_verify_paths().cafile or "")'
 
-.PHONY: help setup test coverage faults run lint format sandbox bench wheel clean
+.PHONY: help setup test coverage faults torture run lint format sandbox bench wheel clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -40,6 +40,9 @@ coverage: $(READY) ## Show which lines and branches the tests in one process lea
 
 faults: $(READY) ## Run the fault suite alone: docs/faults.md, row by row
 	$(RUN)/python -m pytest tests/e2e -m "fault or mistake" $(ARGS)
+
+torture: $(READY) ## Break everything under real replicas, and look for broken laws (ARGS="--seconds 600 --seed 7")
+	$(RUN)/python -m tests.torture $(ARGS)
 
 sandbox: $(READY) ## Try the bot in a browser, without Slack or Turso
 	$(RUN)/turso-rotate sandbox $(ARGS)

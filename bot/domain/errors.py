@@ -143,13 +143,14 @@ class NoSuchRotation(BotError):
 
 
 class AlreadyDecided(BotError):
-    """The request was confirmed, cancelled or has expired; `rotation` says which."""
+    """The request was confirmed, cancelled or has expired; `rotation` says which, `seconds` how long it has ended."""
 
     refusal = Refusal.ALREADY_DECIDED
 
-    def __init__(self, rotation: Rotation) -> None:
+    def __init__(self, rotation: Rotation, seconds: float = 0.0) -> None:
         super().__init__(f"This request is already {rotation.state}.")
         self.rotation = rotation
+        self.seconds = seconds
 
 
 class ChangedMeanwhile(BotError):

@@ -95,7 +95,7 @@ class Rotations:
         if rotation.state is State.REQUESTED and rotation.expires_at <= policy.now:
             rotation = await self._recorder.end_overdue(rotation) or await self._store.get(rotation_id) or rotation
         if rotation.state is not State.REQUESTED:
-            raise AlreadyDecided(rotation)
+            raise AlreadyDecided(rotation, (policy.now - (rotation.ended_at or policy.now)).total_seconds())
         return rotation, policy
 
     async def _claim(

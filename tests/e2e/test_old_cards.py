@@ -11,12 +11,15 @@ from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
 from bot.sandbox.messages import PostedMessage
 from bot.sandbox.workspace import Person
+from tests.databases import load_url
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, asks, id_on
 from tests.process import BotProcess, run
+from tests.store import shell
 
 CONFIRM, AGAIN, CANCEL = "rotation:confirm", "rotation:confirm_again", "rotation:cancel"
 DONE = "Done: the tokens of payments are rotated"
 ASKS_ANEW = "Your press changed nothing"
+LONG_AGO = "UPDATE rotations SET ended_at = '2026-01-01T00:00:00.000000Z' WHERE state = 'superseded'"
 
 
 async def rotated(slack: LocalSlack, person: Person, card: PostedMessage) -> None:
@@ -80,6 +83,28 @@ async def test_a_double_click_on_an_old_button_leaves_the_card_that_asks_anew(
     await slack.sees(BOB, DONE)
 
     assert turso.calls_to_rotate() == 2
+
+
+@pytest.mark.law(9)
+@pytest.mark.fault("F39", "F22")
+async def test_an_old_card_that_could_not_be_replaced_is_settled_by_a_later_press(
+    slack: LocalSlack, turso: LocalTurso, bot: BotProcess, settings: dict[str, str]
+) -> None:
+    first, old = await asks(slack, ALICE, "payments"), await asks(slack, BOB, "payments")
+    await rotated(slack, ALICE, first)
+    slack.fail("response_url", status=404)
+    await slack.presses(BOB, old, CONFIRM)
+    new = await slack.sees(BOB, ASKS_ANEW)
+    slack.clear_faults()
+    before = list(old.buttons)
+    await asyncio.to_thread(shell.run, load_url(settings["DATABASE_URL"]), LONG_AGO)
+    await slack.presses(BOB, old, CONFIRM)
+    await slack.sees(BOB, "took the place of this one")
+
+    assert before == [CONFIRM, CANCEL]
+    assert old.buttons == []
+    assert new.buttons == [AGAIN, CANCEL]
+    assert turso.calls_to_rotate() == 1
 
 
 @pytest.mark.fault("F39")

@@ -21,6 +21,8 @@ from bot.slack.rotate import card, outcome, refusal
 from bot.slack.rotate.command import asks_for_groups, parse
 
 _SHOWING_SECONDS = 3.0
+_DOUBLE_CLICK_SECONDS = 5.0
+"""How long a click on a button may travel that has been replaced meanwhile."""
 
 
 class RotationListeners:
@@ -97,8 +99,9 @@ class RotationListeners:
     async def _tell(self, reply: Reply, error: BotError) -> None:
         if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
             await reply.send(refusal.words(error, reply.reader))
-        elif error.rotation.detail.get("why") == WORLD_GONE:
+        elif error.rotation.detail.get("why") == WORLD_GONE and error.seconds < _DOUBLE_CLICK_SECONDS:
             # A second click: the message that was pressed already shows the card that asks anew, or what became of it.
+            # Later, the old button still stands there, so the message could not be replaced then.
             await reply.send(outcome.ended(error.rotation))
         elif not await self._notifier.notify(error.rotation, reply):  # if True, `notify` has already replaced the card
             await reply.replace(outcome.ended(error.rotation))

@@ -1,0 +1,95 @@
+"""Laws 5 and 6: every attempt has its row, and rows are as they were written."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+
+from tests.torture.facts import Act, Facts, Row
+from tests.torture.laws.violation import Violation
+from tests.torture.laws.words import MOVES, STATE_AFTER
+
+_GENESIS = "0" * 64
+_WORK_SECONDS = 5.0
+"""How long it may take until what was acknowledged is recorded and answered."""
+_AFTERMATH_SECONDS = 3.0
+"""How long after a trouble the bot may still suffer from it."""
+
+
+def every_act_left_one(facts: Facts) -> Iterator[Violation]:
+    """Find what was acknowledged and left no row, nor an answer where that is enough, while the bot was well."""
+    recorded = {row.delivery for row in facts.rows}
+    for act in facts.acts:
+        if not act.acknowledged or act.answer or act.delivery in recorded or _was_disturbed(facts, act):
+            continue
+        if act.leaves_row or not _was_answered(facts, act):
+            what = f"{act.what!r} by {act.person} left no row" + ("" if act.leaves_row else " and no answer")
+            yield Violation(5, what, None, act.at, act.person)
+
+
+def numbered_and_chained(facts: Facts) -> Iterator[Violation]:
+    """Find the first gap, and the first row without the hash that the documents define."""
+    last = _GENESIS
+    for number, row in enumerate(facts.rows, 1):
+        if row.seq != number:
+            yield Violation(5, f"row {number} is missing", None, row.time)
+            return
+        if row.prev_hash != last or row.hash != digest(row, facts.key):
+            yield Violation(6, f"row {row.seq} does not follow from the row before it", row.rotation_id, row.time)
+            return
+        last = row.hash
+
+
+def never_changed(facts: Facts) -> Iterator[Violation]:
+    """Find what was seen once, and was different or gone later."""
+    for change in facts.changes:
+        yield Violation(6, f"{change.table} {change.key} was {change.was}, and then {change.now}")
+    for each in facts.unexpected:
+        if each.startswith("audit verify"):
+            yield Violation(6, each)
+
+
+def states_as_recorded(facts: Facts) -> Iterator[Violation]:
+    """Find rotations in another state than their last row says, and moves that are not legal."""
+    for rotation in facts.rotations:
+        state = None
+        for row in facts.stories.get(rotation.id, ()):
+            if row.action not in STATE_AFTER:
+                continue
+            to = STATE_AFTER[row.action]
+            if to not in MOVES.get(state, set()):
+                yield Violation(6, f"row {row.seq} moves it from {state} to {to}", rotation.id, row.time)
+            state = to
+        if state != rotation.state:
+            yield Violation(6, f"it is {rotation.state}, but its last row says {state}", rotation.id)
+    for rotation_id in facts.stories.keys() - {rotation.id for rotation in facts.rotations}:
+        if any(row.action in STATE_AFTER for row in facts.stories[rotation_id]):
+            yield Violation(6, "the trail tells of it, but it is gone", rotation_id)
+
+
+def digest(row: Row, key: bytes | None) -> str:
+    """Compute the hash of a row as docs/audit-trail.md describes it."""
+    actor = {"team_id": row.team_id, "user_id": row.user_id}
+    head = {"seq": row.seq, "at": row.at, "action": row.action, "actor": actor, "organization": row.organization}
+    middle = {"group": row.group, "rotation_id": row.rotation_id}
+    end = {"delivery": row.delivery, "prev_hash": row.prev_hash}
+    form = f'{_json(head | middle)[:-1]},"detail":{row.detail},{_json(end)[1:]}'
+    data = b"\x01" + form.encode()
+    return hashlib.sha256(data).hexdigest() if key is None else hmac.new(key, data, "sha256").hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _was_disturbed(facts: Facts, act: Act) -> bool:
+    since, until = act.at - _AFTERMATH_SECONDS, act.at + _WORK_SECONDS
+    return (
+        facts.troubled(since, until, "replica", replica=act.replica)
+        or facts.troubled(since, until, "database")
+        or (not act.leaves_row and facts.troubled(since, until, "slack"))
+    )
+
+
+def _was_answered(facts: Facts, act: Act) -> bool:
+    return any(said.to == act.person and act.at <= said.at <= act.at + _WORK_SECONDS for said in facts.said)

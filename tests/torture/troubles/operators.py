@@ -1,0 +1,51 @@
+"""What operators do meanwhile at a terminal: take grants and give them back, and note rotations made by hand."""
+
+import asyncio
+import time
+
+from tests.process import run
+from tests.torture.cast import GRANTED, GROUPS, MEMBERS
+from tests.torture.facts import GrantChange
+from tests.torture.schedule import Planned
+from tests.torture.stage import Stage
+
+_ALREADY = 2
+"""The exit code of a command that finds the grant as it should be: its first try had worked after all."""
+
+
+class Operators:
+    """The commands, as processes of their own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._ledger = stage.ledger
+
+    async def grants_are_taken(self, planned: Planned) -> None:
+        """Take somebody's grants, and give them back later."""
+        person = MEMBERS[int(planned.chance * len(MEMBERS))]
+        await self.change_grants(person.user_id, person.team_id, given=False)
+        await asyncio.sleep(planned.lasts)
+        await self.change_grants(person.user_id, person.team_id, given=True)
+
+    async def somebody_notes(self, planned: Planned) -> None:
+        """Note a rotation that was made by hand."""
+        group = GROUPS[int(planned.chance * len(GROUPS))]
+        await self._command("audit", "note", group, "--note", "made by hand")
+
+    async def change_grants(self, user_id: str, team_id: str, *, given: bool) -> None:
+        """Give or take a grant at a terminal; it is given back even if that takes several tries."""
+        verb, which = ("add", ("--group", GRANTED)) if given else ("remove", ())
+        done = False
+        while not done:
+            at = time.time()
+            code = await self._command("allow", verb, user_id, "--team", team_id, *which)
+            done = code == 0 or (given and code == _ALREADY)
+            self._ledger.grant_changes.append(GrantChange(at, time.time(), user_id, given=given, done=done))
+            if not given:
+                return
+
+    async def _command(self, *arguments: str) -> int:
+        settings = {name: value for name, value in self._stage.settings.items() if name != "SLACK_BOT_TOKEN"}
+        code, out, err = await run(settings, self._stage.folder, *arguments)
+        self._ledger.logs += [line + "\n" for line in (out + err).splitlines()]
+        return code
