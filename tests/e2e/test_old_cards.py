@@ -14,7 +14,7 @@ from bot.sandbox.workspace import Person
 from tests.databases import load_url
 from tests.e2e.conftest import ALICE, BOB, Stories, Trail, asks, id_on
 from tests.process import BotProcess, run
-from tests.store import shell
+from tests.store.attack import attack
 
 CONFIRM, AGAIN, CANCEL = "rotation:confirm", "rotation:confirm_again", "rotation:cancel"
 DONE = "Done: the tokens of payments are rotated"
@@ -97,7 +97,7 @@ async def test_an_old_card_that_could_not_be_replaced_is_settled_by_a_later_pres
     new = await slack.sees(BOB, ASKS_ANEW)
     slack.clear_faults()
     before = list(old.buttons)
-    await asyncio.to_thread(shell.run, load_url(settings["DATABASE_URL"]), LONG_AGO)
+    await asyncio.to_thread(attack, load_url(settings["DATABASE_URL"]), LONG_AGO)
     await slack.presses(BOB, old, CONFIRM)
     await slack.sees(BOB, "took the place of this one")
 

@@ -22,6 +22,7 @@ from bot.store.database import open_database
 from bot.trail.records import EventFilter
 from tests.databases import load_url
 from tests.store import shell
+from tests.store.attack import attack
 from tests.store.conftest import ALICE, Store
 
 EARLIER = {
@@ -108,7 +109,7 @@ async def test_what_cannot_be_read_holds_up_no_other_notification(world: World) 
     unread, misaddressed, told = [await world.ends(State.SUCCEEDED) for _ in range(3)]
     await world.waits(1)
     await asyncio.to_thread(
-        shell.run,
+        attack,
         world.store.url,
         f"UPDATE rotations SET detail = '' WHERE id = '{unread.id}'",  # noqa: S608 - the owner's
         f"UPDATE outbox SET kind = 'letter' WHERE rotation_id = '{misaddressed.id}' AND kind = 'card'",  # noqa: S608 - the owner's
