@@ -28,6 +28,9 @@ REVOKE ALL ON SEQUENCE outbox_id_seq, allowlist_id_seq FROM PUBLIC, :"bot";
 REVOKE ALL ON FUNCTION turso_rotate_append(), turso_rotate_keep_grant(), turso_rotate_keep_request(), turso_rotate_move(),
   turso_rotate_open(), turso_rotate_refuse(), turso_rotate_take_turn() FROM PUBLIC, :"bot";
 
+-- Behind a pooler, a temporary table that somebody leaves in a session would be read instead of the real one.
+SELECT format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, %I', current_database(), :'bot') \gexec
+
 -- Before PostgreSQL 15, everybody may create objects in this schema.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, :"bot";
 GRANT USAGE ON SCHEMA public TO :"bot";

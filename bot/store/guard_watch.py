@@ -2,22 +2,20 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from bot.domain.events import Action, Event
 from bot.domain.models import SYSTEM, Organization
 from bot.store.database import Database
 from bot.store.guards import broken_guards
+from bot.store.inspection import stored_row
 from bot.store.outbox import enqueue_alarm
 from bot.store.tables import audit_events
 from bot.store.trail import record, take_turn
 from bot.trail.chain import Seal
 
 # The sum keeps PostgreSQL from reading the whole table backwards for the newest of a rare action.
-_NEWEST = {
-    action: select(func.max(audit_events.c.seq + 0)).where(audit_events.c.action == str(action))
-    for action in (Action.GUARDS_BROKEN, Action.GUARDS_RESTORED)
-}
+_NEWEST = select(func.max(audit_events.c.seq + 0)).where(audit_events.c.action == bindparam("of_action"))
 
 
 class SqlGuards:
@@ -42,11 +40,18 @@ class SqlGuards:
 
         def transaction(connection: Connection) -> None:
             take_turn(connection)
-            last = {each: connection.execute(query).scalar() or 0 for each, query in _NEWEST.items()}
-            if (last[Action.GUARDS_BROKEN] > last[Action.GUARDS_RESTORED]) is bool(broken):
+            broke, restored = (
+                self._newest(connection, each) for each in (Action.GUARDS_BROKEN, Action.GUARDS_RESTORED)
+            )
+            if (broke > restored) is bool(broken):
                 return
             if broken:
                 enqueue_alarm(connection, self._organization, ", ".join(names))
             record(connection, self._seal, Event(action, SYSTEM, self._organization, detail={"guards": names}))
 
         await self._database.write(transaction)
+
+    def _newest(self, connection: Connection, action: Action) -> int:
+        """Return the number of the newest event, or 0; one that was forged, to silence the alarm, does not count."""
+        seq: int | None = connection.execute(_NEWEST, {"of_action": str(action)}).scalar()
+        return seq if seq is not None and self._seal.matches(stored_row(connection, seq)) else 0

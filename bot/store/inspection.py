@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
 
@@ -98,10 +99,19 @@ async def newest_rows(database: Database, count: int) -> Sequence[Row]:
     """Read the newest rows of the audit trail, the newest last. Raises `DatabaseError`."""
 
     def transaction(connection: Connection) -> Sequence[Row]:
-        rows = [row._asdict() for row in connection.execute(_NEWEST.limit(count))]
-        return [Row(**{**row, "at": _stored(row["at"])}) for row in reversed(rows)]
+        return [_stored_row(row) for row in connection.execute(_NEWEST.limit(count))][::-1]
 
     return await database.read(transaction)
+
+
+def stored_row(connection: Connection, seq: int) -> Row:
+    """Read a row of the audit trail that is there, as its hash covers it."""
+    return _stored_row(connection.execute(_NEWEST.where(audit_events.c.seq == seq)).one())
+
+
+def _stored_row(row: Any) -> Row:
+    columns = row._asdict()
+    return Row(**{**columns, "at": _stored(columns["at"])})
 
 
 def _stored(at: datetime | Garbage) -> str:

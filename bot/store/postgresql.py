@@ -37,6 +37,7 @@ _READ_COMMITTED, _REPEATABLE_READ = psycopg.IsolationLevel.READ_COMMITTED, psyco
 _ARRIVED = "turso_rotate.settings"
 """A setting without a meaning: a session that knows it got all the others too."""
 _SETTINGS = {"timezone": "UTC", "default_transaction_isolation": "read committed"}
+_DEFAULT_PATH = "(SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path')"
 _IS_OURS = sql.SQL("SELECT pg_backend_pid(), current_setting({}, true) IS NOT NULL").format(_ARRIVED)
 
 
@@ -115,7 +116,12 @@ def create(
         "autocommit": True,
     }
     engine = create_engine(url.set(query={}), hide_parameters=True, connect_args=arguments, **pool)
-    local = (f"set_config({sql.quote(name)}, {sql.quote(str(value))}, true)" for name, value in settings.items())
+    path = sql.quote(settings["search_path"]) if "search_path" in settings else _DEFAULT_PATH
+    # Others may have left temporary tables in the session, which would be found before the bot's.
+    values = {name: sql.quote(str(value)) for name, value in settings.items()} | {
+        "search_path": f"{path} || ', pg_temp'"
+    }
+    local = (f"set_config({sql.quote(name)}, {value}, true)" for name, value in values.items())
     begin = f"{transactions}; SELECT {', '.join(local)}"
 
     def begin_with_settings(session: Session) -> None:

@@ -55,6 +55,7 @@ _LOCK_HEAD = {
     ),
 }
 _INSERT = insert(audit_events).execution_options(preserve_rowcount=True)
+_DUPLICATES = {"audit_events is append-only: known delivery", "UNIQUE constraint failed: audit_events.delivery"}
 _ROW = select(audit_events).where(audit_events.c.seq == bindparam("of_seq"))
 _HASH = select(audit_events.c.hash).where(audit_events.c.seq == bindparam("of_seq"))
 ROTATION_EVENTS = (
@@ -85,9 +86,19 @@ def record(connection: Connection, seal: Seal, event: Event, at: datetime | None
         if connection.execute(_INSERT, sealed).rowcount == 0:
             raise Unguarded(["audit_events"])  # by a trigger that somebody added, or a rule
     except IntegrityError as error:
-        if "delivery" in str(error.orig):
+        if _is_duplicate(error):
             raise DuplicateDelivery from error
-        raise
+        raise Unguarded(["audit_events"]) from error  # by a constraint that somebody added
+
+
+def _is_duplicate(error: IntegrityError) -> bool:
+    """Return whether an event of the same delivery is recorded: no other constraint may read like that."""
+    if (diagnostic := getattr(error.orig, "diag", None)) is not None:
+        return str(diagnostic.constraint_name) == "uq_audit_events_delivery"
+    return str(error.orig) in {
+        "audit_events is append-only: known delivery",
+        "UNIQUE constraint failed: audit_events.delivery",
+    }
 
 
 def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:

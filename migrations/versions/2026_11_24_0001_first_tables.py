@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 # Edited in place until the first release. The digits are the start of a SHA-256 of this file without this line; a
 # test says which, so that no database made by an earlier edit is taken for one made by this.
-revision = "0001_f6042f6b"
+revision = "0001_b22d800a"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -44,40 +44,32 @@ NO_ROTATION = (
 REKEYED = "action = 'audit.rekeyed'"
 CHANGES_WORLD = "action IN ('rotation.started', 'rotation.noted')"
 
+# Every function names where it looks: a temporary table or type, which PostgreSQL finds before its own, comes last.
+FUNCTION = "CREATE FUNCTION turso_rotate_{head} LANGUAGE plpgsql SET search_path = {schema}, pg_temp AS $${body}$$"
 # "tursorot": the lock under which events are numbered. Volatile, so that it reads what was committed before its turn.
-TAKE_TURN = """
-CREATE FUNCTION turso_rotate_take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz, OUT rekeyed text)
-LANGUAGE plpgsql VOLATILE AS
-$$BEGIN
+TAKE_TURN = """BEGIN
   PERFORM pg_advisory_xact_lock(8391739320791363444);
   SELECT last.seq, last.hash INTO seq, hash FROM audit_events AS last ORDER BY last.seq DESC LIMIT 1;
   SELECT last.detail INTO rekeyed FROM audit_events AS last
     WHERE last.action = 'audit.rekeyed' ORDER BY last.seq DESC LIMIT 1;
   now := clock_timestamp();
-END$$
-"""
+END"""
 # The error code is that of a broken constraint, as for SQLite's RAISE, so that drivers tell it from an outage.
 # Conditions stand in functions, whose text PostgreSQL keeps as it is: it rewrites those of triggers, in each version in
 # another way, and then they could not be compared.
-REFUSE_IF = """
-CREATE FUNCTION turso_rotate_{name}() RETURNS trigger LANGUAGE plpgsql AS
-$$BEGIN
+REFUSE_IF = """BEGIN
   IF ({condition}) THEN
     RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN NEW;
-END$$
-"""
-# It takes its turn by itself, so that nobody appends out of turn. The table is named with its schema, so that no
-# temporary table is read instead. What only the owner can do, nobody else can record. And the commit survives a crash,
-# however the server, the database, the role or the session is configured.
-APPEND = """
-CREATE FUNCTION turso_rotate_append() RETURNS trigger LANGUAGE plpgsql AS
-$$DECLARE
+END"""
+# It takes its turn by itself, so that nobody appends out of turn. What only the owner can do, nobody else can record.
+# And the commit survives a crash, however the server, the database, the role or the session is configured.
+APPEND = """DECLARE
   last record;
 BEGIN
   PERFORM pg_advisory_xact_lock(8391739320791363444);
-  EXECUTE format('SELECT seq, hash FROM %I.%I ORDER BY seq DESC LIMIT 1', TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO last;
+  SELECT newest.seq, newest.hash INTO last FROM audit_events AS newest ORDER BY newest.seq DESC LIMIT 1;
   IF (NEW.seq, NEW.prev_hash) IS DISTINCT FROM (coalesce(last.seq, 0) + 1, coalesce(last.hash, repeat('0', 64))) THEN
     RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
   END IF;
@@ -90,8 +82,7 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   RETURN NEW;
-END$$
-"""
+END"""
 FUNCTIONS = ("take_turn", "append", "refuse", "keep_grant", "open", "keep_request", "move")
 
 
@@ -107,7 +98,6 @@ def upgrade() -> None:
         op.create_index(name, table, columns, sqlite_where=only, postgresql_where=only)
     if op.get_bind().dialect.name == "postgresql":
         _assume_few_values()
-        op.execute(TAKE_TURN)
         _guard_postgresql()
     else:
         _guard_sqlite()
@@ -230,16 +220,17 @@ def _texts(*names: str, nullable: bool = False) -> list[sa.Column[str]]:
 
 def _guard_postgresql() -> None:
     differs = "DISTINCT FROM"
-    op.execute(APPEND)
+    _function("take_turn(OUT seq bigint, OUT hash text, OUT now timestamptz, OUT rekeyed text)", TAKE_TURN)
+    _function("append() RETURNS trigger", APPEND)
     conditions = {
         "refuse": "true",
         "keep_grant": _regranted(differs),
         "open": _no_request(differs),
         "keep_request": _changed(REQUESTED, differs),
-        "move": _no_move(differs, "clock_timestamp() + interval '1 hour'"),
+        "move": _no_move(differs, "clock_timestamp() + interval '1 hour'", "OLD.started_at + interval '1 hour'"),
     }
     for name, condition in conditions.items():
-        op.execute(REFUSE_IF.format(name=name, condition=condition))
+        _function(f"{name}() RETURNS trigger", REFUSE_IF.format(condition=condition))
     _trigger("audit_events_in_turn", "INSERT ON audit_events", "append", IN_TURN)
     _trigger("audit_events_no_update", "UPDATE ON audit_events", "refuse", APPEND_ONLY)
     _trigger("allowlist_revoked_once", "UPDATE ON allowlist", "keep_grant", GRANTS_STAY)
@@ -251,6 +242,11 @@ def _guard_postgresql() -> None:
         _trigger(f"{table}_no_truncate", f"TRUNCATE ON {table}", "refuse", why, each="STATEMENT")
 
 
+def _function(head: str, body: str) -> None:
+    schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar()
+    op.execute(FUNCTION.format(head=head, schema=schema, body=body))
+
+
 def _trigger(name: str, when: str, function: str, why: str, *, each: str = "ROW") -> None:
     call = f"FOR EACH {each} EXECUTE FUNCTION turso_rotate_{function}('{why}')"
     op.execute(f"CREATE TRIGGER {name} BEFORE {when} {call}")
@@ -259,13 +255,14 @@ def _trigger(name: str, when: str, function: str, why: str, *, each: str = "ROW"
 
 
 def _guard_sqlite() -> None:
-    differs, later = "NOT", "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+1 hour')"
+    differs, hour_from = "NOT", "strftime('%Y-%m-%dT%H:%M:%f000Z', {}, '+1 hour')"
+    no_move = _no_move(differs, hour_from.format("'now'"), hour_from.format("OLD.started_at"))
     _abort("audit_events_no_update", "UPDATE ON audit_events", APPEND_ONLY)
     _abort("allowlist_revoked_once", f"UPDATE ON allowlist WHEN {_regranted(differs)}", GRANTS_STAY)
     _abort("rotations_begin", f"INSERT ON rotations WHEN {_no_request(differs)}", FORWARD)
     changed = _changed(f"rowid, {REQUESTED}", differs)
     _abort("rotations_same_request", f"UPDATE ON rotations WHEN {changed}", REQUESTS_STAY)
-    _abort("rotations_move_forward", f"UPDATE ON rotations WHEN {_no_move(differs, later)}", FORWARD)
+    _abort("rotations_move_forward", f"UPDATE ON rotations WHEN {no_move}", FORWARD)
     for table, why in (("audit_events", APPEND_ONLY), ("allowlist", GRANTS_STAY), ("rotations", REQUESTS_STAY)):
         _abort(f"{table}_no_delete", f"DELETE ON {table}", why)
     _guard_sqlite_from_replacing()
@@ -303,14 +300,16 @@ def _no_request(differs: str) -> str:
     return f"({undecided}) IS {differs} ('requested', '{{}}', NULL, NULL, NULL, NULL, NULL)"
 
 
-def _no_move(differs: str, later: str) -> str:
-    """Return the condition for what is neither a legal move, nor a lease renewed, nor an unknown outcome judged."""
+def _no_move(differs: str, hour_from_now: str, hour_from_start: str) -> str:
+    """Return the condition for what is no legal move, no lease renewed within limits, and no unknown outcome judged."""
     return (
-        f"NEW.lease_until > {later} OR CASE WHEN OLD.state <> NEW.state "
-        f"THEN (OLD.state, NEW.state) NOT IN (VALUES {MOVES}) "
-        f"ELSE {_changed('started_at, ended_at, claim', differs)} "
+        f"CASE WHEN OLD.state = 'requested' AND NEW.state = 'rotating' THEN NEW.lease_until > {hour_from_now} "
+        f"WHEN {_changed('started_at, claim', differs)} THEN true "
+        f"WHEN OLD.state <> NEW.state THEN (OLD.state, NEW.state) NOT IN (VALUES {MOVES}) "
+        f"ELSE {_changed('ended_at', differs)} "
         f"OR (NEW.state <> 'rotating' AND {_changed('lease_until', differs)}) "
-        f"OR (NEW.state <> 'unknown' AND {_changed('resolved_as, detail', differs)}) END"
+        f"OR (NEW.state <> 'unknown' AND {_changed('resolved_as, detail', differs)}) "
+        f"OR NEW.lease_until > {hour_from_start} END"
     )
 
 

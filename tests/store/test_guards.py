@@ -8,12 +8,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.errors import Unguarded
+from bot.domain.notifications import NotificationKind
 from bot.domain.states import MOVES, State
 from bot.store import guards, schema
+from bot.store.guard_watch import SqlGuards
 from bot.store.migrations import exclusive_transaction
+from bot.trail.chain import UNKEYED, Seal
 from tests.store import shell
 from tests.store.attack import unguarded
-from tests.store.conftest import Store
+from tests.store.conftest import ACME, Store
 
 pytestmark = pytest.mark.law(6)
 
@@ -30,6 +33,7 @@ def _anew(of: str = "", when: str = "") -> tuple[str, ...]:
     return f"{_DROPPED} ON audit_events", made, _ALWAYS
 
 
+_INDEX = """CREATE UNIQUE INDEX uq_rotations_rotating ON rotations (organization, "group") WHERE state = 'rotating'"""
 DEEDS = {
     "postgresql": {
         _anew("OF delivery"): "audit_events_no_update",
@@ -47,13 +51,23 @@ DEEDS = {
         ): "audit_events_no_update",
         ("ALTER TABLE audit_events DISABLE TRIGGER audit_events_no_delete",): "audit_events_no_delete",
         ("ALTER TABLE audit_events ENABLE TRIGGER audit_events_no_delete",): "audit_events_no_delete",
-        (_PASSES.replace("FUNCTION passes", "OR REPLACE FUNCTION turso_rotate_append"),): "audit_events_in_turn",
-        ("ALTER FUNCTION turso_rotate_append() SET session_replication_role = replica",): "audit_events_in_turn",
+        (_PASSES.replace("FUNCTION passes", "OR REPLACE FUNCTION turso_rotate_append"),): "turso_rotate_append",
+        ("ALTER FUNCTION turso_rotate_append() SET session_replication_role = replica",): "turso_rotate_append",
+        ("ALTER FUNCTION turso_rotate_take_turn() RESET ALL",): "turso_rotate_take_turn",
+        ("ALTER FUNCTION turso_rotate_take_turn() RESET ALL",): "turso_rotate_take_turn",
         ("DROP INDEX uq_rotations_rotating",): "uq_rotations_rotating",
         ("ALTER TABLE audit_events DROP CONSTRAINT uq_audit_events_delivery",): "uq_audit_events_delivery",
         (_PASSES, "CREATE TRIGGER b BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION passes()"): "b",
         ("CREATE RULE swallows AS ON INSERT TO audit_events DO INSTEAD NOTHING",): "swallows",
         ("ALTER TABLE rotations ENABLE ROW LEVEL SECURITY",): "rotations",
+        ("ALTER TABLE audit_events SET UNLOGGED",): "audit_events",
+        ("ALTER TABLE audit_events ADD CONSTRAINT none CHECK (action <> 'rotation.denied') NOT VALID",): "none",
+        ("CREATE TABLE child () INHERITS (audit_events)",): "child",
+        (
+            _PASSES,
+            "CREATE TRIGGER pk_rotations BEFORE UPDATE ON rotations FOR EACH ROW EXECUTE FUNCTION passes()",
+        ): "pk_rotations",
+        (_PASSES, "CREATE TRIGGER b BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION passes()"): "b",
     },
     "sqlite": {
         (_DROPPED, f"{_MADE} OF delivery ON audit_events BEGIN SELECT RAISE(ABORT, 'no'); END"): (
@@ -65,6 +79,12 @@ DEEDS = {
         (_DROPPED,): "audit_events_no_update",
         ("DROP INDEX uq_rotations_rotating",): "uq_rotations_rotating",
         ("CREATE TRIGGER b BEFORE INSERT ON audit_events BEGIN SELECT RAISE(IGNORE); END",): "b",
+        ("CREATE TRIGGER b BEFORE INSERT ON Audit_Events BEGIN SELECT RAISE(IGNORE); END",): "b",
+        (
+            "DROP INDEX uq_rotations_rotating",
+            "CREATE TRIGGER uq_rotations_rotating BEFORE UPDATE ON rotations BEGIN SELECT RAISE(IGNORE); END",
+            _INDEX,
+        ): "uq_rotations_rotating",
     },
 }
 
@@ -125,6 +145,30 @@ async def test_without_its_guards_nothing_is_requested_or_claimed_and_what_runs_
     assert await store.move(asked, State.REQUESTED, State.CANCELLED) is not None
 
 
+@pytest.mark.databases("postgresql")
+async def test_an_index_that_is_being_rebuilt_is_no_guard_that_was_added(store: Store) -> None:
+    half_built = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'uq_rotations_rotating_ccnew'::regclass"
+    copy = """CREATE UNIQUE INDEX uq_rotations_rotating_ccnew ON rotations (organization, "group")"""
+    shell.run(store.url, copy, half_built)
+
+    await schema.check_schema(store.database)
+
+
+@pytest.mark.fault("F59")
+async def test_a_forged_row_does_not_silence_the_alarm(store: Store) -> None:
+    found = SqlGuards(store.database, Seal(b"a key that the forger does not have"), ACME)
+    forger = SqlGuards(store.database, UNKEYED, ACME)
+    await forger.note(["rotations_begin"])
+    while await store.outbox.take(60) is not None:
+        pass
+    await found.note(["rotations_begin"])
+    alarm = await store.outbox.take(60)
+
+    assert alarm is not None
+    assert (alarm.kind, alarm.subject) == (NotificationKind.ALARM, "rotations_begin")
+    assert (await shell.trail_of(store.database)).count("guards.broken") == 2
+
+
 async def test_an_event_that_the_database_drops_takes_its_change_with_it(store: Store) -> None:
     request = await store.request()
     shell.run(store.url, *SWALLOWS[store.url.get_backend_name()])
@@ -132,6 +176,19 @@ async def test_an_event_that_the_database_drops_takes_its_change_with_it(store: 
     with pytest.raises(Unguarded):
         await store.move(request, State.REQUESTED, State.CANCELLED)
     assert await store.rotations.get(request.id) == request
+
+
+async def test_a_constraint_that_somebody_added_is_no_duplicate(store: Store) -> None:
+    """Words that remind of the constraint on deliveries would be taken for a delivery that nobody needs to hear of."""
+    request = await store.request()
+    adds = {
+        "postgresql": "ALTER TABLE audit_events ADD CONSTRAINT ck_delivery CHECK (action <> 'rotation.cancelled')",
+        "sqlite": "CREATE TRIGGER b BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no delivery today'); END",
+    }
+    shell.run(store.url, adds[store.url.get_backend_name()])
+
+    with pytest.raises(Unguarded):
+        await store.move(request, State.REQUESTED, State.CANCELLED)
 
 
 async def test_the_database_lets_a_rotation_move_as_the_bot_does_and_in_no_other_way(store: Store) -> None:

@@ -58,7 +58,7 @@ async def test_every_transaction_has_its_limits_and_none_meets_anothers_statemen
         assert await pooled.rotations.get(rotation.id) is not None
     await asyncio.gather(*(pooled.trail.append(DENIED) for _ in range(20)))
 
-    assert found == [["1s", "2s", "public,pg_temp"]] * 8
+    assert found == [["1s", "2s", "public,pg_temp, pg_temp"]] * 8
     assert len(await shell.trail_of(pooled.database)) == 1 + 2 * 8 + 20
     assert await pooled.database.read(is_pooled)
 
@@ -83,7 +83,7 @@ async def test_migrations_and_snapshots_leave_nothing_behind(
         with psycopg.connect(empty_postgres_url) as owner:
             locks = owner.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
 
-    assert found == ["30s", "0", '"$user", public']
+    assert found == ["30s", "0", '"$user", public, pg_temp']
     assert locks == (0,)
 
 

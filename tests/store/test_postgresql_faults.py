@@ -167,6 +167,7 @@ async def test_what_the_server_refuses_is_told_as_what_it_is(store: Store) -> No
     with pytest.raises(SchemaMismatch):
         await store.outbox.any_due()
 
+    shell.run(store.url, "ALTER TABLE gone RENAME TO outbox")
     shell.run(store.url, f"ALTER DATABASE {store.url.database} SET default_transaction_read_only = on")
     database = open_database(store.url)
     with pytest.raises(DatabaseReadOnly):

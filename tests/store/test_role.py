@@ -69,6 +69,8 @@ FORBIDDEN = (
     "SELECT setval('outbox_id_seq', 1)",
     "UPDATE alembic_version SET version_num = '0001'",
     "CREATE TABLE mine (id integer)",
+    "CREATE TEMPORARY TABLE pg_class (oid oid, relowner oid)",
+    "CREATE TYPE pg_temp.record AS (seq numeric, hash text)",
     "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
     "CREATE SCHEMA mine",
     f"SET ROLE {OWNER}",
