@@ -254,7 +254,7 @@ class Unguarded(SchemaMismatch):
     def __init__(self, guards: Iterable[str]) -> None:
         self.guards = tuple(sorted(guards))
         super().__init__(
-            "The database no longer protects its history. These triggers or indexes are missing, disabled, changed or "
+            "The database no longer protects its history. These guards are missing, disabled, changed or "
             f"added: {', '.join(self.guards)}. No rotation starts until they are restored; "
             "turso-rotate doctor says how."
         )
