@@ -54,7 +54,6 @@ DEEDS = {
         (_PASSES.replace("FUNCTION passes", "OR REPLACE FUNCTION turso_rotate_append"),): "turso_rotate_append",
         ("ALTER FUNCTION turso_rotate_append() SET session_replication_role = replica",): "turso_rotate_append",
         ("ALTER FUNCTION turso_rotate_take_turn() RESET ALL",): "turso_rotate_take_turn",
-        ("ALTER FUNCTION turso_rotate_take_turn() RESET ALL",): "turso_rotate_take_turn",
         ("DROP INDEX uq_rotations_rotating",): "uq_rotations_rotating",
         ("ALTER TABLE audit_events DROP CONSTRAINT uq_audit_events_delivery",): "uq_audit_events_delivery",
         (_PASSES, "CREATE TRIGGER b BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION passes()"): "b",
