@@ -15,6 +15,11 @@ class GuardWatch:
         self._logged: frozenset[str] = frozenset()
         self._recorded: frozenset[str] | None = None
 
+    @property
+    def broken(self) -> bool:
+        """Whether a guard was broken when last looked at."""
+        return bool(self._logged)
+
     async def look(self) -> None:
         """Compare with what was seen before, and log and record a change. Raises `DatabaseError`."""
         broken = await self._guards.broken()

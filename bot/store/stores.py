@@ -16,6 +16,8 @@ class Stores:
     """The stores of one organization."""
 
     def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
+        self.database = database
+        self.seal = seal
         self.rotations = SqlRotations(database, seal, organization)
         self.grants = SqlGrants(database, seal)
         self.trail = SqlTrail(database, seal)
