@@ -42,6 +42,25 @@ def test_no_number_adds_a_series(status: int | None) -> None:
     assert series(metrics) == before
 
 
+def test_failures_of_the_database_are_counted_by_their_kind() -> None:
+    metrics = Metrics("1")
+    failures = (
+        errors.DatabaseUnavailable("?"),
+        errors.CommitUnconfirmed("?"),
+        errors.DatabaseReadOnly("?"),
+        errors.SchemaMismatch("?"),
+        errors.Unguarded(["audit_events_no_update"]),
+        errors.KeyChanged(),
+        DatabaseError("?"),
+    )
+    for failure in failures:
+        metrics.database_failed(failure)
+
+    counted = re.findall(r'database_errors_total{kind="(\w+)"} (\d)', metrics.page("text/plain")[0].decode())
+    one_each = dict.fromkeys(("read_only", "schema", "unguarded", "key", "other"), "1")
+    assert dict(counted) == {"unavailable": "2"} | one_each
+
+
 def test_every_failure_that_people_are_told_has_a_reason_of_its_own() -> None:
     told = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BotError)]
     at_start = {"SettingsError", "SlackUnusable", "BotError"}
