@@ -1,7 +1,6 @@
 """What the sweeper tells of: once in the log, and for as long as it lasts in what it knows."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
@@ -12,21 +11,11 @@ from bot.domain.events import Action, Event
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
-from bot.store.database import open_database
 from bot.store.stores import Stores
 from bot.trail.chain import UNKEYED, Seal
-from tests.databases import load_url
 from tests.store import shell
 from tests.store.attack import attack
 from tests.store.conftest import ACME, OPERATOR, Store
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    url = load_url(database_url)
-    database = open_database(url)
-    yield Store(url, database)
-    await database.close()
 
 
 @pytest.fixture
