@@ -26,7 +26,7 @@ from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
 from bot.store.rows import attempt, fault_of_text, readable, rotation_of
-from bot.store.sqltypes import EARLIEST, LATEST, Garbage, database_now
+from bot.store.sqltypes import EARLIEST, LATEST, UnreadableValue, database_now
 from bot.store.tables import rotations
 from bot.store.trail import ROTATION_EVENTS, recorded_of
 
@@ -181,7 +181,7 @@ def _entry(key: EntryKey, row: Row[Any]) -> HistoryEntry:
     alone = row.seq is not None
     kind, number, optional = ("Row", row.seq, _OPTIONAL) if alone else ("Rotation", row.id, _OPTIONAL - {"reason"})
     for name, value in row._mapping.items():  # noqa: SLF001 - public, in spite of its name
-        if isinstance(value, Garbage):
+        if isinstance(value, UnreadableValue):
             raise UnreadableRow(kind, number, f"its {'time' if name == 'at' else name} {value.why}")
         if name in _TEXTS and (value is not None or name not in optional) and (why := fault_of_text(value)):
             raise UnreadableRow(kind, number, f"its {name} {why}")

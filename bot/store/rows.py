@@ -9,7 +9,7 @@ from bot.domain.errors import UnreadableRow
 from bot.domain.models import Actor, ChannelId, Databases, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.readable import Readable
 from bot.domain.states import State
-from bot.store.sqltypes import Garbage
+from bot.store.sqltypes import UnreadableValue
 from bot.store.tables import allowlist, audit_events, outbox, rotations
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ def _databases(count: object, names: list[object]) -> Databases:
 
 def _fault(column: Column[Any], value: object) -> str | None:
     """Return why a column's value cannot be read, as the end of a sentence."""
-    if isinstance(value, Garbage):
+    if isinstance(value, UnreadableValue):
         return value.why
     if value is None:
         return None if column.nullable else "is missing"
