@@ -22,11 +22,11 @@ from bot.domain.errors import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     KeyChanged,
-    Refusal,
     SchemaMismatch,
     Unguarded,
 )
 from bot.domain.notifications import Backlog, NotificationKind
+from bot.domain.refusals import Refusal
 from bot.domain.states import State
 
 PREFIX = "turso_rotate"

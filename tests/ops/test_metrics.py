@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import errors
-from bot.domain.errors import BotError, DatabaseError, Refusal
+from bot.domain.errors import BotError, DatabaseError
 from bot.domain.models import GroupName
+from bot.domain.refusals import Refusal
 from bot.ops.metrics import Metrics
 from bot.ops.tasks import SupervisedTasks
 from tests.domain.test_policy import ROTATION
