@@ -2,7 +2,7 @@
 
 import structlog
 
-from bot.store.guard_watch import SqlGuards
+from bot.store.guard_record import SqlGuards
 
 log = structlog.get_logger(__name__)
 

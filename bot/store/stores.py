@@ -4,7 +4,7 @@ from bot.domain.models import Organization
 from bot.store.allowlist import SqlGrants
 from bot.store.backlog import SqlBacklog
 from bot.store.database import Database
-from bot.store.guard_watch import SqlGuards
+from bot.store.guard_record import SqlGuards
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
