@@ -5,15 +5,17 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 
 import certifi
 import hypothesis
 import pytest
 
+from bot.store.database import open_database
 from tests import databases
 from tests.postgres import SOURCES, PostgresServer, binaries
+from tests.store.conftest import Store
 
 hypothesis.settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("steady")
@@ -158,6 +160,15 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
     """Create a migrated database of each kind; PostgreSQL starts only for tests that come this far."""
     return str(request.getfixturevalue("sqlite_url" if database_kind == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """Give the stores over a migrated database, which seal without a key."""
+    url = databases.load_url(database_url)
+    database = open_database(url)
+    yield Store(url, database)
+    await database.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import structlog
 
-from bot.store.guard_watch import SqlGuards
+from bot.store.guard_record import SqlGuards
 
 log = structlog.get_logger(__name__)
 
@@ -14,6 +14,11 @@ class GuardWatch:
         self._guards = guards
         self._logged: frozenset[str] = frozenset()
         self._recorded: frozenset[str] | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether a guard was broken when last looked at."""
+        return bool(self._logged)
 
     async def look(self) -> None:
         """Compare with what was seen before, and log and record a change. Raises `DatabaseError`."""

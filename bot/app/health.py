@@ -63,5 +63,5 @@ class Bot:
         return self.sweeper.failures.named()
 
     def _is_ready(self) -> bool:
-        """Return whether the sweeper and the connection were healthy when last observed."""
-        return self.sweeper.healthy and (self.connection is None or self.connection.healthy)
+        """Return whether the sweeper and the connection were well when last observed; a scrape must cause no query."""
+        return self.sweeper.ready and (self.connection is None or self.connection.healthy)

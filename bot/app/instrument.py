@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import structlog
 
-from bot.domain.errors import DatabaseError, Interrupted, Refusal
+from bot.domain.errors import DatabaseError, Interrupted
 from bot.domain.events import Event
 from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
 from bot.domain.ports import NewClaim, NewRotation, Opened, RotationStore, Superseded, Turso
 from bot.domain.readable import Readable
+from bot.domain.refusals import Refusal
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.ops.tracing import Tracing

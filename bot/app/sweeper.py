@@ -1,4 +1,4 @@
-"""What the bot does by itself: end what is overdue, deliver notifications, and count what is pending."""
+"""What the bot does by itself: end what is overdue, deliver notifications, and watch what it depends on."""
 
 import asyncio
 import time
@@ -17,6 +17,8 @@ from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import TAKEN_SECONDS, Notifier
+from bot.store.key_check import refuse_changed_key
+from bot.store.schema import refuse_other_versions
 from bot.store.stores import Stores
 from bot.trail.chain import GENESIS
 
@@ -34,7 +36,11 @@ log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Runs two loops, so that a slow Slack cannot delay ending rotations."""
+    """Ends, delivers, counts and watches, in two loops, so that a slow Slack cannot delay ending rotations.
+
+    It watches the guards of history and whether the database takes writes, and less often the schema's version, the
+    audit trail's key, grants that cannot be read, and whether the trail lost rows.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class Sweeper:
         clock: Clock = time.monotonic,
     ) -> None:
         self.healthy = True
+        """Whether the last sweep found a database that answers, takes writes, and has this process's schema and key."""
         self.failures = Failures(clock)
         self._clock = clock
         self._head = TrailHead(0, GENESIS)
@@ -58,21 +65,31 @@ class Sweeper:
         self._ended: deque[Rotation] = deque()
         self._counted_at = float("-inf")
 
+    @property
+    def ready(self) -> bool:
+        """Whether rotations could start when last looked at."""
+        return self.healthy and not self._guards.broken
+
     async def sweep(self) -> None:
-        """End what is overdue, and count what is pending. Raises `DatabaseError`."""
+        """End what is overdue, look at what must hold for rotations to start, and count what is pending.
+
+        Raises `DatabaseError`.
+        """
         began = self._clock()
         async for rotation in self._recorder.tidy(self.failures.note):
             self._ended.append(rotation)
-        await self._stores.backlog.check_writable()  # also while there is nothing to write: operators must hear of it
+        await self._stores.database.check_writable()  # also while there is nothing to write: operators must hear of it
         self._metrics.tidied()
         await self._guards.look()
         if began - self._counted_at >= COUNT_SECONDS:
+            await self._stores.database.read(refuse_other_versions)
+            await refuse_changed_key(self._stores.database, self._stores.seal)
             self._metrics.pending(await self._stores.backlog.read())
-            await self._look_around()
-            self._counted_at = began
+            await self._check_grants_and_trail()
+            self._counted_at = began  # only now: what fails is looked at again in the next sweep
         self.failures.forget(began)
 
-    async def _look_around(self) -> None:
+    async def _check_grants_and_trail(self) -> None:
         """Look for what nothing else would meet soon: grants that cannot be read, and a trail that lost rows."""
         note = partial(self.failures.note, seconds=COUNT_SECONDS + _SPARE_SECONDS)
         for grant in (await self._stores.grants.all()).unreadable:
@@ -90,7 +107,7 @@ class Sweeper:
         await self._notifier.send_due(partial(self.failures.note, seconds=TAKEN_SECONDS + _SPARE_SECONDS))
 
     async def try_sweep(self) -> None:
-        """Sweep, and remember whether the database was available."""
+        """Sweep, and remember whether the database did what was asked."""
         self._note(await self._tried(self.sweep))
 
     async def keep_sweeping(self) -> None:

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import allow, audit, doctor, export, note, rekey, resolve, rotate, sandbox, serving, stats, verification
+from bot.cli import (
+    allow,
+    audit,
+    doctor,
+    export,
+    holders,
+    note,
+    rekey,
+    resolve,
+    rotate,
+    sandbox,
+    serving,
+    stats,
+    verification,
+)
 from bot.cli.options import examples
 from bot.cli.typos import hint
 from bot.domain.errors import BotError, NoSuchGroup, SettingsError, UsageError
@@ -34,8 +48,8 @@ _COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], tuple[str, ...]], 
     (app, "sandbox", sandbox.run_sandbox, ("sandbox", "sandbox --script")),
     (_allow, "add", allow.add_grant, (_ADD, _ADD_AUDITOR)),
     (_allow, "remove", allow.remove_grants, ("allow remove U024BE7LH", "allow remove U024BE7LH --group 'prod-*'")),
-    (_allow, "list", allow.list_grants, ("allow list --all --format csv",)),
-    (_allow, "who", allow.list_holders, ("allow who payments", "allow who payments --at 2026-10-01")),
+    (_allow, "list", holders.list_grants, ("allow list --all --format csv",)),
+    (_allow, "who", holders.list_holders, ("allow who payments", "allow who payments --at 2026-10-01")),
     (_audit, "list", audit.list_events, ("audit list --group payments --period 7d", "audit list --action failed")),
     (_audit, "show", audit.show_rotations, ("audit show 0m8x5kq2f7r1a", "audit show --outcome failed --since 30m")),
     (_audit, "export", export.export_trail, ("audit export --period 2026-10-01..2026-10-31 --output oct.jsonl",)),

@@ -1,24 +1,21 @@
-"""`allow add`, `allow remove`, `allow list` and `allow who`: manage the allowlist."""
+"""`allow add` and `allow remove`: change the allowlist."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated
 
 import typer
 
 from bot.cli.database import load_settings, with_database
-from bot.cli.operator import operator
-from bot.cli.options import FormatOption, GroupArgument, masked, not_a_token
-from bot.cli.output import OutputFormat, exit_if_incomplete, print_rows
+from bot.cli.holders import open_allowlist
+from bot.cli.options import masked, not_a_token
 from bot.config import DatabaseSettings
 from bot.domain.allowlist import Allowlist, allowance
 from bot.domain.errors import DatabaseError, SlackUnusable, UsageError
 from bot.domain.grants import Grant, Role
-from bot.domain.models import Actor, Organization, TeamId, UserId
-from bot.domain.periods import moment, rfc3339
+from bot.domain.models import Actor, TeamId, UserId
 from bot.domain.readable import Readable
-from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 
 _SLACK_SECONDS = 10
@@ -56,13 +53,6 @@ OnlyPatternOption = Annotated[
     ),
 ]
 OnlyRoleOption = Annotated[Role | None, typer.Option("--role", help="Only grants of this role.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Include revoked grants.")]
-AtOption = Annotated[
-    str | None,
-    typer.Option(
-        "--at", metavar="TIME", help="A day (UTC) like 2026-10-01, a time like 2026-10-01T08:00:00Z, or an age like 7d."
-    ),
-]
 
 
 def add_grant(  # noqa: PLR0913 - one for each option
@@ -81,7 +71,7 @@ def add_grant(  # noqa: PLR0913 - one for each option
     last_day = None if until is None else _parse_day(until)
 
     async def add(database: Database) -> tuple[Grant, Sequence[Grant]]:
-        allowlist = _open_allowlist(database, settings)
+        allowlist = open_allowlist(database, settings)
         grant = await allowlist.add(actor, group, role=role, last_day=last_day, note=note)
         return grant, await _held_by(allowlist, actor)
 
@@ -101,7 +91,7 @@ def remove_grants(
     settings, actor = _prepare(user, team)
 
     async def remove(database: Database) -> tuple[Readable[Grant], Sequence[Grant]]:
-        allowlist = _open_allowlist(database, settings)
+        allowlist = open_allowlist(database, settings)
         revoked = await allowlist.remove(actor, group, role)
         return revoked, await _held_by(allowlist, actor)
 
@@ -120,28 +110,6 @@ async def _held_by(allowlist: Allowlist, actor: Actor) -> Sequence[Grant]:
         return await allowlist.held_by(actor)
     except DatabaseError:
         return ()
-
-
-def list_grants(*, revoked: AllOption = False, output_format: FormatOption = OutputFormat.TABLE) -> None:
-    """List the grants, oldest first."""
-    settings = load_settings()
-    snapshot = with_database(settings, lambda database: _open_allowlist(database, settings).read(revoked=revoked))
-    rows = [_grant_row(grant, snapshot.now, output_format) for grant in snapshot.grants]
-    print_rows(rows, output_format, empty="The allowlist is empty: nobody may rotate.")
-    exit_if_incomplete(snapshot.unreadable)
-
-
-def list_holders(group: GroupArgument, at: AtOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
-    """List who may rotate a group now, or could at another time.
-
-    For a day, lists everybody who could rotate the group at any moment of that day.
-    """
-    settings = load_settings()
-    since, until = _parse_at(at)
-    grants = with_database(settings, lambda database: _open_allowlist(database, settings).who(group, since, until))
-    rows = [_holder_row(grant, output_format) for grant in grants]
-    print_rows(rows, output_format, empty=_nobody(group, since, until))
-    exit_if_incomplete(grants.unreadable)
 
 
 def _prepare(user: str, team: str | None) -> tuple[DatabaseSettings, Actor]:
@@ -174,10 +142,6 @@ async def _check_team(settings: DatabaseSettings, team: str) -> None:
         )
 
 
-def _open_allowlist(database: Database, settings: DatabaseSettings) -> Allowlist:
-    return Allowlist(SqlGrants(database, settings.seal()), operator(), Organization(settings.turso_organization or ""))
-
-
 def _echo_others(user: str, held: Sequence[Grant]) -> None:
     if patterns := [grant.pattern for grant in held if grant.role is Role.ROTATE]:
         typer.echo(f"{user} may still rotate {', '.join(patterns)}, by another grant.", err=True)
@@ -190,65 +154,5 @@ def _parse_day(text: str) -> date:
         raise UsageError("A day is written like 2027-01-31.") from None
 
 
-def _parse_at(at: str | None) -> tuple[datetime | None, datetime | None]:
-    """Return the first instant of a day and of the next one, or a single moment. Raises `UsageError`."""
-    if at is None:
-        return None, None
-    try:
-        midnight = datetime.combine(date.fromisoformat(at), time(), UTC)
-    except ValueError:
-        return moment(at, datetime.now(UTC)), None
-    return midnight, min(midnight, datetime.max.replace(tzinfo=UTC) - timedelta(days=1)) + timedelta(days=1)
-
-
-def _nobody(group: str, since: datetime | None, until: datetime | None) -> str:
-    if since is None:
-        return f"Nobody may rotate {group} now."
-    when = f"at {since:%Y-%m-%d %H:%M:%S}" if until is None else f"on {since:%Y-%m-%d}"
-    return f"Nobody could rotate {group} {when} (UTC)."
-
-
 def _end(grant: Grant) -> str:
     return ", with no end date" if grant.last_day is None else f" through {grant.last_day} (UTC)"
-
-
-def _grant_row(grant: Grant, now: datetime, output_format: OutputFormat) -> dict[str, Any]:
-    short = {"granted": _at_by(grant.granted_at, grant.granted_by), "revoked": _revoked(grant)}
-    state = "in force" if grant.in_force(now) else "revoked" if grant.revoked_at else "ended"
-    return {
-        "user": grant.actor.user_id,
-        "team": grant.actor.team_id,
-        "role": str(grant.role),
-        "group": grant.pattern,
-        "until": grant.last_day,
-        "state": state,
-        "note": grant.note,
-        **(_full_history(grant) if output_format is not OutputFormat.TABLE else short),
-    }
-
-
-def _holder_row(grant: Grant, output_format: OutputFormat) -> dict[str, Any]:
-    who = {"user": grant.actor.user_id, "team": grant.actor.team_id, "pattern": grant.pattern}
-    until, by = grant.last_day, grant.granted_by.user_id
-    if output_format is not OutputFormat.TABLE:
-        return {**who, "until": until, "note": grant.note, **_full_history(grant)}
-    start = f"{grant.granted_at:%Y-%m-%d %H:%M}"
-    return {**who, "from": start, "until": until, "granted by": by, "revoked": _revoked(grant), "note": grant.note}
-
-
-def _revoked(grant: Grant) -> str | None:
-    return _at_by(grant.revoked_at, grant.revoked_by) if grant.revoked_at and grant.revoked_by else None
-
-
-def _at_by(at: datetime, actor: Actor) -> str:
-    return f"{at:%Y-%m-%d %H:%M} by {actor.user_id}"
-
-
-def _full_history(grant: Grant) -> dict[str, Any]:
-    return {
-        "id": grant.id,
-        "granted_at": rfc3339(grant.granted_at),
-        "granted_by": grant.granted_by.user_id,
-        "revoked_at": None if grant.revoked_at is None else rfc3339(grant.revoked_at),
-        "revoked_by": None if grant.revoked_by is None else grant.revoked_by.user_id,
-    }

@@ -81,9 +81,9 @@ def list_events(  # noqa: PLR0913 - one for each option
 
     events = with_database(settings, read_page)
     _print_events(events, output_format)
-    if not events:
+    if not events.found:
         warn_of_typo(settings, group)
-    if events and len(events) + len(events.unreadable) == limit and output_format is OutputFormat.TABLE:
+    if events and events.found == limit and output_format is OutputFormat.TABLE:
         typer.echo(f"To list older events, if there are any: --before {events[-1].seq}", err=True)
     exit_if_incomplete(events.unreadable)
 
@@ -116,10 +116,10 @@ def show_rotations(  # noqa: PLR0913 - one for each option
     else:
         one = RotationId(rotation)
         events = with_database(settings, lambda database: SqlTrail(database, settings.seal()).story(one))
-        if not events and not events.unreadable:
+        if not events.found:
             raise NoSuchRotation
     _print_events(events, output_format)
-    if not events:
+    if not events.found:
         warn_of_typo(settings, group)
     exit_if_incomplete(events.unreadable)
 

@@ -55,4 +55,5 @@ async def _changed(change: Awaitable[T]) -> T:
     except CommitUnconfirmed:
         raise
     except DatabaseError as error:
-        raise type(error)(f"{error} Nothing was changed.") from error
+        error.args = (f"{error} Nothing was changed.",)
+        raise

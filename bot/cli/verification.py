@@ -48,7 +48,8 @@ def verify_trail(
     """Verify that no row was changed, removed, added or moved.
 
     Exits with 1 if a row is not as it was written, and explains the first such row; also if there are no rows, if
-    rotations or grants in the database do not match the rows, or if triggers that protect history are missing.
+    rotations or grants in the database do not match the rows, or if a trigger or unique index that protects history is
+    missing, disabled, changed or added.
     """
     settings = load_settings()
     heads = tuple(parse_anchor(text) for text in anchors or ())

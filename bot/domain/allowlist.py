@@ -79,7 +79,7 @@ class Allowlist:
         detail = {"user": actor.user_id, "team": actor.team_id}
         event = Event(Action.REVOKED, self._operator, self._organization, detail=detail)
         revoked = await self._store.revoke(actor, pattern, event, role=role)
-        if not revoked and not revoked.unreadable:
+        if not revoked.found:
             raise UsageError(f"{actor.user_id} has no such grant.")
         return revoked
 

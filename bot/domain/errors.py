@@ -34,32 +34,12 @@ failure: a cancelled task hands on with it what it knows.
 
 from asyncio import CancelledError
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 
 from bot.domain.models import GroupName, Outcome, Rotation
+from bot.domain.refusals import Refusal
 from bot.domain.states import State
 
 _LONGEST_NUMBER = 40
-
-
-class Refusal(StrEnum):
-    """Why nothing was changed, as one word for logs and metrics."""
-
-    NOT_ALLOWED = "not_allowed"
-    OTHER_WORKSPACE = "other_workspace"
-    NOT_YOURS = "not_yours"
-    NO_TOKEN = "no_token"  # noqa: S105 - no secret: it says that there is none
-    OWN_DATABASE = "own_database"
-    MALFORMED = "malformed"
-    NO_SUCH_GROUP = "no_such_group"
-    NO_SUCH_ROTATION = "no_such_rotation"
-    ALREADY_DECIDED = "already_decided"
-    DUPLICATE = "duplicate"
-    SHUTTING_DOWN = "shutting_down"
-    OVERLOADED = "overloaded"
-    DATABASE = "database"
-    UNREADABLE = "unreadable"
-    OTHER = "other"
 
 
 class BotError(Exception):

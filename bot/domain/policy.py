@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from bot.domain.errors import Refusal, Refused
+from bot.domain.errors import Refused
 from bot.domain.grants import Grant, Role
 from bot.domain.models import Actor, GroupInfo, GroupName, Rotation, TeamId, UserId
+from bot.domain.refusals import Refusal
 
 OTHER_WORKSPACE = "This bot serves another workspace."
 NOT_YOURS = "Only the person who requested this rotation can confirm or cancel it."

@@ -16,6 +16,11 @@ class Readable(Sequence[T], Generic[T]):
     values: Sequence[T]
     unreadable: Sequence[UnreadableRow] = ()
 
+    @property
+    def found(self) -> int:
+        """How many rows there were, readable or not; what is empty may still have found some."""
+        return len(self.values) + len(self.unreadable)
+
     def __len__(self) -> int:
         return len(self.values)
 

@@ -25,8 +25,8 @@ _MAX_FAILURES = 3
 """After this many failures the database is the cause, and waiting for it once more for each rotation is pointless."""
 
 
-Failed = Callable[[str, Exception], None]
-"""Takes note of something that could not be tidied, by its name, and why: a row that cannot be read, or a bug."""
+ReportFailure = Callable[[str, Exception], None]
+"""Reports something that could not be tidied, by its name, and why: a row that cannot be read, or a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ class OutcomeRecorder:
             event = _by_system(rotation, Action.UNKNOWN, _ABANDONED.detail)
         return await self._store.move(rotation.id, expected=rotation.state, event=event)
 
-    async def tidy(self, failed: Failed = lambda _, __: None) -> AsyncIterator[Rotation]:
+    async def tidy(self, report: ReportFailure = lambda _, __: None) -> AsyncIterator[Rotation]:
         """Record kept outcomes, expire old requests and end interrupted rotations; yield those that changed.
 
-        One that fails does not hold up the others. `failed` is called for a row that cannot be read, and for a bug; of
+        One that fails does not hold up the others. `report` is called for a row that cannot be read, and for a bug; of
         the failures of the database, the first is raised at the end.
         """
         failures: list[DatabaseError] = []
-        for rotation, end in await self._steps(failed):
+        for rotation, end in await self._steps(report):
             try:
                 changed = await end()
             except DatabaseError as error:
@@ -108,18 +108,18 @@ class OutcomeRecorder:
                 if len(failures) == _MAX_FAILURES:
                     break
             except Exception as error:  # noqa: BLE001 - reported
-                failed(f"Rotation {rotation.id}", error)
+                report(f"Rotation {rotation.id}", error)
             else:
                 if changed is not None:
                     yield changed
         if failures:
             raise failures[0]
 
-    async def _steps(self, failed: Failed) -> list[tuple[Rotation, Callable[[], Awaitable[Rotation | None]]]]:
+    async def _steps(self, report: ReportFailure) -> list[tuple[Rotation, Callable[[], Awaitable[Rotation | None]]]]:
         """Return what is to be tidied, each with its rotation."""
         overdue = await self._store.overdue()
         for row in overdue.unreadable:
-            failed(row.key, row)
+            report(row.key, row)
         kept = [(claimed.rotation, partial(self._write, claimed, outcome)) for claimed, outcome in self._kept.values()]
         unsent = [(claimed.rotation, partial(self._end_unsent, claimed)) for claimed in self._unsent.values()]
         return [*kept, *unsent, *((rotation, partial(self.end_overdue, rotation)) for rotation in overdue)]

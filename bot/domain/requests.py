@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bot.domain.access import PolicySource
-from bot.domain.errors import BotError, NoSuchGroup, Refusal, Refused, Unguarded
+from bot.domain.errors import BotError, NoSuchGroup, Refused, Unguarded
 from bot.domain.events import Action, Event
 from bot.domain.models import (
     Actor,
@@ -22,6 +22,7 @@ from bot.domain.models import (
 from bot.domain.naming import GroupFinder, Meaning
 from bot.domain.policy import refuses_lockout
 from bot.domain.ports import AuditTrail, NewRotation, RotationStore, Turso
+from bot.domain.refusals import Refusal
 
 _TYPED = 80
 """How many characters are recorded of what names no group."""

@@ -21,10 +21,12 @@ from bot.domain.errors import (
     DatabaseError,
     DatabaseReadOnly,
     DatabaseUnavailable,
-    Refusal,
+    KeyChanged,
     SchemaMismatch,
+    Unguarded,
 )
 from bot.domain.notifications import Backlog, NotificationKind
+from bot.domain.refusals import Refusal
 from bot.domain.states import State
 
 PREFIX = "turso_rotate"
@@ -36,6 +38,8 @@ _DATABASE_FAILURES = {
     CommitUnconfirmed: "unavailable",
     DatabaseReadOnly: "read_only",
     SchemaMismatch: "schema",
+    Unguarded: "unguarded",
+    KeyChanged: "key",
 }
 _ACK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600)
@@ -189,5 +193,5 @@ class _Gauges:
         lag.set_function(lambda: time.monotonic() - self.tidied)
         about = "Rows that cannot be read, and bugs, that the sweeper has met lately."
         self.sweep_failures = gauge("sweep_failures", about)
-        self.ready = gauge("ready", "1 while the database answers and, in Socket Mode, Slack is connected.")
+        self.ready = gauge("ready", "1 while /readyz would answer 200, as last observed.")
         self.in_flight = gauge("work_in_flight", "Commands and presses being handled.")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
-from bot.domain.errors import Overloaded, Refusal, ShuttingDown
+from bot.domain.errors import Overloaded, ShuttingDown
+from bot.domain.refusals import Refusal
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from bot.domain.errors import BotError, DuplicateDelivery, Refusal, UnreadableRow
+from bot.domain.errors import BotError, DuplicateDelivery, UnreadableRow
+from bot.domain.refusals import Refusal
 
 Tell = Callable[[BotError], Coroutine[Any, Any, object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""

@@ -13,7 +13,7 @@ from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation
 from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
-from bot.domain.recording import Failed
+from bot.domain.recording import ReportFailure
 from bot.domain.states import State
 from bot.ops.metrics import Metrics
 from bot.slack.alarm import unguarded
@@ -28,7 +28,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
 _DELIVERED = {
     NotificationKind.CARD: "card settled",
     NotificationKind.ANNOUNCEMENT: "announced",
-    NotificationKind.ALARM: "alarm sounded",
+    NotificationKind.ALARM: "alarm posted",
 }
 _CANNOT_POST = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
 
@@ -83,17 +83,17 @@ class Notifier:
             return True
         return any(notification.kind is NotificationKind.CARD for notification in notifications)
 
-    async def send_due(self, failed: Failed = lambda _, __: None) -> None:
+    async def send_due(self, report: ReportFailure = lambda _, __: None) -> None:
         """Deliver every notification that is due: an attempt failed, or the process that queued it made none.
 
-        `failed` is called for what cannot be read, and for a bug; it is tried again once it is due again, and holds up
+        `report` is called for what cannot be read, and for a bug; it is tried again once it is due again, and holds up
         no other.
         """
         while self._pause() <= 0 and await self._outbox.any_due():
             try:
                 notification = await self._outbox.take(TAKEN_SECONDS)
             except UnreadableRow as row:
-                failed(row.key, row)
+                report(row.key, row)
                 continue
             if notification is None:
                 return
@@ -103,11 +103,11 @@ class Notifier:
                 raise
             except Exception as error:  # noqa: BLE001 - reported
                 key = error.key if isinstance(error, UnreadableRow) else f"Notification {notification.id}"
-                failed(key, error)
+                report(key, error)
 
     async def _send(self, notification: Notification) -> None:
         if notification.rotation_id is None:
-            await self._deliver(notification, None, lambda: self._sound(notification))
+            await self._deliver(notification, None, lambda: self._post_alarm(notification))
         elif (rotation := await self._rotations.get(notification.rotation_id)) is not None:
             await self._tell(notification, rotation, self._reply_to(rotation.requester, rotation.channel_id, None))
 
@@ -137,7 +137,7 @@ class Notifier:
             log.info(_DELIVERED[notification.kind], attempts=notification.attempts, **facts)
             await self._outbox.done(notification)
 
-    async def _sound(self, notification: Notification) -> None:
+    async def _post_alarm(self, notification: Notification) -> None:
         """Post to the audit channel; without one, the log has it."""
         if self._audit_channel is not None:
             alarm = unguarded(notification.subject or "")

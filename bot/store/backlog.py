@@ -46,10 +46,6 @@ class SqlBacklog:
         """Count everything in one statement."""
         return await self._database.read(self._read)
 
-    async def check_writable(self) -> None:
-        """Check that pending work can be recorded. Raises `DatabaseError`."""
-        await self._database.check_writable()
-
     def _read(self, connection: Connection) -> Backlog:
         row = connection.execute(_BACKLOG, {"organization": self._organization}).one()
         oldest = max(0.0, (row.now - row.oldest).total_seconds()) if isinstance(row.oldest, datetime) else 0.0

@@ -64,9 +64,13 @@ def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> E
     return engine
 
 
+def any_text(text: bytes) -> str:
+    """Decode what SQLite has as text: one that is not UTF-8 spoils its own row only, and not the whole answer."""
+    return text.decode("utf-8", "surrogateescape")
+
+
 def _read_any_text(connection: Any, _: Any) -> None:
-    """Let a text that is not UTF-8 spoil its own row only, and not the whole answer."""
-    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    connection.text_factory = any_text
 
 
 def _set_pragmas(connection: Any, _: Any) -> None:

@@ -25,9 +25,9 @@ from bot.domain.states import State
 from bot.store import history_statements
 from bot.store.database import Database
 from bot.store.history_statements import Shape
-from bot.store.rows import attempt, fault_of_text, readable, rotation_of
-from bot.store.sqltypes import EARLIEST, LATEST, Garbage, database_now
-from bot.store.tables import rotations
+from bot.store.rows import fault_of_text, read_values, readable, rotation_of
+from bot.store.sqltypes import EARLIEST, LATEST, database_now
+from bot.store.tables import audit_events, rotations
 from bot.store.trail import ROTATION_EVENTS, recorded_of
 
 MAX_GROUPS = 200
@@ -39,8 +39,8 @@ MAX_PENDING = 100
 _STATUSES = {str(action): status for status, action in RECORDED_ALONE.items()} | {
     str(state): RequestStatus(state) for state in State
 }
-_TEXTS = frozenset({"organization", "team_id", "user_id", "group", "reason"})
-_OPTIONAL = frozenset({"group", "reason"})
+_COLUMNS = {rotations: {"at": "requested_at", "status": "state"}, audit_events: {"status": "action"}}
+"""What the columns are called where the two tables differ."""
 _GLOB = frozenset("*?[")
 
 _SELECT = select(rotations).where(rotations.c.organization == bindparam("of_organization"))
@@ -179,13 +179,10 @@ def _requests(rows: Iterable[Row[Any]]) -> tuple[dict[EntryKey, HistoryEntry | U
 def _entry(key: EntryKey, row: Row[Any]) -> HistoryEntry:
     """Read a request. Raises `UnreadableRow`."""
     alone = row.seq is not None
-    kind, number, optional = ("Row", row.seq, _OPTIONAL) if alone else ("Rotation", row.id, _OPTIONAL - {"reason"})
-    for name, value in row._mapping.items():  # noqa: SLF001 - public, in spite of its name
-        if isinstance(value, Garbage):
-            raise UnreadableRow(kind, number, f"its {'time' if name == 'at' else name} {value.why}")
-        if name in _TEXTS and (value is not None or name not in optional) and (why := fault_of_text(value)):
-            raise UnreadableRow(kind, number, f"its {name} {why}")
-    return attempt(kind, number, lambda: _readable_entry(key, row, alone=alone))
+    table, number = (audit_events, row.seq) if alone else (rotations, row.id)
+    named = {_COLUMNS[table].get(name, name): value for name, value in row._mapping.items()}  # noqa: SLF001 - public
+    values = ((column, named[column.name]) for column in table.columns if column.name in named)
+    return read_values(table, number, values, lambda: _readable_entry(key, row, alone=alone))
 
 
 def _readable_entry(key: EntryKey, row: Row[Any], *, alone: bool) -> HistoryEntry:

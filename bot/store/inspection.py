@@ -17,7 +17,7 @@ from bot.store.allowlist import SqlGrants
 from bot.store.database import Database
 from bot.store.guards import broken_guards
 from bot.store.rows import fault_of_text
-from bot.store.sqltypes import Garbage, database_now
+from bot.store.sqltypes import UnreadableValue, database_now
 from bot.store.tables import audit_events, rotations
 from bot.store.trail import NEWEST_CHANGE_OF_KEY
 from bot.trail.chain import Row, Seal, named_key
@@ -114,8 +114,8 @@ def _stored_row(row: Any) -> Row:
     return Row(**{**columns, "at": _stored(columns["at"])})
 
 
-def _stored(at: datetime | Garbage) -> str:
-    return str(at.raw) if isinstance(at, Garbage) else rfc3339(at)
+def _stored(at: datetime | UnreadableValue) -> str:
+    return str(at.raw) if isinstance(at, UnreadableValue) else rfc3339(at)
 
 
 async def newest_change_of_key(database: Database) -> KeyChange | None:

@@ -45,9 +45,9 @@ def read_overdue(connection: Connection, organization: Organization, at_once: in
     unreadable: list[UnreadableRow] = []
     chosen = {"of_organization": organization, "at_once": at_once}
     for page in range(_MAX_PAGES):
-        found = readable(connection.execute(OVERDUE, {**chosen, "skipped": page * at_once}), rotation_of)
-        values += found.values
-        unreadable += found.unreadable
-        if not found.unreadable or len(found) + len(found.unreadable) < at_once:
+        rows = readable(connection.execute(OVERDUE, {**chosen, "skipped": page * at_once}), rotation_of)
+        values += rows.values
+        unreadable += rows.unreadable
+        if not rows.unreadable or rows.found < at_once:
             break
     return Readable(values, unreadable)

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.database_url import connection_parameters, prepare_threshold, session_settings
-from bot.store.sqltypes import Garbage
+from bot.store.sqltypes import UnreadableValue
 from bot.store.timeouts import LOCK_SECONDS, deadline
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Session(psycopg.Connection[Any]):
                 raise
             session = cls.connect(**{**arguments, "options": ""})
         try:
-            session.look_around()
+            session.detect_pooler()
         except psycopg.Error:
             session.close()
             raise
@@ -68,8 +68,8 @@ class Session(psycopg.Connection[Any]):
             session.read_only = is_snapshot or None
         return session
 
-    def look_around(self) -> None:
-        """Find out whether a pooler dropped the settings, or hands transactions to sessions that others use."""
+    def detect_pooler(self) -> None:
+        """Detect whether a pooler dropped the settings, or hands transactions to sessions that others use."""
         pid, arrived = self.execute(_IS_OURS, prepare=False).fetchone() or (0, False)
         self.is_pooled = not arrived or pid != self.info.backend_pid
         if self.is_pooled:
@@ -79,11 +79,11 @@ class Session(psycopg.Connection[Any]):
 class DeadlineSession(Session):
     """A session that waits for its server until the deadline of the transaction, and then closes itself."""
 
-    def look_around(self) -> None:
-        """Find out, even if connecting has taken all the time there was."""
+    def detect_pooler(self) -> None:
+        """Detect it, even if connecting has taken all the time there was."""
         # The next transaction can use what was connected.
         deadline.set(max(deadline.get(), time.monotonic() + LOCK_SECONDS))
-        super().look_around()
+        super().detect_pooler()
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for what was sent, until the deadline at most."""
@@ -170,7 +170,7 @@ def _read_any_time(engine: Engine) -> None:
 
 
 def _lenient(loader: type[Any]) -> type[Loader]:
-    """Return a loader that reads as `Garbage` what the given one cannot read."""
+    """Return a loader that reads as `UnreadableValue` what the given one cannot read."""
 
     class Lenient(Loader):
         def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
@@ -181,7 +181,7 @@ def _lenient(loader: type[Any]) -> type[Loader]:
             try:
                 return self._load(data)
             except psycopg.DataError:
-                return Garbage("is not a time", bytes(data).decode())
+                return UnreadableValue("is not a time", bytes(data).decode())
 
     return Lenient
 

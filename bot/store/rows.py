@@ -9,7 +9,7 @@ from bot.domain.errors import UnreadableRow
 from bot.domain.models import Actor, ChannelId, Databases, GroupName, Organization, Rotation, RotationId, TeamId, UserId
 from bot.domain.readable import Readable
 from bot.domain.states import State
-from bot.store.sqltypes import Garbage
+from bot.store.sqltypes import UnreadableValue
 from bot.store.tables import allowlist, audit_events, outbox, rotations
 
 T = TypeVar("T")
@@ -23,10 +23,17 @@ def read(row: Row[Any], table: Table, of: Callable[[Row[Any]], T]) -> T:
     """Read a value from a row of a table. Raises `UnreadableRow`."""
     (key,) = table.primary_key
     found = row._mapping  # noqa: SLF001 - public, in spite of its name
-    for column in table.columns:
-        if why := _fault(column, found[column.name]):
-            raise UnreadableRow(_KINDS[table], found[key.name], f"its {column.name} {why}")
-    return attempt(_KINDS[table], found[key.name], lambda: of(row))
+    return read_values(
+        table, found[key.name], ((column, found[column.name]) for column in table.columns), lambda: of(row)
+    )
+
+
+def read_values(table: Table, number: object, values: Iterable[tuple[Column[Any], object]], of: Callable[[], T]) -> T:
+    """Read a value from some columns of a row of a table. Raises `UnreadableRow`."""
+    for column, value in values:
+        if why := fault(column, value):
+            raise UnreadableRow(_KINDS[table], number, f"its {column.name} {why}")
+    return attempt(_KINDS[table], number, of)
 
 
 def attempt(kind: str, number: object, convert: Callable[[], T]) -> T:
@@ -47,6 +54,17 @@ def readable(rows: Iterable[Row[Any]], convert: Callable[[Row[Any]], T]) -> Read
         except UnreadableRow as error:
             unreadable.append(error)
     return Readable(values, unreadable)
+
+
+def fault(column: Column[Any], value: object) -> str | None:
+    """Return why a column's value cannot be read, as the end of a sentence."""
+    if isinstance(value, UnreadableValue):
+        return value.why
+    if value is None:
+        return None if column.nullable else "is missing"
+    if isinstance(column.type, Text):
+        return fault_of_text(value)
+    return "is not a number" if isinstance(column.type, Integer) and not isinstance(value, int) else None
 
 
 def fault_of_text(value: object) -> str | None:
@@ -85,17 +103,6 @@ def _databases(count: object, names: list[object]) -> Databases:
     if not isinstance(count, int) or any(fault_of_text(name) for name in names):
         raise TypeError("a list of databases that the bot never writes")
     return Databases(count, tuple(map(str, names)))
-
-
-def _fault(column: Column[Any], value: object) -> str | None:
-    """Return why a column's value cannot be read, as the end of a sentence."""
-    if isinstance(value, Garbage):
-        return value.why
-    if value is None:
-        return None if column.nullable else "is missing"
-    if isinstance(column.type, Text):
-        return fault_of_text(value)
-    return "is not a number" if isinstance(column.type, Integer) and not isinstance(value, int) else None
 
 
 def _is_utf8(text: str) -> bool:

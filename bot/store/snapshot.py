@@ -15,7 +15,7 @@ from bot.store.engines import unlimited
 def open_snapshot(url: URL) -> Iterator[Connection]:
     """Open a connection whose statements all see the same state, without a time limit.
 
-    A schema of another version is refused; one whose triggers are broken is not, because that is when it must be read.
+    A schema of another version is refused; one whose guards are broken is not, because that is when it must be read.
     Raises `DatabaseError`; wrap what uses the connection in `translated_errors`.
     """
     with ExitStack() as stack:

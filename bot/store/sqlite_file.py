@@ -72,9 +72,12 @@ class OpenedFile:
         """Check that the newest row that was seen is still there, and see which one is newest now."""
         seen = self._head
         try:
+            head = driver.execute(_HEAD).fetchone()
+            if head == seen:
+                return
             if seen is not None and driver.execute(_HASH, seen[:1]).fetchone() != seen[1:]:
                 raise DatabaseUnavailable(_WENT_BACK.format(seen[0]))
-            self._head = driver.execute(_HEAD).fetchone() or seen
+            self._head = head
         except sqlite3.Error:
             return  # no tables yet, or a failure that the transaction itself will meet
 

@@ -20,7 +20,7 @@ EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
+class UnreadableValue:
     """What a column holds that is no value of its type; `bot.store.rows` says which row cannot be read for it."""
 
     why: str
@@ -55,14 +55,14 @@ class UtcTime(TypeDecorator[datetime]):
         return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Convert what the driver read to UTC, in any session time zone; what is no time becomes `Garbage`."""
-        if value is None or isinstance(value, Garbage):
+        """Convert what the driver read to UTC, in any session time zone; what is no time becomes `UnreadableValue`."""
+        if value is None or isinstance(value, UnreadableValue):
             return value
         try:
             moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
             return moment if moment.tzinfo is UTC else _aware(moment).astimezone(UTC)
         except (OverflowError, TypeError, ValueError):
-            return Garbage("is not a time", value)
+            return UnreadableValue("is not a time", value)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -82,14 +82,14 @@ class CanonicalJson(TypeDecorator[dict[str, Any]]):
         return None if value is None else detail_text(dict(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Parse the object; what is none becomes `Garbage`."""
+        """Parse the object; what is none becomes `UnreadableValue`."""
         if value is None:
             return None
         try:
             found = json.loads(value)
         except (RecursionError, TypeError, ValueError):
-            return Garbage("is not JSON", value)
-        return found if isinstance(found, dict) else Garbage("is not a JSON object", value)
+            return UnreadableValue("is not JSON", value)
+        return found if isinstance(found, dict) else UnreadableValue("is not a JSON object", value)
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is

@@ -26,7 +26,7 @@ from bot.domain.history import RECORDED_ALONE, RequestStatus
 from bot.domain.models import GroupName
 from bot.domain.states import State
 from bot.domain.statistics import Interval, SeriesKey, StatisticsQuery, Tally
-from bot.store.rows import fault_of_text
+from bot.store.rows import fault
 from bot.store.tables import NO_ROTATION, audit_events, rotations
 
 _STATUSES = {str(action): str(status) for status, action in RECORDED_ALONE.items()}
@@ -157,6 +157,6 @@ def _day(start: object) -> date:
 
 def _key(row: Any) -> SeriesKey:
     """Return the series. Raises `ValueError` if there is none."""
-    if row.group is not None and fault_of_text(row.group):
+    if fault(audit_events.c.group, row.group):  # which may have none
         raise ValueError("no group")
     return SeriesKey(None if row.group is None else GroupName(row.group), RequestStatus(row.outcome))

@@ -4,7 +4,7 @@ from bot.domain.models import Organization
 from bot.store.allowlist import SqlGrants
 from bot.store.backlog import SqlBacklog
 from bot.store.database import Database
-from bot.store.guard_watch import SqlGuards
+from bot.store.guard_record import SqlGuards
 from bot.store.history import SqlHistory
 from bot.store.outbox import SqlOutbox
 from bot.store.rotations import SqlRotations
@@ -16,6 +16,8 @@ class Stores:
     """The stores of one organization."""
 
     def __init__(self, database: Database, seal: Seal, organization: Organization) -> None:
+        self.database = database
+        self.seal = seal
         self.rotations = SqlRotations(database, seal, organization)
         self.grants = SqlGrants(database, seal)
         self.trail = SqlTrail(database, seal)

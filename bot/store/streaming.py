@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from bot.store.engines import any_text
+
 T = TypeVar("T")
 
 _BATCH = 2000
+_NOT_UTF8 = "turso_rotate.not_utf8"
+"""What a connection knows once it met a text that is not UTF-8: nothing is read at full speed over it again."""
 
 
 def time_text(connection: Connection, column: str) -> str:
@@ -26,11 +30,11 @@ def time_text(connection: Connection, column: str) -> str:
 
 def stream(connection: Connection, query: str, name: str, make: Callable[[Any], T]) -> Iterator[T]:
     """Make something of each row; `name` tells cursors that are open at the same time apart."""
-    driver: Any = connection.connection.dbapi_connection
     try:
         if connection.dialect.name == "sqlite":
-            yield from _sqlite(driver, query, make)
+            yield from _sqlite(connection, query, make)
         else:
+            driver: Any = connection.connection.dbapi_connection
             with driver.cursor(name, row_factory=lambda _: make) as cursor:
                 cursor.itersize = _BATCH
                 yield from cursor.execute(query)
@@ -38,10 +42,15 @@ def stream(connection: Connection, query: str, name: str, make: Callable[[Any], 
         raise DBAPIError(None, None, error) from error
 
 
-def _sqlite(driver: Any, query: str, make: Callable[[Any], T]) -> Iterator[T]:
-    """Read at full speed, and more slowly from the first row on that is not UTF-8."""
+def _sqlite(connection: Connection, query: str, make: Callable[[Any], T]) -> Iterator[T]:
+    """Read at full speed, and more slowly from the first row on that is not UTF-8.
+
+    Streams that are open at the same time share the connection, and with it how text is decoded.
+    """
+    driver: Any = connection.connection.dbapi_connection
     done = 0
-    driver.text_factory = str
+    if not connection.info.get(_NOT_UTF8):
+        driver.text_factory = str
     try:
         for row in driver.execute(query):
             yield make(row)
@@ -49,7 +58,9 @@ def _sqlite(driver: Any, query: str, make: Callable[[Any], T]) -> Iterator[T]:
     except sqlite3.OperationalError as error:
         if "decode" not in str(error):
             raise
+        connection.info[_NOT_UTF8] = True
     else:
         return
-    driver.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    finally:
+        driver.text_factory = any_text
     yield from map(make, islice(driver.execute(query), done, None))

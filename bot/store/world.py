@@ -97,7 +97,5 @@ def _by_hand(row: Row[Any]) -> HandRotation:
     try:
         at = datetime.fromisoformat(str(row.detail.get("rotated_at"))).astimezone(UTC)
     except (ValueError, OverflowError):
-        at = row.at.astimezone(
-            UTC
-        )  # a card must not fail because of what another version, or the database's owner, wrote
+        at = row.at.astimezone(UTC)  # what another version or the owner wrote must not fail a card
     return HandRotation(at, Actor(TeamId(row.team_id), UserId(row.user_id)), str(row.detail.get("note", "")))

@@ -1,29 +1,21 @@
 """What the sweeper tells of: once in the log, and for as long as it lasts in what it knows."""
 
-from collections.abc import AsyncIterator
+import asyncio
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from bot.app.sweeper import Sweeper
+from bot.domain.events import Action, Event
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import Notifier
-from bot.store.database import open_database
 from bot.store.stores import Stores
-from bot.trail.chain import UNKEYED
-from tests.databases import load_url
+from bot.trail.chain import UNKEYED, Seal
+from tests.store import shell
 from tests.store.attack import attack
-from tests.store.conftest import ACME, Store
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    url = load_url(database_url)
-    database = open_database(url)
-    yield Store(url, database)
-    await database.close()
+from tests.store.conftest import ACME, OPERATOR, Store
 
 
 @pytest.fixture
@@ -107,3 +99,37 @@ async def test_a_trail_that_lost_rows_in_a_failover_is_told_of(
     (told,) = sweeper.failures.named()
     assert told.startswith("The audit trail no longer holds a row that this process saw: the database failed over or ")
     assert told.endswith(f"turso-rotate audit verify --anchor {head}")
+
+
+@pytest.mark.fault("F57")
+async def test_a_key_that_was_changed_meanwhile_shows_within_a_quarter_of_a_minute_and_stays(
+    sweeper: Sweeper, store: Store, now: list[float]
+) -> None:
+    await sweeper.try_sweep()
+    changed = Event(
+        Action.REKEYED, OPERATOR, ACME, detail={"fingerprint": Seal(b"another pony staple battery").fingerprint}
+    )
+    await store.trail.append(changed)
+    ready = []
+    for _ in range(17):
+        now[0] += 1
+        await sweeper.try_sweep()
+        ready.append(sweeper.ready)
+
+    assert ready == [True] * 14 + [False] * 3
+
+
+@pytest.mark.fault("F59")
+async def test_while_a_guard_is_broken_the_process_is_not_ready(sweeper: Sweeper, store: Store) -> None:
+    intruder = {
+        "sqlite": "CREATE TRIGGER b BEFORE DELETE ON audit_events BEGIN SELECT 1; END",
+        "postgresql": "CREATE RULE b AS ON DELETE TO audit_events DO ALSO NOTHING",
+    }[store.url.get_backend_name()]
+    gone = {"sqlite": "DROP TRIGGER b", "postgresql": "DROP RULE b ON audit_events"}[store.url.get_backend_name()]
+    ready = []
+    for statements in ((), (intruder,), (gone,)):
+        await asyncio.to_thread(shell.run, store.url, *statements)
+        await sweeper.try_sweep()
+        ready.append((sweeper.ready, sweeper.healthy))
+
+    assert ready == [(True, True), (False, True), (True, True)]

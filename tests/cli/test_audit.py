@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -65,15 +64,6 @@ async def leave_events(settings: dict[str, str]) -> None:
     answer = Event(Action.SUCCEEDED, alice, *about, {"status": 200})
     await store.move(RotationId("r1"), expected=State.ROTATING, event=answer, claim="c1")
     await trail.append(Event(Action.REJECTED, mallory, Organization("acme"), None))
-    await database.close()
-
-
-@pytest.fixture
-async def store(settings: dict[str, str]) -> AsyncIterator[Store]:
-    """Give the stores over the same database, which seal without a key."""
-    url = load_url(settings["DATABASE_URL"])
-    database = open_database(url)
-    yield Store(url, database)
     await database.close()
 
 

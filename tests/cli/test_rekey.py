@@ -17,9 +17,7 @@ from bot.trail.chain import Seal
 from tests.postgres import binaries
 from tests.process import environment, run
 from tests.roles import owned, restricted
-from tests.store.conftest import ACME, ALICE, Store, store
-
-__all__ = ["store"]
+from tests.store.conftest import ACME, ALICE, Store
 
 pytestmark = pytest.mark.fault("F57")
 

@@ -3,28 +3,17 @@
 import json
 import os
 import pwd
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bot.domain.models import Rotation
 from bot.domain.states import State
-from bot.store.database import open_database
-from tests.databases import load_url
 from tests.process import run
 from tests.store.conftest import Store
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOTE = ("--note", "an old token still connects")
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    url = load_url(database_url)
-    database = open_database(url)
-    yield Store(url, database)
-    await database.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from bot.sandbox.local_turso import LocalTurso
 from bot.store.database import Database
 from tests.databases import load_url
 from tests.e2e.conftest import ALICE, Stories, announced, asks, id_on
+from tests.e2e.scraping import scrape
 from tests.process import BotProcess, run
 from tests.store import shell
 
@@ -74,7 +75,7 @@ async def test_a_guard_that_goes_while_the_bot_runs_stops_new_rotations_and_is_t
         guard = await _taken_away(url)
         await asyncio.gather(*(each.logs("the database no longer protects its history") for each in (bot, other)))
         alarm = await slack.sees(None, "no longer protects its history", channel="C0AUDIT")
-        unready = await _readiness(bot)
+        unready, scraped = await _readiness(bot), await scrape(bot)
         await slack.types(ALICE, "/turso-rotate default")
         await slack.sees(ALICE, GONE, "Nothing was rotated")
         since = len(slack.messages)
@@ -90,6 +91,7 @@ async def test_a_guard_that_goes_while_the_bot_runs_stops_new_rotations_and_is_t
     assert "audit_events_no_update" in alarm.plain
     assert unready[0] == 503
     assert NAMED in unready[1]
+    assert scraped["ready"] == 0
     assert called == 1
     assert len([each for each in announced(slack) if "no longer protects" in each]) == 1
     assert (await stories())[id_on(asked)] == [

@@ -266,13 +266,15 @@ async def test_ctrl_c_twice_while_the_outcome_is_saved_still_says_what_turso_sai
     assert b"--as succeeded" in err
 
 
-async def test_another_key_than_the_trails_is_pointed_out(
+async def test_another_key_than_the_trails_is_refused(
     slack: LocalSlack, turso: LocalTurso, settings: dict[str, str], tmp_path: Path
 ) -> None:
     await run(settings | {"AUDIT_KEY": "k" * 32}, tmp_path, "rotate", "payments", *REASON, "--yes")
-    _, _, err = await run(settings | {"AUDIT_KEY": "x" * 32}, tmp_path, "rotate", "payments", *REASON, "--yes")
+    called = turso.calls_to_rotate()
+    code, _, err = await run(settings | {"AUDIT_KEY": "x" * 32}, tmp_path, "rotate", "payments", *REASON, "--yes")
 
-    assert "AUDIT_KEY" in err
+    assert (code, "AUDIT_KEY is not the key of the audit trail" in err) == (2, True)
+    assert turso.calls_to_rotate() == called == 1
 
 
 @ONCE

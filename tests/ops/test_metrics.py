@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import errors
-from bot.domain.errors import BotError, DatabaseError, Refusal
+from bot.domain.errors import BotError, DatabaseError
 from bot.domain.models import GroupName
+from bot.domain.refusals import Refusal
 from bot.ops.metrics import Metrics
 from bot.ops.tasks import SupervisedTasks
 from tests.domain.test_policy import ROTATION
@@ -40,6 +41,25 @@ def test_no_number_adds_a_series(status: int | None) -> None:
         metrics.refused(refusal)
 
     assert series(metrics) == before
+
+
+def test_failures_of_the_database_are_counted_by_their_kind() -> None:
+    metrics = Metrics("1")
+    failures = (
+        errors.DatabaseUnavailable("?"),
+        errors.CommitUnconfirmed("?"),
+        errors.DatabaseReadOnly("?"),
+        errors.SchemaMismatch("?"),
+        errors.Unguarded(["audit_events_no_update"]),
+        errors.KeyChanged(),
+        DatabaseError("?"),
+    )
+    for failure in failures:
+        metrics.database_failed(failure)
+
+    counted = re.findall(r'database_errors_total{kind="(\w+)"} (\d)', metrics.page("text/plain")[0].decode())
+    one_each = dict.fromkeys(("read_only", "schema", "unguarded", "key", "other"), "1")
+    assert dict(counted) == {"unavailable": "2"} | one_each
 
 
 def test_every_failure_that_people_are_told_has_a_reason_of_its_own() -> None:

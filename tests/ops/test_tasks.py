@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bot.domain.errors import Overloaded, Refusal
+from bot.domain.errors import Overloaded
+from bot.domain.refusals import Refusal
 from bot.ops.tasks import SupervisedTasks
 
 

@@ -16,7 +16,6 @@ from bot.domain.errors import (
     DatabaseUnavailable,
     NoSuchGroup,
     NoSuchRotation,
-    Refusal,
     Refused,
     UsageError,
 )
@@ -34,6 +33,7 @@ from bot.domain.models import (
     TeamId,
     UserId,
 )
+from bot.domain.refusals import Refusal
 from bot.domain.requests import ConfirmationPrompt
 from bot.domain.states import State
 from bot.domain.text import KEPT_CHARACTERS, storable

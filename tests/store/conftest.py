@@ -1,10 +1,9 @@
 """A migrated database of each kind, and the stores over it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
-import pytest
 from sqlalchemy import URL
 
 from bot.domain.events import RECORDED_AS, Action, Event
@@ -13,13 +12,12 @@ from bot.domain.models import Actor, ChannelId, GrantId, GroupName, Organization
 from bot.domain.ports import NewClaim, NewRotation, Opened, Superseded
 from bot.domain.states import State
 from bot.store.allowlist import SqlGrants
-from bot.store.database import Database, open_database
+from bot.store.database import Database
 from bot.store.outbox import SqlOutbox
 from bot.store.resolutions import SqlResolutions
 from bot.store.rotations import SqlRotations
 from bot.store.trail import SqlTrail
 from bot.trail.chain import UNKEYED
-from tests.databases import load_url
 
 ACME = Organization("acme")
 ALICE = Actor(TeamId("T012AB3CD"), UserId("U0ALICE01"))
@@ -102,11 +100,3 @@ class Store:
 def event_about(rotation: Rotation, action: Action, detail: Mapping[str, object] | None = None) -> Event:
     """Describe something Alice did to a rotation."""
     return Event(action, ALICE, ACME, rotation.group, rotation.id, detail or {})
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    url = load_url(database_url)
-    database = open_database(url)
-    yield Store(url, database)
-    await database.close()

@@ -11,7 +11,7 @@ from bot.domain.errors import Unguarded
 from bot.domain.notifications import NotificationKind
 from bot.domain.states import MOVES, State
 from bot.store import guards, schema
-from bot.store.guard_watch import SqlGuards
+from bot.store.guard_record import SqlGuards
 from bot.store.migrations import exclusive_transaction
 from bot.trail.chain import UNKEYED, Seal
 from tests.store import shell

@@ -1,6 +1,7 @@
 """PostgreSQL behind a pooler: each transaction may meet another session, and the pooler keeps settings from all."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -13,6 +14,7 @@ from bot.store.database import open_database
 from bot.store.inspection import is_pooled
 from bot.store.migrations import migrate
 from bot.store.snapshot import open_snapshot
+from bot.store.timeouts import LOCK_SECONDS, TRANSACTION_SECONDS
 from tests.databases import load_url
 from tests.pooler import POOLERS, Mode, pooler
 from tests.postgres import PostgresServer
@@ -63,12 +65,17 @@ async def test_every_transaction_has_its_limits_and_none_meets_anothers_statemen
     assert await pooled.database.read(is_pooled)
 
 
+@pytest.mark.parametrize(("kind", "pooled"), [(POOLERS[-1], ("transaction", True))], indirect=True)
 async def test_a_lock_is_waited_for_no_longer_than_without_a_pooler(pooled: Store, store: Store) -> None:
     await store.grant()
     async with await psycopg.AsyncConnection.connect(store.url.render_as_string().replace("+psycopg", "")) as holder:
         await holder.execute("SELECT FROM allowlist FOR SHARE")
+        began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="locked by another session"):
             await pooled.grants.revoke(ALICE, None, Event(Action.REVOKED, ALICE, ACME))
+        waited = time.monotonic() - began
+
+    assert LOCK_SECONDS <= waited < TRANSACTION_SECONDS
 
 
 async def test_migrations_and_snapshots_leave_nothing_behind(

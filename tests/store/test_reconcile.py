@@ -178,3 +178,15 @@ async def test_audit_verify_says_so(recorded: Recorded, tmp_path: Path) -> None:
     assert "Sound:" in after[1]
     assert "Rotations or grants in the database do not match the trail:\n- Rotation" in after[1]
     assert after[1].count('state is "cancelled" here, but') == 2
+
+
+@pytest.mark.fault("F53")
+@pytest.mark.databases("sqlite")
+def test_what_is_not_utf8_on_either_side_is_reported_and_stops_nothing(recorded: Recorded) -> None:
+    garbled = """UPDATE {} SET user_id = CAST(x'55ff' AS TEXT) WHERE "group" IN ('waits', 'late', 'rotating')"""
+    attack(recorded.store.url, garbled.format("audit_events"))
+    of_the_trail = recorded.mismatches()
+    attack(recorded.store.url, garbled.format("rotations"))
+
+    assert len(of_the_trail) == 3
+    assert recorded.mismatches() == []

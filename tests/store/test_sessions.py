@@ -134,6 +134,7 @@ class TestPostgresql:
         assert not isinstance(claiming.value, CommitUnconfirmed)
         assert await store.claim(rotation, grant) is not None
 
+    @pytest.mark.fault("F10")
     async def test_only_a_commit_without_an_answer_leaves_a_doubt(
         self, store: Store, postgres_server: PostgresServer
     ) -> None:

@@ -2,17 +2,9 @@
 
 from collections.abc import Sequence
 
-from bot.domain.errors import (
-    AlreadyDecided,
-    BotError,
-    NoSuchGroup,
-    NoSuchRotation,
-    NotAGroup,
-    Refusal,
-    Refused,
-    UsageError,
-)
+from bot.domain.errors import AlreadyDecided, BotError, NoSuchGroup, NoSuchRotation, NotAGroup, Refused, UsageError
 from bot.domain.models import Actor, GroupName
+from bot.domain.refusals import Refusal
 from bot.slack.blocks import Message, code, escape, message
 from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card
