@@ -149,7 +149,7 @@ class TestSqlite:
         report = await doctor(DATABASE_URL="sqlite:///elsewhere.db")
 
         assert (report.code, report.complaints) == (1, ["database.reachable"])
-        assert "There is no file elsewhere.db" in report["database.reachable"]["found"]
+        assert f"There is no file {doctor.folder / 'elsewhere.db'}: to create" in report["database.reachable"]["found"]
         assert not (doctor.folder / "elsewhere.db").exists()
 
     async def test_a_file_that_is_no_database(self, doctor: Doctor) -> None:
