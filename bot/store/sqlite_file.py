@@ -70,8 +70,8 @@ class OpenedFile:
 
     def _begun(self, connection: Connection, *, writes: bool) -> None:
         if writes:  # a writer has opened them by now
-            found = {path: _identity(path) for path in self._sides.keys() - self._opened_sides}
-            self._opened_sides |= {path: identity for path, identity in found.items() if identity}
+            found = {path: self._opened_sides.get(path) or _identity(path) for path in self._sides}
+            self._opened_sides = {path: identity for path, identity in found.items() if identity}
         self._require_files()
         self._require_trail(connection.connection.dbapi_connection)
 

@@ -158,6 +158,20 @@ class TestSqlite:
 
         assert (report.code, report.complaints) == (1, ["database.reachable"])
 
+    @pytest.mark.fault("F12")
+    async def test_a_damaged_page_that_nobody_has_read_yet(self, doctor: Doctor, url: URL) -> None:
+        query = "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'outbox'"
+        with contextlib.closing(sqlite3.connect(str(url.database))) as file:
+            root, size = file.execute(query).fetchone()
+        with open(str(url.database), "r+b") as pages:  # noqa: ASYNC230, PTH123 - for a moment
+            pages.seek((root - 1) * size)
+            pages.write(b"\xff" * size)
+        report = await doctor()
+
+        assert report.code == 1
+        assert "The database file is damaged: restore a backup" in report["database.reachable"]["found"]
+        assert "Stop the bot, and restore a backup" in report["database.reachable"]["fix"]
+
     async def test_a_guard_is_put_back_as_the_docs_say(self, doctor: Doctor, url: URL, tmp_path: Path) -> None:
         (query,) = re.findall(r'sqlite3 fresh.db "(.+)" ', DOCS)
         migrate(load_url(f"sqlite:///{tmp_path / 'fresh.db'}"))
