@@ -52,7 +52,7 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
         fix = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
         if DAMAGED in str(error):
             fix = (
-                "Stop the bot, and restore a backup as docs/backup.md describes. To see more: turso-rotate audit verify"
+                "Stop the bot, and restore a backup as docs/backup.md describes. For details: turso-rotate audit verify"
             )
         return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.", fix)]
     pooler = " A pooler stands between: the bot sets its limits in each transaction." if status.is_pooled else ""
