@@ -288,7 +288,7 @@ async def test_a_database_that_went_back_in_time_is_not_written_to_until_it_is_b
     assert (await named.request("three")).state is State.REQUESTED
 
 
-@pytest.mark.fault("F74")
+@pytest.mark.fault("F55")
 @pytest.mark.parametrize("use", ["pool", "snapshot"])
 async def test_reading_makes_no_file_and_leaves_the_log_of_one_that_was_moved_away(
     store: Store, tmp_path: Path, use: str
@@ -310,7 +310,7 @@ async def test_reading_makes_no_file_and_leaves_the_log_of_one_that_was_moved_aw
     assert len(await shell.trail_of(store.database)) == 1
 
 
-@pytest.mark.fault("F74")
+@pytest.mark.fault("F55")
 @pytest.mark.parametrize("use", ["pool", "snapshot"])
 @pytest.mark.parametrize(
     ("name", "words"), [("empty.db", "empty.db is empty: to create"), ("/dev/full", "not a regular file"), (".", "not")]
@@ -322,7 +322,7 @@ async def test_what_is_no_database_is_told(tmp_path: Path, name: str, words: str
         await _opens(make_url(f"sqlite:///{tmp_path / name}"), use)
 
 
-@pytest.mark.fault("F74")
+@pytest.mark.fault("F55")
 @pytest.mark.parametrize("given", ["rwc", "rw", None])
 async def test_migrate_creates_a_file_where_it_may(tmp_path: Path, given: str | None) -> None:
     path = tmp_path / "new 100%.db"
