@@ -33,6 +33,8 @@ _OUR_OWN = {
 }
 _SETTING = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.\-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)", re.DOTALL)
 _SQLITE_MODES = frozenset({"ro", "rw", "rwc"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/))?(?P<path>[^?#]*)", re.DOTALL)
 
 
 def parse_database_url(value: URL | str) -> URL:
@@ -47,12 +49,21 @@ def parse_database_url(value: URL | str) -> URL:
     if url.drivername not in _DRIVERS:
         raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
     url = url.set(drivername=_DRIVERS[url.drivername])
+    if _CONTROL.search(unquote(url.database or "")):
+        raise ValueError("has a line break, or another control character, in the name of the database")
     if url.get_backend_name() == "sqlite":
         _check_file(url)
         return url
     url = _with_default_host(_moved(url))
     _check_parameters(url)
     return url
+
+
+def database_file(url: URL) -> str:
+    """Return the path of the file that SQLite opens for a URL."""
+    name = url.database or ""
+    found = _FILE_URI.match(name) if "uri" in url.query else None
+    return unquote(found["path"], errors="surrogateescape") if found else name
 
 
 def database_hosts(url: URL) -> tuple[str, ...]:
@@ -129,6 +140,8 @@ def _check_file(url: URL) -> None:
     if ":memory:" in name or "mode=memory" in name or url.query.get("mode") == "memory":
         raise ValueError("must name a file, such as sqlite:///bot.db: a database in memory would lose the audit trail")
     is_uri = name.startswith("file:") and url.query.get("uri") == "true"
+    if is_uri and database_file(url).startswith("//"):
+        raise ValueError("must name a file of this machine, such as sqlite:///file:bot.db?mode=ro&uri=true")
     for parameter, given in url.query.items():
         if not is_uri or parameter not in {"uri", "mode"} or (parameter == "mode" and given not in _SQLITE_MODES):
             raise ValueError(

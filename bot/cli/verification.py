@@ -14,6 +14,7 @@ from bot.cli.options import ReportFormatOption
 from bot.cli.output import ReportFormat, progress
 from bot.config import DatabaseSettings
 from bot.domain.errors import Unguarded, UsageError
+from bot.store.driver_errors import DAMAGED
 from bot.store.trail_reader import open_trail
 from bot.trail.diagnose import ChainFault, Diagnosis
 from bot.trail.export import read_export
@@ -48,8 +49,8 @@ def verify_trail(
     """Verify that no row was changed, removed, added or moved.
 
     Exits with 1 if a row is not as it was written, and explains the first such row; also if there are no rows, if
-    rotations or grants in the database do not match the rows, or if a trigger or unique index that protects history is
-    missing, disabled, changed or added.
+    rotations or grants in the database do not match the rows, if what protects history is missing, disabled, changed
+    or added to, or if a SQLite file is damaged.
     """
     settings = load_settings()
     heads = tuple(parse_anchor(text) for text in anchors or ())
@@ -74,13 +75,15 @@ class _Problems:
 
     broken_guards: Sequence[str] = ()
     mismatches: Sequence[str] = ()
+    damage: Sequence[str] = ()
 
 
 def _verify_database(settings: DatabaseSettings, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
     with open_trail(settings.database_url) as reading, progress(reading.last()) as show_progress:
         report = verify(reading.rows(), options, show_progress)
         mismatches = [] if report.diagnosis else reading.mismatches()  # a changed trail proves nothing
-        return report, _Problems(tuple(sorted(reading.broken_guards())), tuple(mismatches))
+        guards, damage = tuple(sorted(reading.broken_guards())), tuple(reading.damage())
+        return report, _Problems(guards, tuple(mismatches), damage)
 
 
 def _verify_file(file: Path, options: VerifyOptions) -> tuple[VerifyReport, _Problems]:
@@ -133,6 +136,7 @@ def _json_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
         "anchors": [str(head) for head in options.anchors],
         "unguarded": problems.broken_guards,
         "mismatches": problems.mismatches,
+        "damage": problems.damage,
     }
 
 
@@ -146,6 +150,9 @@ def _text_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
         yield from _unverifiable(report)
     if problems.broken_guards:
         yield str(Unguarded(problems.broken_guards))
+    if problems.damage:
+        yield DAMAGED
+        yield from (f"- {each}" for each in problems.damage)
     if problems.mismatches:
         yield "Rotations or grants in the database do not match the trail:"
         yield from (f"- {each}" for each in problems.mismatches[:_SHOWN])

@@ -1,12 +1,10 @@
 """Everything the checks read: settings, Slack, Turso and the database, each read once when first needed."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import aiohttp
 import httpx
@@ -16,7 +14,7 @@ from bot.config import Settings
 from bot.doctor.calls import CALL_SECONDS, CallCache, ServiceAnswer
 from bot.doctor.findings import CannotCheck
 from bot.doctor.readers import SlackReader, TursoReader
-from bot.domain.errors import DatabaseError, DatabaseUnavailable
+from bot.domain.errors import DatabaseError
 from bot.domain.grants import Grant, GrantSnapshot
 from bot.domain.models import Actor, TeamId
 from bot.slack.bolt import granted_scopes, is_org_wide
@@ -111,9 +109,6 @@ class CheckContext:
         return self.settings.database_url.get_backend_name() == "sqlite"
 
     async def _status_and_clock(self) -> tuple[inspection.DatabaseStatus, float]:
-        name = self.settings.database_url.database or ""
-        if self.uses_sqlite and not await asyncio.to_thread(Path(name.removeprefix("file:")).exists):
-            raise DatabaseUnavailable(f"There is no file {name}.")  # opening it would create it
         began = time.time()
         status = await inspection.read_status(self.database)
         return status, status.now.timestamp() - (began + time.time()) / 2

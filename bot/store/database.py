@@ -54,7 +54,7 @@ class Database(Protocol):
 def open_database(url: URL) -> Database:
     """Prepare the database; nothing is connected yet."""
     is_file = url.get_backend_name() == "sqlite"
-    writers, file = (1, OpenedFile(str(url.database))) if is_file else (WRITERS, None)
+    writers, file = (1, OpenedFile(url)) if is_file else (WRITERS, None)
     return _ThreadedDatabase(
         _ThreadPool(pooled(url, writers, read_only=False, file=file), writers),
         _ThreadPool(pooled(url, READERS, read_only=True, file=file), READERS),

@@ -10,17 +10,22 @@ from bot.domain.errors import CommitUnconfirmed, DatabaseError, DatabaseReadOnly
 
 NO_ANSWER = "The database does not answer."
 UNCONFIRMED = "The database does not answer: it may have saved this or not."
+DAMAGED = "The database file is damaged: restore a backup (docs/backup.md)."
 _Meaning = tuple[type[DatabaseError], str]
 
 _READ_ONLY = (DatabaseReadOnly, "The database refuses writes: it is read-only.")
 _FULL = (DatabaseReadOnly, "The database refuses writes: its disk is full.")
 _NO_RIGHT = (DatabaseReadOnly, "The database refuses writes: its role, or the bot's account, lacks a right.")
-_LOCKED = (DatabaseUnavailable, "The database is locked by another process.")
+_LOCKED = (
+    DatabaseUnavailable,
+    "The database is locked by another process; `fuser FILE` or `lsof FILE` shows which.",
+)
 _LOCKED_BY_SESSION = (
     DatabaseUnavailable,
     "The database is locked by another session; pg_stat_activity shows which, and pg_terminate_backend ends it.",
 )
 _CANNOT_OPEN = (DatabaseUnavailable, "The database file cannot be opened.")
+_DAMAGED = (DatabaseUnavailable, DAMAGED)
 _LOGIN = (DatabaseUnavailable, "The database rejected the login.")
 _OTHER_TABLES = (SchemaMismatch, "The database's tables do not match its schema version.")
 _MIXED = (
@@ -60,8 +65,12 @@ _BY_SQLITE_CODE: dict[int, _Meaning] = {
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_CANTOPEN: _CANNOT_OPEN,
-    sqlite3.SQLITE_NOTADB: _CANNOT_OPEN,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_IOERR: (DatabaseUnavailable, "The disk of the database reports errors."),
 }
+_UNPROVEN_SQLITE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR})
+"""What SQLite may say to a commit of which everything is on the disk, or will be."""
 # Only where the driver gives no code: SQLite about its tables, and libpq about a connection that failed.
 _BY_WORDS: tuple[tuple[str, _Meaning], ...] = (
     ("no such table", _OTHER_TABLES),
@@ -106,7 +115,7 @@ def committing() -> Iterator[None]:
 
 def _proves_rollback(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
-        return _sqlite_code(error) in {*_BY_SQLITE_CODE, sqlite3.SQLITE_CONSTRAINT}
+        return _sqlite_code(error) in {*_BY_SQLITE_CODE, sqlite3.SQLITE_CONSTRAINT} - _UNPROVEN_SQLITE_CODES
     state = _sqlstate(error)
     return bool(state) and not state.startswith(_MAY_BE_COMMITTED)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event
 
-from bot.store.sqlite_file import OpenedFile
+from bot.store.sqlite_file import OpenedFile, file_url, refuse_missing_file
 from bot.store.timeouts import LOCK_SECONDS, LONG_LOCK_SECONDS
 
 _MILLISECONDS = int(LOCK_SECONDS * 1000)
@@ -27,10 +27,11 @@ def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | No
     """Create an engine for short transactions, on SQLite in that file alone; nothing is connected yet."""
     pool = {"pool_size": connections, "max_overflow": 0}
     if url.get_backend_name() == "sqlite":
-        engine = _sqlite(url, LOCK_SECONDS, read_only=read_only, **pool)
+        engine = _sqlite(url, LOCK_SECONDS, read_only=read_only, create=False, **pool)
         event.listen(engine, "connect", _set_pragmas)
         if file is not None:
             file.guard(engine, writes=not read_only)
+        event.listen(engine, "do_connect", lambda *_: refuse_missing_file(url, create=False))
         return engine
     from bot.store import postgresql  # noqa: PLC0415 - takes 50 ms to import, which SQLite never needs
 
@@ -42,9 +43,13 @@ def pooled(url: URL, connections: int, *, read_only: bool, file: OpenedFile | No
 
 
 def unlimited(url: URL, *, read_only: bool) -> Engine:
-    """Create an engine for one transaction of any length; one that only reads sees a single snapshot."""
+    """Create an engine for one transaction of any length; one that only reads sees a single snapshot.
+
+    One that writes creates the file of a new database.
+    """
     if url.get_backend_name() == "sqlite":
-        engine = _sqlite(url, LONG_LOCK_SECONDS, read_only=read_only, poolclass=NullPool)
+        engine = _sqlite(url, LONG_LOCK_SECONDS, read_only=read_only, create=not read_only, poolclass=NullPool)
+        event.listen(engine, "do_connect", lambda *_: refuse_missing_file(url, create=not read_only))
         if not read_only:
             event.listen(engine, "connect", _prefer_wal)
         return engine
@@ -54,9 +59,9 @@ def unlimited(url: URL, *, read_only: bool) -> Engine:
     return postgresql.create(url, 5, _LONG_LIMITS, transactions, poolclass=NullPool)
 
 
-def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, **pool: Any) -> Engine:
+def _sqlite(url: URL, lock_seconds: float, *, read_only: bool, create: bool, **pool: Any) -> Engine:
     arguments = {"check_same_thread": False, "timeout": lock_seconds, "isolation_level": None}
-    engine = create_engine(url, hide_parameters=True, connect_args=arguments, **pool)
+    engine = create_engine(file_url(url, create=create), hide_parameters=True, connect_args=arguments, **pool)
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     event.listen(engine, "connect", _read_any_text)
     # Python's driver begins too late, and leaves table definitions out of the transaction.

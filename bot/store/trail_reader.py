@@ -1,6 +1,6 @@
 """Read the whole audit trail in order, in one snapshot and constant memory, even where rows are corrupt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -8,6 +8,7 @@ from itertools import islice
 from sqlalchemy import URL, Connection, func, select
 
 from bot.store import guards, reconcile
+from bot.store.damage import damage
 from bot.store.driver_errors import translated_errors
 from bot.store.snapshot import open_snapshot
 from bot.store.streaming import stream, time_text
@@ -51,6 +52,11 @@ class TrailSnapshot:
         """Return the names of the guards of history that are missing, disabled or changed, and of what was added."""
         with translated_errors():
             return guards.broken_guards(self._connection)
+
+    def damage(self) -> Sequence[str]:
+        """Describe where a SQLite file is damaged, up to a limit."""
+        with translated_errors():
+            return damage(self._connection)
 
     def mismatches(self) -> list[str]:
         """Describe rotations and grants that differ from the trail, up to a limit. Verify the trail first."""

@@ -1,12 +1,14 @@
 """`audit list`, `export` and `verify` as a person and a script use them: the real process, what it says, its code."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
 import os
 import pty
 import re
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -169,6 +171,27 @@ async def test_bytes_that_are_no_text_are_exported_as_they_are(trail: dict[str, 
     assert of_database[1].startswith("Row 5: changed.")
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.fault("F54")
+async def test_an_index_that_was_emptied_behind_the_back_of_sqlite_is_found(
+    trail: dict[str, str], tmp_path: Path
+) -> None:
+    index = "ix_audit_events_world"
+    with contextlib.closing(sqlite3.connect(str(load_url(trail["DATABASE_URL"]).database))) as file:
+        (definition,) = file.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute(f"DROP INDEX {index}")
+        file.execute(f"{definition.partition(' WHERE ')[0]} WHERE seq < 0")
+        file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (definition, index))
+        file.commit()
+    code, out, _ = await run(trail, tmp_path, "audit", "verify")
+    _, told, _ = await run(trail, tmp_path, "audit", "verify", "--format", "json")
+
+    assert code == 1
+    assert "The database file is damaged: restore a backup (docs/backup.md).\n- " in out
+    assert index in str(json.loads(told)["damage"])
+
+
 async def test_an_export_leaves_out_what_the_bot_never_writes_and_says_so(
     trail: dict[str, str], tmp_path: Path
 ) -> None:
@@ -261,7 +284,7 @@ async def test_the_result_for_scripts_and_a_key_that_shows_nowhere(trail: dict[s
     assert sound == {
         "sound": True, "finding": None, "rows": 5, "first": 1, "follows": f"0:{'0' * 64}", "head": f"5:{head}",
         "keyed": True, "unkeyed_until": 0, "key_changes": [], "unverifiable": [], "anchors": [],
-        "unguarded": [], "mismatches": [],
+        "unguarded": [], "mismatches": [], "damage": [],
     }  # fmt: skip
     assert (cut["sound"], cut["finding"]["row"], cut["finding"]["fault"]) == (False, 6, "cut off")
     assert (other["finding"]["row"], other["finding"]["fault"], other["rows"]) == (1, "wrong key", 0)

@@ -149,7 +149,7 @@ class TestSqlite:
         report = await doctor(DATABASE_URL="sqlite:///elsewhere.db")
 
         assert (report.code, report.complaints) == (1, ["database.reachable"])
-        assert "There is no file elsewhere.db" in report["database.reachable"]["found"]
+        assert f"There is no file {doctor.folder / 'elsewhere.db'}: to create" in report["database.reachable"]["found"]
         assert not (doctor.folder / "elsewhere.db").exists()
 
     async def test_a_file_that_is_no_database(self, doctor: Doctor) -> None:
@@ -157,6 +157,20 @@ class TestSqlite:
         report = await doctor(DATABASE_URL="sqlite:///letter.db")
 
         assert (report.code, report.complaints) == (1, ["database.reachable"])
+
+    @pytest.mark.fault("F12")
+    async def test_a_damaged_page_that_nobody_has_read_yet(self, doctor: Doctor, url: URL) -> None:
+        query = "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'outbox'"
+        with contextlib.closing(sqlite3.connect(str(url.database))) as file:
+            root, size = file.execute(query).fetchone()
+        with open(str(url.database), "r+b") as pages:  # noqa: ASYNC230, PTH123 - for a moment
+            pages.seek((root - 1) * size)
+            pages.write(b"\xff" * size)
+        report = await doctor()
+
+        assert report.code == 1
+        assert "The database file is damaged: restore a backup" in report["database.reachable"]["found"]
+        assert "Stop the bot, and restore a backup" in report["database.reachable"]["fix"]
 
     async def test_a_guard_is_put_back_as_the_docs_say(self, doctor: Doctor, url: URL, tmp_path: Path) -> None:
         (query,) = re.findall(r'sqlite3 fresh.db "(.+)" ', DOCS)

@@ -232,7 +232,10 @@ async def test_a_start_that_was_surely_not_recorded_is_told_at_once(
 
     assert (process.returncode, turso.calls_to_rotate()) == (1, 0)
     assert "Nothing was rotated.\n" in err.decode()
-    assert "turso-rotate: The database is locked by another process.\n" in err.decode()
+    assert (
+        "turso-rotate: The database is locked by another process; `fuser FILE` or `lsof FILE` shows which.\n"
+        in err.decode()
+    )
     assert "did not confirm the start" not in err.decode()
     assert await trail() == ["rotation.requested"]
 

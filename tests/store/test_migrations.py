@@ -10,7 +10,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, text
 
-from bot.domain.errors import SchemaMismatch
+from bot.domain.errors import DatabaseError, SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import alembic_config, exclusive_transaction, migrate
@@ -32,7 +32,7 @@ def execute(url: URL, sql: str) -> None:
 async def complaint(url: URL) -> str:
     database = open_database(url)
     try:
-        with pytest.raises(SchemaMismatch) as refused:
+        with pytest.raises(DatabaseError) as refused:
             await schema.check_schema(database)
         return str(refused.value)
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Connection, Inspector, inspect
 
-from bot.domain.errors import DatabaseUnavailable, SchemaMismatch
+from bot.domain.errors import DatabaseError, DatabaseUnavailable, SchemaMismatch
 from bot.store import schema
 from bot.store.database import open_database
 from bot.store.migrations import exclusive_transaction, migrate
@@ -58,7 +58,7 @@ def test_a_folder_that_is_not_there_is_told(url: URL) -> None:
 async def test_looking_at_the_schema_creates_nothing(empty_database_url: str) -> None:
     url = load_url(empty_database_url)
     database = open_database(url)
-    with pytest.raises(SchemaMismatch):
+    with pytest.raises(DatabaseError, match=r"run .?turso-rotate migrate"):
         await schema.check_schema(database)
     await database.close()
 

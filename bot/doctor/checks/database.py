@@ -1,5 +1,6 @@
 """Check that the database can be used, protects its history, and carries the right seal."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -7,12 +8,16 @@ from bot.config import Settings
 from bot.database_url import database_hosts
 from bot.doctor.context import CheckContext
 from bot.doctor.findings import CannotCheck, Check, Finding, failure, ok, warning
-from bot.domain.errors import DatabaseError, SettingsError
+from bot.domain.errors import DatabaseError, DatabaseUnavailable, SettingsError
 from bot.domain.events import Action
+from bot.store.damage import quick_damage
+from bot.store.driver_errors import DAMAGED
 from bot.store.inspection import weak_settings
 from bot.store.key_check import check_key
 from bot.trail.chain import UNKEYED, Row, Seal
 
+_QUICK_SECONDS = 3.0
+"""How long to look for damage in a SQLite file."""
 _SCHEMA_FIXES = {
     "newer": "Install the version that migrated it, or a later one.",
     "unreleased": "Move it away, or set another DATABASE_URL; then: turso-rotate migrate",
@@ -40,11 +45,19 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
     name = f"the file {url.database}" if context.uses_sqlite else f"{url.database} on {hosts}"
     try:
         status, _ = await context.status_and_clock()
+        damage = await asyncio.to_thread(quick_damage, url, _QUICK_SECONDS) if context.uses_sqlite else ()
+        if damage:
+            raise DatabaseUnavailable(DAMAGED)
     except DatabaseError as error:
         fix = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
+        if DAMAGED in str(error):
+            fix = (
+                "Stop the bot, and restore a backup as docs/backup.md describes. For details: turso-rotate audit verify"
+            )
         return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.", fix)]
     pooler = " A pooler stands between: the bot sets its limits in each transaction." if status.is_pooled else ""
-    return [ok(Check.DATABASE_REACHABLE, f"The database answers: {name}.{pooler}")]
+    rest = " It was too large to look for damage: turso-rotate audit verify does." if damage is None else ""
+    return [ok(Check.DATABASE_REACHABLE, f"The database answers: {name}.{pooler}{rest}")]
 
 
 async def check_database_writable(context: CheckContext) -> list[Finding]:

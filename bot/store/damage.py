@@ -1,0 +1,50 @@
+"""Look for damage in a SQLite file. PostgreSQL has no such check."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import OperationalError
+
+from bot.domain.errors import DatabaseUnavailable
+from bot.store.driver_errors import translated_errors
+from bot.store.engines import unlimited
+
+_LIMIT = 10
+_STEPS = 10_000
+
+
+def damage(connection: Connection) -> Sequence[str]:
+    """Describe where the file is damaged, also in its indexes, up to a limit."""
+    if connection.dialect.name != "sqlite":
+        return []
+    return _found(connection, "integrity_check")
+
+
+def quick_damage(url: URL, seconds: float) -> Sequence[str] | None:
+    """Describe where the tables of a SQLite file are damaged; `None` if it takes longer. Raises `DatabaseError`."""
+    until, engine = time.monotonic() + seconds, unlimited(url, read_only=True)
+    try:
+        with translated_errors(), engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+            return _found(connection, "quick_check")
+    except DatabaseUnavailable as error:
+        if _is_interrupt(error.__cause__):
+            return None
+        raise
+    finally:
+        engine.dispose()
+
+
+def _found(connection: Connection, check: str) -> Sequence[str]:
+    found = connection.exec_driver_sql(f"PRAGMA {check}({_LIMIT})").scalars().all()
+    return [] if found == ["ok"] else found
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+    )
