@@ -72,12 +72,13 @@ UNCHECKED = {
         "ALTER TABLE allowlist DROP CONSTRAINT IF EXISTS ck_allowlist_role",
     ],
 }
+_JUDGED = "CHECK (resolved_as IN ('succeeded', 'failed'))"
 _STATES = ", ".join(f"'{state}'" for state in State)
 CHECKED_AGAIN = {
     "sqlite": [],
     "postgresql": [
         f"ALTER TABLE rotations ADD CONSTRAINT ck_rotations_state CHECK (state IN ({_STATES})) NOT VALID",
-        "ALTER TABLE rotations ADD CONSTRAINT ck_rotations_resolved_as CHECK (resolved_as IN ('succeeded', 'failed'))",
+        f"ALTER TABLE rotations ADD CONSTRAINT ck_rotations_resolved_as {_JUDGED} NOT VALID",
         "ALTER TABLE allowlist ADD CONSTRAINT ck_allowlist_role CHECK (role IN ('rotate', 'audit')) NOT VALID",
         "UPDATE pg_constraint SET convalidated = true WHERE starts_with(conname, 'ck_')",
     ],
