@@ -53,7 +53,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunningRotation:
     """What the database held when a call reached Turso: the group's running rotation, and the row of its start."""
 
     rotation_id: str
@@ -76,11 +76,11 @@ class Call:
     """The answer was one that says so, and nothing else."""
     readable: bool
     """Whether the database could be read at that moment."""
-    seen: Seen | None = None
+    running: RunningRotation | None = None
 
 
 @dataclass(frozen=True)
-class Act:
+class UserAction:
     """Something that a person did in Slack, and how it was acknowledged."""
 
     at: float
@@ -100,7 +100,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Said:
+class MessageVersion:
     """One version of a message of the bot."""
 
     message: int
@@ -127,7 +127,7 @@ class GrantChange:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ActiveFault:
     """Something that was made to go wrong."""
 
     kind: str
@@ -160,10 +160,10 @@ class Facts:
     undelivered: tuple[str, ...]
     """What is left in the outbox: kind and rotation."""
     calls: tuple[Call, ...]
-    acts: tuple[Act, ...]
-    said: tuple[Said, ...]
+    user_actions: tuple[UserAction, ...]
+    messages: tuple[MessageVersion, ...]
     grant_changes: tuple[GrantChange, ...]
-    troubles: tuple[Trouble, ...]
+    faults: tuple[ActiveFault, ...]
     changes: tuple[Change, ...]
     """What snapshots along the way had seen otherwise."""
     quiet_since: float
@@ -188,16 +188,16 @@ class Facts:
         return told
 
     @cached_property
-    def last_versions(self) -> tuple[Said, ...]:
+    def last_versions(self) -> tuple[MessageVersion, ...]:
         """What people can read in the end."""
-        return tuple({said.message: said for said in self.said}.values())
+        return tuple({version.message: version for version in self.messages}.values())
 
-    def troubled(self, since: float, until: float, *kinds: str, replica: int | None = None) -> bool:
-        """Return whether a trouble of these kinds, at this replica or all, overlapped that time."""
+    def fault_between(self, since: float, until: float, *kinds: str, replica: int | None = None) -> bool:
+        """Return whether a fault of these kinds, at this replica or all, overlapped that time."""
         return any(
-            trouble.kind in kinds
-            and trouble.at <= until
-            and trouble.ended >= since
-            and (replica is None or trouble.replica in {None, replica})
-            for trouble in self.troubles
+            fault.kind in kinds
+            and fault.at <= until
+            and fault.ended >= since
+            and (replica is None or fault.replica in {None, replica})
+            for fault in self.faults
         )
