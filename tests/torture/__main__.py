@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.postgres import PostgresServer, binaries
@@ -36,7 +38,9 @@ def run_configs(arguments: Sequence[str]) -> list[RunConfig]:
         "--faults", nargs="*", choices=FAMILIES, default=FAMILIES, help="only these kinds (default: all)"
     )
     parser.add_argument("--plan", action="store_true", help="print the faults that would come, and end")
-    parser.add_argument("--mistake", choices=MISTAKES, help="plant a mistake into the bot, to see it found")
+    parser.add_argument(
+        "--mistake", action="append", default=[], choices=MISTAKES, help="plant it into the bot, to see it found"
+    )
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10_000) if options.seed is None else options.seed
     databases = DATABASES if options.database == "both" else (options.database,)
@@ -46,14 +50,15 @@ def run_configs(arguments: Sequence[str]) -> list[RunConfig]:
             options.seconds,
             each,
             options.mode or ("http", "socket")[(seed + DATABASES.index(each)) % 2],
-            options.mistake,
+            tuple(options.mistake),
             tuple(options.faults),
         )
         for each in databases
     ]
     if options.plan:
-        for run in runs:
-            _print_plan(run)
+        with _quiet_if_nobody_reads():
+            for run in runs:
+                _print_plan(run)
         sys.exit(0)
     return runs
 
@@ -101,6 +106,17 @@ def _print_plan(run: RunConfig) -> None:
     print(f"{run.database} ({run.mode}), seed {run.seed}:")
     for planned in sorted((each for family in run.plan for each in family), key=lambda each: each.at):
         print(f"{planned.at:8.2f} s  {planned.name}, {planned.lasts:.2f} s, replica {planned.replica}")
+
+
+@contextmanager
+def _quiet_if_nobody_reads() -> Iterator[None]:
+    """End without a traceback if what reads the output, `head` for example, has ended."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        sys.exit(0)
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,15 +15,15 @@ _AGAIN_SECONDS = 0.3
 
 
 class _MistakenBot(BotProcess):
-    """A bot with a planted mistake."""
+    """A bot with planted mistakes."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], mistake: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], mistakes: Sequence[str]) -> None:
         super().__init__(folder, settings)
-        self._mistake = mistake
+        self._mistakes = mistakes
 
     async def launch(self, *_: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.torture.mistakes", self._mistake,
+            sys.executable, "-m", "tests.torture.mistakes", *self._mistakes,
             cwd=self._folder, env=environment(self._settings), limit=2**22, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self.lines = []
@@ -34,10 +34,10 @@ class Replica:
     """A process, what it logged, and its faults."""
 
     def __init__(
-        self, number: int, folder: Path, settings: Mapping[str, str], ledger: Ledger, mistake: str | None
+        self, number: int, folder: Path, settings: Mapping[str, str], ledger: Ledger, mistakes: Sequence[str]
     ) -> None:
         self.number = number
-        self._bot = BotProcess(folder, settings) if mistake is None else _MistakenBot(folder, settings, mistake)
+        self._bot = _MistakenBot(folder, settings, mistakes) if mistakes else BotProcess(folder, settings)
         self._ledger = ledger
         self._serves = asyncio.Event()
         self._pressed = asyncio.Event()

@@ -35,7 +35,7 @@ from tests.torture.tables import Tables
 
 CALL_SECONDS = 1.5
 LEASE_SECONDS = CALL_SECONDS + 15
-"""How long the bot gives a start: the call, the waits between tries, and a margin to record the outcome."""
+"""How long a start is the bot's: 5 s to prepare the call, the call itself, and 10 s to record its outcome."""
 _CONFIRM_SECONDS = 6
 _CALM_SECONDS = 3.5
 """Longer than any aftermath of a fault, so that whatever is still broken then is a violation."""
@@ -54,8 +54,8 @@ class RunConfig:
     database: str
     mode: str
     """How Slack reaches the bot: `http` or `socket`."""
-    mistake: str | None = None
-    """The name of a mistake that is planted into the bot."""
+    mistakes: tuple[str, ...] = ()
+    """The names of mistakes that are planted into the bot."""
     families: tuple[str, ...] = schedule.FAMILIES
     """The faults that come."""
 
@@ -142,7 +142,7 @@ async def _rig(config: RunConfig, folder: Path, server: PostgresServer | None) -
         }
         ledger.secrets |= _secrets(settings)
         replicas = [
-            Replica(number, folder, settings, ledger, config.mistake)
+            Replica(number, folder, settings, ledger, config.mistakes)
             for number in range(schedule.REPLICAS[config.database])
         ]
         for replica in replicas:

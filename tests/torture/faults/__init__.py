@@ -11,12 +11,12 @@ from tests.torture.faults.turso import TursoFaults
 from tests.torture.rig import Rig
 from tests.torture.schedule import Planned
 
-_KINDS = (ProcessFaults, DatabaseFaults, TursoFaults, SlackFaults, Operators)
+KINDS = (ProcessFaults, DatabaseFaults, TursoFaults, SlackFaults, Operators)
 
 
 async def run_faults(rig: Rig, family: Sequence[Planned], began: float) -> None:
     """Let the faults of one family come, each at its time of the loop's clock."""
-    kinds = [kind(rig) for kind in _KINDS]
+    kinds = [kind(rig) for kind in KINDS]
     for planned in family:
         await asyncio.sleep(began + planned.at - asyncio.get_running_loop().time())
         kind = next(each for each in kinds if hasattr(each, planned.name))
