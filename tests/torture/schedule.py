@@ -43,14 +43,16 @@ _TURSO = {
     "turso_refuses": (0.5, 1.5),
     "turso_refuses_connections": (0.5, 1.5),
 }
-_OPERATORS = {"grants_are_taken": (0.3, 2.0), "somebody_notes": (0.0, 0.0)}
+_OPERATORS = {"grants_are_taken": (0.3, 2.0), "somebody_notes": (0.0, 0.0), "somebody_judges": (0.0, 0.0)}
+_MEDDLING = {"guard_is_missing": (0.5, 2.0), "row_is_spoiled": (0.5, 2.0)}
 _DATABASE = {
     "postgresql": {
         "server_crashes": (0.1, 1.5),
         "server_stands_still": (0.5, 3.0),
         "database_is_read_only": (0.5, 2.0),
+        **_MEDDLING,
     },
-    "sqlite": {"file_is_locked": (0.3, 2.5)},
+    "sqlite": {"file_is_locked": (0.3, 2.5), **_MEDDLING},
 }
 FAULTS = (_PROCESS, _SLACK, _TURSO, _OPERATORS, *_DATABASE.values())
 """Every fault, each with how long it lasts, in seconds from and to."""
