@@ -92,7 +92,7 @@ class UserAction:
     """The SHA-256 of the delivery's id."""
     acknowledged: bool
     answer: str
-    """The text of the acknowledgement."""
+    """The text of the acknowledgement, or why there was none."""
     replica: int | None
     """`None`: Slack chose one."""
     leaves_row: bool
@@ -131,12 +131,17 @@ class ActiveFault:
     """Something that was made to go wrong."""
 
     kind: str
-    """`replica`, `database`, `turso`, or `slack`."""
+    """`replica`, `database`, `turso`, `slack`, `sockets`, `guards`, or `row`."""
     what: str
+    """What happened; of a `row`, first the rotation's id."""
     at: float
     ended: float = NO_TIME
     replica: int | None = None
     """`None`: all of them."""
+
+    def spoils(self, what: str) -> bool:
+        """Return whether an unreadable row is the rotation that somebody pressed a button of."""
+        return self.kind == "row" and self.what.split()[0] in what
 
 
 @dataclass(frozen=True)

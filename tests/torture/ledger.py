@@ -46,6 +46,8 @@ class Ledger:
         body = delivery.body
         answer = str(body.get("text", "")) if isinstance(body, dict) else str(body or "")
         acknowledged = delivery.status == 200 and delivery.error is None
+        if not acknowledged:
+            answer = f"{delivery.error or delivery.status}"
         hashed = hashlib.sha256(str(delivery.trigger_id).encode()).hexdigest()
         self.user_actions.append(
             UserAction(at, delivery.seconds, person, what, hashed, acknowledged, answer, replica, row)

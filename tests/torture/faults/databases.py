@@ -36,9 +36,8 @@ class _Trigger:
     @property
     def removal(self) -> str:
         """The statement that takes it away."""
-        return (
-            f"DROP TRIGGER {self.name}" if self.definition else f"ALTER TABLE {self.table} DISABLE TRIGGER {self.name}"
-        )
+        disabling = f"ALTER TABLE {self.table} DISABLE TRIGGER {self.name}"
+        return f"DROP TRIGGER {self.name}" if self.definition else disabling
 
     @property
     def restoration(self) -> str:

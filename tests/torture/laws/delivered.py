@@ -61,9 +61,8 @@ def everybody_told(facts: Facts) -> Iterator[Violation]:
             yield Violation(10, f"the channel was not told that it {rotation.state}", rotation.id)
         for first, again in itertools.pairwise(versions):
             since, until = first.at - _HANDLING_SECONDS, first.at + _AFTERMATH_SECONDS
-            if not again.text.startswith(JUDGEMENT) and not facts.fault_between(
-                since, until, "replica", "database", "slack", "sockets"
-            ):
+            disturbed = facts.fault_between(since, until, "replica", "database", "slack", "sockets")
+            if not disturbed and not again.text.startswith(JUDGEMENT):
                 yield Violation(10, f"the channel was told twice that it {rotation.state}", rotation.id, again.at)
         if rotation.state in TOLD and (rotation.id, rotation.state) not in heard:
             yield Violation(10, f"{rotation.user_id} was not told that it {rotation.state}", rotation.id)

@@ -88,6 +88,7 @@ def _was_disturbed(facts: Facts, action: UserAction) -> bool:
         facts.fault_between(since, until, "replica", replica=action.replica)
         or facts.fault_between(since, until, "database")
         or (not action.leaves_row and facts.fault_between(since, until, "slack"))
+        or any(each.at <= until and each.ended >= action.at and each.spoils(action.what) for each in facts.faults)
     )
 
 
