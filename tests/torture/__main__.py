@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.postgres import PostgresServer, binaries
@@ -15,7 +17,7 @@ from tests.torture.evidence import evidence
 from tests.torture.facts import Facts
 from tests.torture.laws import violations
 from tests.torture.mistakes import MISTAKES
-from tests.torture.run import Wanted, torture
+from tests.torture.run import RunConfig, torture
 from tests.torture.schedule import FAMILIES
 
 DATABASES = ("sqlite", "postgresql")
@@ -25,7 +27,7 @@ _THREADS = 64
 """For reads of a database that stands still: each keeps one waiting."""
 
 
-def wanted(arguments: Sequence[str]) -> list[Wanted]:
+def run_configs(arguments: Sequence[str]) -> list[RunConfig]:
     """Read the command line. Exits with 2 if it makes no sense."""
     parser = argparse.ArgumentParser("python -m tests.torture", description=__doc__)
     parser.add_argument("--seconds", type=_positive, default=120, help="how long the torture lasts (default: 120)")
@@ -33,32 +35,35 @@ def wanted(arguments: Sequence[str]) -> list[Wanted]:
     parser.add_argument("--database", choices=(*DATABASES, "both"), default="both", help="both: side by side (default)")
     parser.add_argument("--mode", choices=("http", "socket"), help="how Slack reaches the bot (default: by the seed)")
     parser.add_argument(
-        "--troubles", nargs="*", choices=FAMILIES, default=FAMILIES, help="only these kinds (default: all)"
+        "--faults", nargs="*", choices=FAMILIES, default=FAMILIES, help="only these kinds (default: all)"
     )
-    parser.add_argument("--plan", action="store_true", help="print the troubles that would come, and end")
-    parser.add_argument("--mistake", choices=MISTAKES, help="plant a mistake into the bot, to see it found")
+    parser.add_argument("--plan", action="store_true", help="print the faults that would come, and end")
+    parser.add_argument(
+        "--mistake", action="append", default=[], choices=MISTAKES, help="plant it into the bot, to see it found"
+    )
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10_000) if options.seed is None else options.seed
     databases = DATABASES if options.database == "both" else (options.database,)
     runs = [
-        Wanted(
+        RunConfig(
             seed,
             options.seconds,
             each,
             options.mode or ("http", "socket")[(seed + DATABASES.index(each)) % 2],
-            options.mistake,
-            tuple(options.troubles),
+            tuple(options.mistake),
+            tuple(options.faults),
         )
         for each in databases
     ]
     if options.plan:
-        for run in runs:
-            _print_plan(run)
+        with _quiet_if_nobody_reads():
+            for run in runs:
+                _print_plan(run)
         sys.exit(0)
     return runs
 
 
-async def main(runs: Sequence[Wanted]) -> list[Facts]:
+async def main(runs: Sequence[RunConfig]) -> list[Facts]:
     """Run on each database, side by side."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = PostgresServer(binaries()) if any(run.database == "postgresql" for run in runs) else None
@@ -74,20 +79,21 @@ async def main(runs: Sequence[Wanted]) -> list[Facts]:
             server.destroy()
 
 
-async def _run(run: Wanted, folder: Path, server: PostgresServer | None) -> Facts:
+async def _run(run: RunConfig, folder: Path, server: PostgresServer | None) -> Facts:
     home = folder / run.database
     home.mkdir()
     return await torture(run, home, server if run.database == "postgresql" else None, say=_say)
 
 
-def report(run: Wanted, facts: Facts) -> int:
+def report(run: RunConfig, facts: Facts) -> int:
     """Print what was found; return how many violations there are."""
     found = violations(facts)
     ends = [rotation.state for rotation in facts.rotations]
     counts = ", ".join(f"{ends.count(state)} {state}" for state in sorted(set(ends)))
     print(
-        f"{run.database} ({run.mode}): {len(facts.acts)} commands and presses, {len(facts.calls)} calls at Turso, "
-        f"{len(facts.troubles)} troubles, {len(facts.rows)} rows. Rotations: {counts or 'none'}."
+        f"{run.database} ({run.mode}): {len(facts.user_actions)} commands and presses, "
+        f"{len(facts.calls)} calls at Turso, {len(facts.faults)} faults, {len(facts.rows)} rows. "
+        f"Rotations: {counts or 'none'}."
     )
     for number, violation in enumerate(found, 1):
         print(f"\n{number}. {violation}")
@@ -96,10 +102,21 @@ def report(run: Wanted, facts: Facts) -> int:
     return len(found)
 
 
-def _print_plan(run: Wanted) -> None:
+def _print_plan(run: RunConfig) -> None:
     print(f"{run.database} ({run.mode}), seed {run.seed}:")
     for planned in sorted((each for family in run.plan for each in family), key=lambda each: each.at):
         print(f"{planned.at:8.2f} s  {planned.name}, {planned.lasts:.2f} s, replica {planned.replica}")
+
+
+@contextmanager
+def _quiet_if_nobody_reads() -> Iterator[None]:
+    """End without a traceback if what reads the output, `head` for example, has ended."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        sys.exit(0)
 
 
 def _say(text: str) -> None:
@@ -114,7 +131,7 @@ def _positive(text: str) -> float:
 
 
 if __name__ == "__main__":
-    chosen = wanted(sys.argv[1:])
+    chosen = run_configs(sys.argv[1:])
     print(f"Seed {chosen[0].seed}; again: make torture ARGS='--seconds {chosen[0].seconds:g} --seed {chosen[0].seed}'")
     sys.stdout.flush()
     began = time.monotonic()

@@ -53,7 +53,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunningRotation:
     """What the database held when a call reached Turso: the group's running rotation, and the row of its start."""
 
     rotation_id: str
@@ -76,11 +76,11 @@ class Call:
     """The answer was one that says so, and nothing else."""
     readable: bool
     """Whether the database could be read at that moment."""
-    seen: Seen | None = None
+    running: RunningRotation | None = None
 
 
 @dataclass(frozen=True)
-class Act:
+class UserAction:
     """Something that a person did in Slack, and how it was acknowledged."""
 
     at: float
@@ -92,7 +92,7 @@ class Act:
     """The SHA-256 of the delivery's id."""
     acknowledged: bool
     answer: str
-    """The text of the acknowledgement."""
+    """The text of the acknowledgement, or why there was none."""
     replica: int | None
     """`None`: Slack chose one."""
     leaves_row: bool
@@ -100,7 +100,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Said:
+class MessageVersion:
     """One version of a message of the bot."""
 
     message: int
@@ -127,16 +127,21 @@ class GrantChange:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ActiveFault:
     """Something that was made to go wrong."""
 
     kind: str
-    """`replica`, `database`, `turso`, or `slack`."""
+    """`replica`, `database`, `turso`, `slack`, `sockets`, `guards`, or `row`."""
     what: str
+    """What happened; of a `row`, first the rotation's id."""
     at: float
     ended: float = NO_TIME
     replica: int | None = None
     """`None`: all of them."""
+
+    def spoils(self, what: str) -> bool:
+        """Return whether an unreadable row is the rotation that somebody pressed a button of."""
+        return self.kind == "row" and self.what.split()[0] in what
 
 
 @dataclass(frozen=True)
@@ -160,10 +165,10 @@ class Facts:
     undelivered: tuple[str, ...]
     """What is left in the outbox: kind and rotation."""
     calls: tuple[Call, ...]
-    acts: tuple[Act, ...]
-    said: tuple[Said, ...]
+    user_actions: tuple[UserAction, ...]
+    messages: tuple[MessageVersion, ...]
     grant_changes: tuple[GrantChange, ...]
-    troubles: tuple[Trouble, ...]
+    faults: tuple[ActiveFault, ...]
     changes: tuple[Change, ...]
     """What snapshots along the way had seen otherwise."""
     quiet_since: float
@@ -188,16 +193,16 @@ class Facts:
         return told
 
     @cached_property
-    def last_versions(self) -> tuple[Said, ...]:
+    def last_versions(self) -> tuple[MessageVersion, ...]:
         """What people can read in the end."""
-        return tuple({said.message: said for said in self.said}.values())
+        return tuple({version.message: version for version in self.messages}.values())
 
-    def troubled(self, since: float, until: float, *kinds: str, replica: int | None = None) -> bool:
-        """Return whether a trouble of these kinds, at this replica or all, overlapped that time."""
+    def fault_between(self, since: float, until: float, *kinds: str, replica: int | None = None) -> bool:
+        """Return whether a fault of these kinds, at this replica or all, overlapped that time."""
         return any(
-            trouble.kind in kinds
-            and trouble.at <= until
-            and trouble.ended >= since
-            and (replica is None or trouble.replica in {None, replica})
-            for trouble in self.troubles
+            fault.kind in kinds
+            and fault.at <= until
+            and fault.ended >= since
+            and (replica is None or fault.replica in {None, replica})
+            for fault in self.faults
         )

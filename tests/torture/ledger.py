@@ -12,9 +12,9 @@ from bot.sandbox.changes import Subscription
 from bot.sandbox.deliveries import Delivery
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.messages import PostedMessage, interactive_elements
-from tests.torture.facts import Act, Change, Facts, GrantChange, Rotation, Row, Said, Trouble
+from tests.torture.facts import ActiveFault, Change, Facts, GrantChange, MessageVersion, Rotation, Row, UserAction
+from tests.torture.recording_turso import RecordingTurso
 from tests.torture.tables import Tables
-from tests.torture.witness import Witness
 
 _CARD = "rotation:"
 _LOOK_SECONDS = 0.5
@@ -26,10 +26,10 @@ _ROTATION = re.compile(r"Rotation `([^`]+)`")
 class Ledger:
     """What one run has seen so far."""
 
-    acts: list[Act] = field(default_factory=list)
-    said: list[Said] = field(default_factory=list)
+    user_actions: list[UserAction] = field(default_factory=list)
+    messages: list[MessageVersion] = field(default_factory=list)
     grant_changes: list[GrantChange] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    faults: list[ActiveFault] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -39,27 +39,33 @@ class Ledger:
     _rows: dict[int, Row] = field(default_factory=dict)
     _rotations: dict[str, Rotation] = field(default_factory=dict)
 
-    def acted(self, person: str, what: str, delivery: Delivery, at: float, *, replica: int | None, row: bool) -> None:
+    def note_user_action(
+        self, person: str, what: str, delivery: Delivery, at: float, *, replica: int | None, row: bool
+    ) -> None:
         """Note a delivery, and that its capabilities are secrets."""
         body = delivery.body
         answer = str(body.get("text", "")) if isinstance(body, dict) else str(body or "")
         acknowledged = delivery.status == 200 and delivery.error is None
+        if not acknowledged:
+            answer = f"{delivery.error or delivery.status}"
         hashed = hashlib.sha256(str(delivery.trigger_id).encode()).hexdigest()
-        self.acts.append(Act(at, delivery.seconds, person, what, hashed, acknowledged, answer, replica, row))
-        number = len(self.acts)
-        self.secrets[f"the trigger id of act {number}"] = str(delivery.trigger_id)
+        self.user_actions.append(
+            UserAction(at, delivery.seconds, person, what, hashed, acknowledged, answer, replica, row)
+        )
+        number = len(self.user_actions)
+        self.secrets[f"the trigger id of user action {number}"] = str(delivery.trigger_id)
         if found := _CAPABILITY.search(delivery.response_url or ""):
-            self.secrets[f"the response_url of act {number}"] = found[0]
+            self.secrets[f"the response_url of user action {number}"] = found[0]
 
     @contextmanager
-    def trouble(self, kind: str, what: str, replica: int | None = None) -> Iterator[None]:
-        """Note a trouble for as long as the context is open."""
-        number = len(self.troubles)
-        self.troubles.append(Trouble(kind, what, time.time(), replica=replica))
+    def fault(self, kind: str, what: str, replica: int | None = None) -> Iterator[None]:
+        """Note a fault for as long as the context is open."""
+        number = len(self.faults)
+        self.faults.append(ActiveFault(kind, what, time.time(), replica=replica))
         try:
             yield
         finally:
-            self.troubles[number] = replace(self.troubles[number], ended=time.time())
+            self.faults[number] = replace(self.faults[number], ended=time.time())
 
     async def keep_reading(self, slack: LocalSlack, changes: Subscription) -> None:
         """Note every version of every message of the bot, as it appears."""
@@ -94,7 +100,7 @@ class Ledger:
         if change not in self.changes:
             self.changes.append(change)
 
-    async def freeze(self, tables: Tables, turso: Witness, quiet_since: float, key: bytes | None) -> Facts:
+    async def freeze(self, tables: Tables, turso: RecordingTurso, quiet_since: float, key: bytes | None) -> Facts:
         """Read the tables one last time, and return everything."""
         await self.look(tables, all_rows=True)
         return Facts(
@@ -104,10 +110,10 @@ class Ledger:
             grants=await tables.grants(),
             undelivered=tuple((await tables.undelivered()).values()),
             calls=tuple(turso.calls),
-            acts=tuple(self.acts),
-            said=tuple(self.said),
+            user_actions=tuple(self.user_actions),
+            messages=tuple(self.messages),
             grant_changes=tuple(self.grant_changes),
-            troubles=tuple(self.troubles),
+            faults=tuple(self.faults),
             changes=tuple(self.changes),
             quiet_since=quiet_since,
             read_at=time.time(),
@@ -121,7 +127,9 @@ class Ledger:
         to = message.ephemeral_to or slack.workspace.direct_channels.get(message.channel)
         buttons = tuple(_values(message))
         rotations = tuple(_ROTATION.findall(message.plain))
-        self.said.append(Said(message.position, time.time(), message.channel, to, message.plain, buttons, rotations))
+        self.messages.append(
+            MessageVersion(message.position, time.time(), message.channel, to, message.plain, buttons, rotations)
+        )
         if buttons and to is not None and message not in self.cards.setdefault(to, []):
             self.cards[to].append(message)
 

@@ -1,4 +1,4 @@
-"""Start the bot with a planted mistake, to show that torture finds it: `python -m tests.torture.mistakes NAME`.
+"""Start the bot with planted mistakes, to show that torture finds them: `python -m tests.torture.mistakes NAME…`.
 
 This is the one place where anything of the bot is patched, in a process of its own.
 """
@@ -114,5 +114,6 @@ def _plant(owner: object, name: str, mistake: object) -> None:
 
 
 if __name__ == "__main__":
-    MISTAKES[sys.argv[1]][1]()
+    for name in sys.argv[1:]:
+        MISTAKES[name][1]()
     app(["serve"])

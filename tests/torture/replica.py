@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from tests.torture.ledger import Ledger
 _AGAIN_SECONDS = 0.3
 
 
-class _Mutant(BotProcess):
-    """A bot with a planted mistake."""
+class _MistakenBot(BotProcess):
+    """A bot with planted mistakes."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], mistake: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], mistakes: Sequence[str]) -> None:
         super().__init__(folder, settings)
-        self._mistake = mistake
+        self._mistakes = mistakes
 
     async def launch(self, *_: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.torture.mistakes", self._mistake,
+            sys.executable, "-m", "tests.torture.mistakes", *self._mistakes,
             cwd=self._folder, env=environment(self._settings), limit=2**22, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self.lines = []
@@ -31,13 +31,13 @@ class _Mutant(BotProcess):
 
 
 class Replica:
-    """A process, what it logged, and its troubles."""
+    """A process, what it logged, and its faults."""
 
     def __init__(
-        self, number: int, folder: Path, settings: Mapping[str, str], ledger: Ledger, mistake: str | None
+        self, number: int, folder: Path, settings: Mapping[str, str], ledger: Ledger, mistakes: Sequence[str]
     ) -> None:
         self.number = number
-        self._bot = BotProcess(folder, settings) if mistake is None else _Mutant(folder, settings, mistake)
+        self._bot = _MistakenBot(folder, settings, mistakes) if mistakes else BotProcess(folder, settings)
         self._ledger = ledger
         self._serves = asyncio.Event()
         self._pressed = asyncio.Event()
@@ -48,7 +48,7 @@ class Replica:
         return f"http://127.0.0.1:{self._bot.port}/slack/events"
 
     def was_pressed(self) -> None:
-        """Note that a press has just arrived, for troubles that want to come while it is worked on."""
+        """Note that a press has just arrived, for faults that want to come while it is worked on."""
         self._pressed.set()
 
     async def is_pressed(self, seconds: float) -> None:
@@ -75,7 +75,7 @@ class Replica:
     async def again(self, number: signal.Signals, seconds: float) -> None:
         """End it, and start it again after a while."""
         name = "killed" if number == signal.SIGKILL else "restarted"
-        with self._ledger.trouble("replica", name, self.number):
+        with self._ledger.fault("replica", name, self.number):
             self._serves.clear()
             code = await self._end(number)
             if number == signal.SIGTERM and code != 0:
@@ -85,7 +85,7 @@ class Replica:
 
     async def stand_still(self, seconds: float) -> None:
         """Stop it (SIGSTOP), and let it go on after a while."""
-        with self._ledger.trouble("replica", "stood still", self.number):
+        with self._ledger.fault("replica", "stood still", self.number):
             try:
                 os.kill(self._bot.pid, signal.SIGSTOP)
                 await asyncio.sleep(seconds)

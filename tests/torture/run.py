@@ -23,21 +23,22 @@ from tests.postgres import PostgresServer
 from tests.process import run as run_command
 from tests.process import settings_for
 from tests.torture import schedule
-from tests.torture.cast import EVERYBODY, FORBIDDEN, GRANTED, GROUPS, MEMBERS, Cast
 from tests.torture.facts import Facts
+from tests.torture.faults import run_faults
 from tests.torture.ledger import Ledger
+from tests.torture.people import EVERYBODY, FORBIDDEN, GRANTED, GROUPS, MEMBERS, People
+from tests.torture.recording_turso import RecordingTurso
 from tests.torture.replica import Replica
+from tests.torture.rig import Rig
 from tests.torture.schedule import Planned
-from tests.torture.stage import Stage
 from tests.torture.tables import Tables
-from tests.torture.troubles import befall
-from tests.torture.witness import Witness
 
 CALL_SECONDS = 1.5
-LEASE_SECONDS = 5 + CALL_SECONDS + 10
+LEASE_SECONDS = CALL_SECONDS + 15
+"""How long a start is the bot's: 5 s to prepare the call, the call itself, and 10 s to record its outcome."""
 _CONFIRM_SECONDS = 6
 _CALM_SECONDS = 3.5
-"""Longer than any aftermath of a trouble, so that whatever is still broken then is a violation."""
+"""Longer than any aftermath of a fault, so that whatever is still broken then is a violation."""
 _QUIET_SECONDS = 40.0
 _AGAIN_SECONDS = 1.0
 _PRESSES = 3
@@ -45,7 +46,7 @@ _PRESSES = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunConfig:
     """What to run."""
 
     seed: int
@@ -53,37 +54,37 @@ class Wanted:
     database: str
     mode: str
     """How Slack reaches the bot: `http` or `socket`."""
-    mistake: str | None = None
-    """The name of a mistake that is planted into the bot."""
+    mistakes: tuple[str, ...] = ()
+    """The names of mistakes that are planted into the bot."""
     families: tuple[str, ...] = schedule.FAMILIES
-    """The troubles that come."""
+    """The faults that come."""
 
     @property
     def plan(self) -> list[list[Planned]]:
-        """The troubles that come, by family."""
+        """The faults that come, by family."""
         return schedule.plan(self.seed, self.seconds, self.database, LEASE_SECONDS, self.families)
 
 
-Scene = Callable[[Stage, Cast], Awaitable[None]]
+Scene = Callable[[Rig, People], Awaitable[None]]
 """What happens between the start of the replicas and the quiet."""
 
 
 async def torture(
-    wanted: Wanted, folder: Path, server: PostgresServer | None, *, say: Callable[[str], None] = lambda _: None
+    config: RunConfig, folder: Path, server: PostgresServer | None, *, say: Callable[[str], None] = lambda _: None
 ) -> Facts:
-    """Let people and troubles loose, and return what happened."""
+    """Let people and faults loose, and return what happened."""
 
-    async def scene(stage: Stage, cast: Cast) -> None:
+    async def scene(rig: Rig, people: People) -> None:
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
-            for work in (cast.act(began + wanted.seconds), *(befall(stage, each, began) for each in wanted.plan)):
+            for work in (people.act(began + config.seconds), *(run_faults(rig, each, began) for each in config.plan)):
                 group.create_task(work)
 
-    return await record(wanted, folder, server, scene, say=say)
+    return await record(config, folder, server, scene, say=say)
 
 
 async def record(
-    wanted: Wanted,
+    config: RunConfig,
     folder: Path,
     server: PostgresServer | None,
     scene: Scene,
@@ -91,40 +92,40 @@ async def record(
     say: Callable[[str], None] = lambda _: None,
 ) -> Facts:
     """Play a scene with the real bot, make everything whole again, and return what happened."""
-    async with _stage(wanted, folder, server) as stage:
-        tables, ledger = Tables(stage.database_url), stage.ledger
-        cast = Cast(wanted.seed, stage.slack, stage.replicas, ledger, wanted.mode)
-        async with _watching(stage, tables):
-            await _begin(stage)
-            say(f"{wanted.database}: torture for {wanted.seconds:g} s")
-            await scene(stage, cast)
-            say(f"{wanted.database}: quiet")
+    async with _rig(config, folder, server) as rig:
+        tables, ledger = Tables(rig.database_url), rig.ledger
+        people = People(config.seed, rig.slack, rig.replicas, ledger, config.mode)
+        async with _watching(rig, tables):
+            await _begin(rig)
+            say(f"{config.database}: torture for {config.seconds:g} s")
+            await scene(rig, people)
+            say(f"{config.database}: quiet")
             quiet_since = time.time()
-            await asyncio.sleep(_CALM_SECONDS if wanted.families else 0)
+            await asyncio.sleep(_CALM_SECONDS if config.families else 0)
             for _ in range(_PRESSES):
-                await cast.press_what_is_left()
+                await people.press_what_is_left()
                 await _settle(tables)
-            say(f"{wanted.database}: settled after {time.time() - quiet_since:.1f} s")
-            await asyncio.gather(*(replica.stop() for replica in stage.replicas))
-            await _verify(stage)
-        return await ledger.freeze(tables, stage.turso, quiet_since, stage.settings["AUDIT_KEY"].encode())
+            say(f"{config.database}: settled after {time.time() - quiet_since:.1f} s")
+            await asyncio.gather(*(replica.stop() for replica in rig.replicas))
+            await _verify(rig)
+        return await ledger.freeze(tables, rig.turso, quiet_since, rig.settings["AUDIT_KEY"].encode())
 
 
-async def _begin(stage: Stage) -> None:
+async def _begin(rig: Rig) -> None:
     """Give everybody their grant, and start the replicas."""
-    database = open_database(load_url(stage.database_url))
-    grants = SqlGrants(database, Seal(stage.settings["AUDIT_KEY"].encode()))
+    database = open_database(load_url(rig.database_url))
+    grants = SqlGrants(database, Seal(rig.settings["AUDIT_KEY"].encode()))
     allowlist = Allowlist(grants, Actor.on_terminal("root"), Organization("acme"))
     for member in MEMBERS:
         await allowlist.add(Actor(TeamId(member.team_id), UserId(member.user_id)), GRANTED)
     await database.close()
-    await asyncio.gather(*(replica.start() for replica in stage.replicas))
-    if "SLACK_APP_TOKEN" in stage.settings:
-        await stage.slack.connected(len(stage.replicas))
+    await asyncio.gather(*(replica.start() for replica in rig.replicas))
+    if "SLACK_APP_TOKEN" in rig.settings:
+        await rig.slack.connected(len(rig.replicas))
 
 
 @asynccontextmanager
-async def _stage(wanted: Wanted, folder: Path, server: PostgresServer | None) -> AsyncIterator[Stage]:
+async def _rig(config: RunConfig, folder: Path, server: PostgresServer | None) -> AsyncIterator[Rig]:
     """Open Slack, Turso, the database and the replicas, which do not run yet."""
     url = f"sqlite:///{folder / 'torture.db'}" if server is None else server.create_database()
     migrate(load_url(url))  # in no thread: Alembic's own state is the process's
@@ -133,26 +134,26 @@ async def _stage(wanted: Wanted, folder: Path, server: PostgresServer | None) ->
     ledger, tables = Ledger(), Tables(url)
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(LocalSlack(people=EVERYBODY))
-        turso = await stack.enter_async_context(Witness(dict.fromkeys((*GROUPS, FORBIDDEN), ()), tables))
-        settings = settings_for(slack, turso, url, mode=wanted.mode) | {
+        turso = await stack.enter_async_context(RecordingTurso(dict.fromkeys((*GROUPS, FORBIDDEN), ()), tables))
+        settings = settings_for(slack, turso, url, mode=config.mode) | {
             "AUDIT_KEY": secrets.token_hex(32),
             "TURSO_TIMEOUT": str(CALL_SECONDS),
             "CONFIRM_TTL": str(_CONFIRM_SECONDS),
         }
         ledger.secrets |= _secrets(settings)
         replicas = [
-            Replica(number, folder, settings, ledger, wanted.mistake)
-            for number in range(schedule.REPLICAS[wanted.database])
+            Replica(number, folder, settings, ledger, config.mistakes)
+            for number in range(schedule.REPLICAS[config.database])
         ]
         for replica in replicas:
             stack.push_async_callback(replica.kill)
-        yield Stage(folder, settings, url, slack, turso, replicas, ledger, server)
+        yield Rig(folder, settings, url, slack, turso, replicas, ledger, server)
 
 
 @asynccontextmanager
-async def _watching(stage: Stage, tables: Tables) -> AsyncIterator[None]:
+async def _watching(rig: Rig, tables: Tables) -> AsyncIterator[None]:
     """Note what people read and what the tables hold, as long as the context is open."""
-    slack, ledger = stage.slack, stage.ledger
+    slack, ledger = rig.slack, rig.ledger
     watching = [
         asyncio.ensure_future(ledger.keep_reading(slack, slack.changes.subscribe())),
         asyncio.ensure_future(ledger.keep_looking(tables)),
@@ -181,11 +182,11 @@ async def _settle(tables: Tables) -> None:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _verify(stage: Stage) -> None:
+async def _verify(rig: Rig) -> None:
     """Ask the bot's own verifier too: it compares the tables with the trail."""
-    code, out, err = await run_command(stage.settings, stage.folder, "audit", "verify")
+    code, out, err = await run_command(rig.settings, rig.folder, "audit", "verify")
     if code != 0:
-        stage.ledger.unexpected.append(f"audit verify: {out} {err}")
+        rig.ledger.unexpected.append(f"audit verify: {out} {err}")
 
 
 def _forget_quickly(url: str) -> None:

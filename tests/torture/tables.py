@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import psycopg
 
-from tests.torture.facts import Grant, Rotation, Row, Seen
+from tests.torture.facts import Grant, Rotation, Row, RunningRotation
 
 T = TypeVar("T")
 
@@ -19,8 +19,7 @@ _ROWS = (
     'SELECT seq, {at}, action, team_id, user_id, organization, "group", rotation_id, detail, delivery, prev_hash, hash'
     " FROM audit_events"
 )
-_AT = {"sqlite": "at", "postgresql": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"}
-_UNIX = {"sqlite": "{}", "postgresql": "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"}
+_TIME = {"sqlite": "{}", "postgresql": "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"}
 _ROTATIONS = 'SELECT id, "group", team_id, user_id, reason, state, {expires}, world FROM rotations ORDER BY id'
 _END_LEASES = "UPDATE rotations SET lease_until = started_at WHERE state = 'rotating'"
 _WAITING = "SELECT id, attempts, kind, rotation_id FROM outbox ORDER BY id"
@@ -39,6 +38,7 @@ class Tables:
     def __init__(self, url: str) -> None:
         self.kind = "sqlite" if url.startswith("sqlite") else "postgresql"
         self._place = url.removeprefix("sqlite:///")
+        self._rows = _ROWS.format(at=self._time("at"))
 
     def connect(self, seconds: float = 5.0) -> Any:
         """Connect; wait at most so long for whatever a statement waits for."""
@@ -63,12 +63,12 @@ class Tables:
 
     async def rows(self, after: int = 0) -> tuple[Row, ...]:
         """Read the trail after a row."""
-        query = f"{_ROWS.format(at=_AT[self.kind])} WHERE seq > {after:d} ORDER BY seq"
+        query = f"{_ROWS.format(at=self._time('at'))} WHERE seq > {after:d} ORDER BY seq"
         return await self.run(lambda connection: tuple(map(_row, connection.execute(query).fetchall())))
 
     async def rotations(self) -> tuple[Rotation, ...]:
         """Read the table of rotations."""
-        query = _ROTATIONS.format(expires=_UNIX[self.kind].format("expires_at"))
+        query = _ROTATIONS.format(expires=self._time("expires_at"))
         found = await self.run(lambda connection: connection.execute(query).fetchall())
         return tuple(_rotation(each) for each in found)
 
@@ -77,16 +77,16 @@ class Tables:
         query = "SELECT id, team_id, user_id, pattern, role FROM allowlist ORDER BY id"
         return await self.run(lambda connection: tuple(Grant(*each) for each in connection.execute(query).fetchall()))
 
-    async def running(self, group: str) -> Seen | None:
+    async def running(self, group: str) -> RunningRotation | None:
         """Read which rotation of a group runs, and the row of its start. Raises `OSError`."""
         name = group.replace("'", "''")
         rotation = f"SELECT id, claim FROM rotations WHERE state = 'rotating' AND \"group\" = '{name}'"  # noqa: S608
-        start = f"{_ROWS.format(at=_AT[self.kind])} WHERE action = 'rotation.started' AND rotation_id = "
+        start = f"{_ROWS.format(at=self._time('at'))} WHERE action = 'rotation.started' AND rotation_id = "
 
-        def read(connection: Connection) -> Seen | None:
+        def read(connection: Connection) -> RunningRotation | None:
             found = connection.execute(rotation).fetchone()
             started = found and connection.execute(f"{start}'{found[0]}'").fetchone()
-            return Seen(found[0], found[1], _row(started)) if started else None
+            return RunningRotation(found[0], found[1], _row(started)) if started else None
 
         return await self.run(read, _READ_SECONDS)
 
@@ -106,6 +106,10 @@ class Tables:
             for number, attempts in waiting
         ]
         await self.run(lambda connection: [connection.execute(query) for query in queries])
+
+    def _time(self, column: str) -> str:
+        """Return the expression that reads a time as the text that was hashed."""
+        return _TIME[self.kind].format(column)
 
 
 def _row(columns: Sequence[Any]) -> Row:

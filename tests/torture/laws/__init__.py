@@ -17,7 +17,7 @@ CHECKS: tuple[Check, ...] = (
     truth.unknown_has_a_cause,
     rights.granted_at_the_claim,
     rights.decided_by_the_requester,
-    rows.every_act_left_one,
+    rows.every_user_action_left_one,
     rows.numbered_and_chained,
     rows.never_changed,
     rows.states_as_recorded,

@@ -21,7 +21,7 @@ def calls_of(facts: Facts) -> dict[str | None, list[Call]]:
     """
     found: dict[str | None, list[Call]] = defaultdict(list)
     for call in facts.calls:
-        running = call.seen.rotation_id if call.seen else None if call.readable else _running_at(facts, call)
+        running = call.running.rotation_id if call.running else None if call.readable else _running_at(facts, call)
         found[running].append(call)
     return found
 
@@ -32,9 +32,9 @@ def recorded_first(facts: Facts) -> Iterator[Violation]:
     for call in calls_of(facts).get(None, ()):
         yield Violation(1, f"Turso was called for {call.group} while no start was recorded", None, call.at)
     for call in facts.calls:
-        if call.seen and rows.get(call.seen.started.seq) != call.seen.started:
-            what = f"the start that Turso saw as row {call.seen.started.seq} is no longer in the trail"
-            yield Violation(1, what, call.seen.rotation_id, call.at)
+        if call.running and rows.get(call.running.started.seq) != call.running.started:
+            what = f"the start that Turso saw as row {call.running.started.seq} is no longer in the trail"
+            yield Violation(1, what, call.running.rotation_id, call.at)
 
 
 def called_once(facts: Facts) -> Iterator[Violation]:

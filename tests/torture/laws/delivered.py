@@ -6,34 +6,34 @@ from collections.abc import Iterator
 from tests.torture.facts import Facts
 from tests.torture.laws.truth import announcements
 from tests.torture.laws.violation import Violation
-from tests.torture.laws.words import BUG, CALLED, NOT_SAVED, TOLD, card_claims
+from tests.torture.laws.words import BUG, CALLED, JUDGEMENT, NOT_SAVED, TOLD, card_claims
 
 _ACK_SECONDS = 3.0
 _AFTERMATH_SECONDS = 2.0
 """How long it takes until Slack reaches a process again that was away."""
 _HANDLING_SECONDS = 8.0
-"""How long a notification may be on its way, so that a trouble in that time may have it delivered twice."""
+"""How long a notification may be on its way, so that a fault in that time may have it delivered twice."""
 
 
 def acknowledged_in_time(facts: Facts) -> Iterator[Violation]:
     """Find late acknowledgements of processes that were not away; a slow database is no excuse."""
-    for act in facts.acts:
-        away = facts.troubled(act.at - _AFTERMATH_SECONDS, act.at + _ACK_SECONDS, "replica", replica=act.replica)
-        away = away or facts.troubled(act.at - _AFTERMATH_SECONDS, act.at + _ACK_SECONDS, "sockets")
-        if not away and (not act.acknowledged or act.seconds > _ACK_SECONDS):
-            what = f"{act.what!r} by {act.person} was not acknowledged in time ({act.seconds:.2f} s)"
-            yield Violation(8, what, None, act.at, act.person)
+    for action in facts.user_actions:
+        since, until = action.at - _AFTERMATH_SECONDS, action.at + _ACK_SECONDS
+        away = facts.fault_between(since, until, "replica", replica=action.replica)
+        away = away or facts.fault_between(since, until, "sockets")
+        if not away and (not action.acknowledged or action.seconds > _ACK_SECONDS):
+            what = f"{action.what!r} by {action.person} was not acknowledged in time ({action.seconds:.2f} s)"
+            yield Violation(8, what, None, action.at, action.person)
 
 
 def cards_settled(facts: Facts) -> Iterator[Violation]:
     """Find cards that have buttons after the end and one more press."""
-    for said in facts.last_versions:
-        if said.buttons:
-            state = {rotation.id: rotation.state for rotation in facts.rotations}.get(said.buttons[0], "not known")
-            what = (
-                f"message {said.message} still has buttons for {said.to or said.channel}, and the rotation is {state}"
-            )
-            yield Violation(9, what, said.buttons[0], said.at, said.to)
+    for version in facts.last_versions:
+        if version.buttons:
+            state = {rotation.id: rotation.state for rotation in facts.rotations}.get(version.buttons[0], "not known")
+            reader = version.to or version.channel
+            what = f"message {version.message} still has buttons for {reader}, and the rotation is {state}"
+            yield Violation(9, what, version.buttons[0], version.at, version.to)
 
 
 def nothing_pending(facts: Facts) -> Iterator[Violation]:
@@ -47,21 +47,22 @@ def nothing_pending(facts: Facts) -> Iterator[Violation]:
 
 
 def everybody_told(facts: Facts) -> Iterator[Violation]:
-    """Find ends that the channel or the requester did not hear of, or the channel twice without any trouble."""
+    """Find ends that the channel or the requester did not hear of, or the channel twice without any fault."""
     told = announcements(facts)
     heard = {
-        (rotation_id, card_claims(said.text))
-        for said in facts.said
-        if said.to is not None and NOT_SAVED not in said.text
-        for rotation_id in said.rotations
+        (rotation_id, card_claims(version.text))
+        for version in facts.messages
+        if version.to is not None and NOT_SAVED not in version.text
+        for rotation_id in version.rotations
     }
     for rotation in facts.rotations:
-        said = told.get((rotation.id, rotation.state), [])
-        if rotation.state in CALLED and not said:
+        versions = told.get((rotation.id, rotation.state), [])
+        if rotation.state in CALLED and not versions:
             yield Violation(10, f"the channel was not told that it {rotation.state}", rotation.id)
-        for first, again in itertools.pairwise(said):
+        for first, again in itertools.pairwise(versions):
             since, until = first.at - _HANDLING_SECONDS, first.at + _AFTERMATH_SECONDS
-            if not facts.troubled(since, until, "replica", "database", "slack", "sockets"):
+            disturbed = facts.fault_between(since, until, "replica", "database", "slack", "sockets")
+            if not disturbed and not again.text.startswith(JUDGEMENT):
                 yield Violation(10, f"the channel was told twice that it {rotation.state}", rotation.id, again.at)
         if rotation.state in TOLD and (rotation.id, rotation.state) not in heard:
             yield Violation(10, f"{rotation.user_id} was not told that it {rotation.state}", rotation.id)

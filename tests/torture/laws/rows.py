@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Iterator
 
-from tests.torture.facts import Act, Facts, Row
+from tests.torture.facts import Facts, Row, UserAction
 from tests.torture.laws.violation import Violation
 from tests.torture.laws.words import MOVES, STATE_AFTER
 
@@ -13,18 +13,18 @@ _GENESIS = "0" * 64
 _WORK_SECONDS = 5.0
 """How long it may take until what was acknowledged is recorded and answered."""
 _AFTERMATH_SECONDS = 3.0
-"""How long after a trouble the bot may still suffer from it."""
+"""How long after a fault the bot may still suffer from it."""
 
 
-def every_act_left_one(facts: Facts) -> Iterator[Violation]:
+def every_user_action_left_one(facts: Facts) -> Iterator[Violation]:
     """Find what was acknowledged and left no row, nor an answer where that is enough, while the bot was well."""
     recorded = {row.delivery for row in facts.rows}
-    for act in facts.acts:
-        if not act.acknowledged or act.answer or act.delivery in recorded or _was_disturbed(facts, act):
+    for action in facts.user_actions:
+        if not action.acknowledged or action.answer or action.delivery in recorded or _was_disturbed(facts, action):
             continue
-        if act.leaves_row or not _was_answered(facts, act):
-            what = f"{act.what!r} by {act.person} left no row" + ("" if act.leaves_row else " and no answer")
-            yield Violation(5, what, None, act.at, act.person)
+        if action.leaves_row or not _was_answered(facts, action):
+            what = f"{action.what!r} by {action.person} left no row" + ("" if action.leaves_row else " and no answer")
+            yield Violation(5, what, None, action.at, action.person)
 
 
 def numbered_and_chained(facts: Facts) -> Iterator[Violation]:
@@ -82,14 +82,18 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _was_disturbed(facts: Facts, act: Act) -> bool:
-    since, until = act.at - _AFTERMATH_SECONDS, act.at + _WORK_SECONDS
+def _was_disturbed(facts: Facts, action: UserAction) -> bool:
+    since, until = action.at - _AFTERMATH_SECONDS, action.at + _WORK_SECONDS
     return (
-        facts.troubled(since, until, "replica", replica=act.replica)
-        or facts.troubled(since, until, "database")
-        or (not act.leaves_row and facts.troubled(since, until, "slack"))
+        facts.fault_between(since, until, "replica", replica=action.replica)
+        or facts.fault_between(since, until, "database")
+        or (not action.leaves_row and facts.fault_between(since, until, "slack"))
+        or any(each.at <= until and each.ended >= action.at and each.spoils(action.what) for each in facts.faults)
     )
 
 
-def _was_answered(facts: Facts, act: Act) -> bool:
-    return any(said.to == act.person and act.at <= said.at <= act.at + _WORK_SECONDS for said in facts.said)
+def _was_answered(facts: Facts, action: UserAction) -> bool:
+    return any(
+        version.to == action.person and action.at <= version.at <= action.at + _WORK_SECONDS
+        for version in facts.messages
+    )

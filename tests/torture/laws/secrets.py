@@ -11,7 +11,7 @@ def none_left(facts: Facts) -> Iterator[Violation]:
     places = {
         "the trail": "\n".join(f"{row}" for row in facts.rows),
         "the table of rotations": "\n".join(f"{rotation}" for rotation in facts.rotations),
-        "a message": "\n".join(said.text for said in facts.said),
+        "a message": "\n".join(version.text for version in facts.messages),
         "the log": "".join(facts.logs),
     }
     for what, secret in facts.secrets.items():

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from tests.torture.facts import Facts, Row, Said
+from tests.torture.facts import Facts, MessageVersion, Row
 from tests.torture.laws.calls import calls_of
 from tests.torture.laws.violation import Violation
 from tests.torture.laws.words import CALLED, NOT_SAVED, STATE_AFTER, card_claims, channel_claims
 
 _SLOW_SECONDS = 1.0
-"""A call that takes longer may have run into its deadline."""
+"""A call that takes longer, with the tries that were answered with 429, may have run into its deadline."""
 _AFTERMATH_SECONDS = 6.0
-"""How long after a trouble of the database an outcome may still be unsaved."""
+"""How long after a fault of the database an outcome may still be unsaved."""
 
 
 def outcomes_are_true(facts: Facts) -> Iterator[Violation]:
@@ -26,14 +26,14 @@ def outcomes_are_true(facts: Facts) -> Iterator[Violation]:
 
 def messages_say_the_same(facts: Facts) -> Iterator[Violation]:
     """Find versions of messages that claimed an end which the trail does not have."""
-    for said in facts.said:
-        claimed = channel_claims(said.text) if _is_announcement(facts, said) else card_claims(said.text)
-        if claimed is None or NOT_SAVED in said.text:
+    for version in facts.messages:
+        claimed = channel_claims(version.text) if _is_announcement(facts, version) else card_claims(version.text)
+        if claimed is None or NOT_SAVED in version.text:
             continue
-        for rotation_id in said.rotations:
+        for rotation_id in version.rotations:
             recorded = {STATE_AFTER.get(row.action) for row in facts.stories.get(rotation_id, ())}
             if claimed not in recorded:
-                yield Violation(3, f"people read that it {claimed}, which no row says", rotation_id, said.at)
+                yield Violation(3, f"people read that it {claimed}, which no row says", rotation_id, version.at)
 
 
 def unknown_has_a_cause(facts: Facts) -> Iterator[Violation]:
@@ -43,9 +43,9 @@ def unknown_has_a_cause(facts: Facts) -> Iterator[Violation]:
         if row.action != "rotation.unknown" or row.rotation_id is None:
             continue
         mine = calls.get(row.rotation_id, [])
-        clear = mine and mine[-1].success and mine[-1].ended - mine[-1].at < _SLOW_SECONDS
+        clear = mine and mine[-1].success and mine[-1].ended - mine[0].at < _SLOW_SECONDS
         since = _started(facts, row) - _AFTERMATH_SECONDS
-        if clear and not facts.troubled(since, row.time, "replica", "database"):
+        if clear and not facts.fault_between(since, row.time, "replica", "database"):
             yield Violation(3, "Turso answered clearly, but it is recorded as unknown", row.rotation_id, row.time)
 
 
@@ -54,16 +54,16 @@ def _started(facts: Facts, row: Row) -> float:
     return next((each.time for each in story if each.action == "rotation.started"), row.time)
 
 
-def _is_announcement(facts: Facts, said: Said) -> bool:
-    return said.to is None and said.channel == facts.channel
+def _is_announcement(facts: Facts, version: MessageVersion) -> bool:
+    return version.to is None and version.channel == facts.channel
 
 
-def announcements(facts: Facts) -> dict[tuple[str, str], list[Said]]:
+def announcements(facts: Facts) -> dict[tuple[str, str], list[MessageVersion]]:
     """Return what the channel was told, by rotation and state, each message once."""
-    told: dict[tuple[str, str], list[Said]] = {}
-    for said in facts.last_versions:
-        claimed = channel_claims(said.text) if _is_announcement(facts, said) else None
+    told: dict[tuple[str, str], list[MessageVersion]] = {}
+    for version in facts.last_versions:
+        claimed = channel_claims(version.text) if _is_announcement(facts, version) else None
         if claimed in CALLED:
-            for rotation_id in said.rotations:
-                told.setdefault((rotation_id, claimed), []).append(said)
+            for rotation_id in version.rotations:
+                told.setdefault((rotation_id, claimed), []).append(version)
     return told

@@ -31,12 +31,15 @@ CARD_SAYS = {
     "Done: the tokens of ": "succeeded",
     "Failed: the tokens of ": "failed",
     "Unknown: the tokens of ": "unknown",
+    "Judged: the tokens of ": "unknown",
     ":no_entry_sign: Cancelled.": "cancelled",
     ":alarm_clock: The request to rotate ": "expired",
     ":arrows_counterclockwise: Nothing was done: the request ": "superseded",
 }
 """How a card, or a message in its place, begins, and which state that claims."""
-CHANNEL_SAYS = {":white_check_mark: ": "succeeded", ":x: ": "failed", ":warning: ": "unknown"}
+JUDGEMENT = ":scales: "
+"""How a person's judgement of an unknown is announced; it may come before the unknown is, and then stands for both."""
+CHANNEL_SAYS = {":white_check_mark: ": "succeeded", ":x: ": "failed", ":warning: ": "unknown", JUDGEMENT: "unknown"}
 """The same of an announcement."""
 
 NOT_SAVED = "The outcome could not be saved yet."

@@ -33,8 +33,8 @@ _NONSENSE = ("../vault", "payments/../vault", "no-such-group", "!!!", "\u202e", 
 _Send = Callable[[str | None], Coroutine[object, object, Delivery]]
 
 
-class Cast:
-    """Everybody at once, each with a chance of their own."""
+class People:
+    """Everybody at once, each with random numbers of their own."""
 
     def __init__(self, seed: int, slack: LocalSlack, replicas: Sequence[Replica], ledger: Ledger, mode: str) -> None:
         self._seed = seed
@@ -54,31 +54,31 @@ class Cast:
         await asyncio.gather(*(self.presses(person, card, CANCEL) for person, card in left))
 
     async def _lives(self, person: Person, until: float) -> None:
-        chance = schedule.random(self._seed, person.user_id)
+        rng = schedule.rng_for(self._seed, person.user_id)
         while asyncio.get_running_loop().time() < until:
-            await getattr(self, f"_{schedule.move(chance)}")(person, chance)
-            await asyncio.sleep(chance.uniform(*_THINKS_SECONDS))
+            await getattr(self, f"_{schedule.move(rng)}")(person, rng)
+            await asyncio.sleep(rng.uniform(*_THINKS_SECONDS))
 
-    async def _asks(self, person: Person, chance: Random) -> None:
-        if self._open_cards(person) and chance.random() < _DECIDES_FIRST:
-            await self._confirms(person, chance)
+    async def _asks(self, person: Person, rng: Random) -> None:
+        if self._open_cards(person) and rng.random() < _DECIDES_FIRST:
+            await self._confirms(person, rng)
             return
-        await self.types(person, f"/turso-rotate {chance.choice(GROUPS)} key leaked in CI")
+        await self.types(person, f"/turso-rotate {rng.choice(GROUPS)} key leaked in CI")
 
-    async def _asks_twice(self, person: Person, chance: Random) -> None:
-        delivery = await self.types(person, f"/turso-rotate {chance.choice(GROUPS)}")
+    async def _asks_twice(self, person: Person, rng: Random) -> None:
+        delivery = await self.types(person, f"/turso-rotate {rng.choice(GROUPS)}")
         await self._again(person, delivery, row=True)
 
-    async def _asks_with_a_secret(self, person: Person, chance: Random) -> None:
-        secret = _secret(chance)
+    async def _asks_with_a_secret(self, person: Person, rng: Random) -> None:
+        secret = _secret(rng)
         self._ledger.secrets[f"the token that {person.name} typed ({secret[:4]}…)"] = secret
-        await self.types(person, f"/turso-rotate {chance.choice(GROUPS)} I pasted {secret} into a ticket")
+        await self.types(person, f"/turso-rotate {rng.choice(GROUPS)} I pasted {secret} into a ticket")
 
     async def _asks_for_what_is_forbidden(self, person: Person, _: Random) -> None:
         await self.types(person, f"/turso-rotate {FORBIDDEN}")
 
-    async def _types_nonsense(self, person: Person, chance: Random) -> None:
-        await self.types(person, f"/turso-rotate {chance.choice(_NONSENSE)}")
+    async def _types_nonsense(self, person: Person, rng: Random) -> None:
+        await self.types(person, f"/turso-rotate {rng.choice(_NONSENSE)}")
 
     async def _reads_history(self, person: Person, _: Random) -> None:
         await self.types(person, "/turso-audit", row=False)
@@ -103,21 +103,21 @@ class Cast:
         for card in self._open_cards(person)[-1:]:
             await self.presses(person, card, CANCEL)
 
-    async def _presses_an_old_card(self, person: Person, chance: Random) -> None:
+    async def _presses_an_old_card(self, person: Person, rng: Random) -> None:
         if cards := self._ledger.cards.get(person.user_id):
-            card = chance.choice(cards)
-            await self.presses(person, card, chance.choice((_confirm_on(card), CANCEL)))
+            card = rng.choice(cards)
+            await self.presses(person, card, rng.choice((_confirm_on(card), CANCEL)))
 
-    async def _presses_the_card_of_somebody_else(self, person: Person, chance: Random) -> None:
+    async def _presses_the_card_of_somebody_else(self, person: Person, rng: Random) -> None:
         others = [card for whose, cards in self._ledger.cards.items() if whose != person.user_id for card in cards[-3:]]
         if others:
-            card = chance.choice(others)
-            await self.presses(person, card, chance.choice((_confirm_on(card), CANCEL)), row=True)
+            card = rng.choice(others)
+            await self.presses(person, card, rng.choice((_confirm_on(card), CANCEL)), row=True)
 
-    async def _forges_a_value(self, person: Person, chance: Random) -> None:
+    async def _forges_a_value(self, person: Person, rng: Random) -> None:
         if cards := self._ledger.cards.get(person.user_id):
-            value = chance.choice(("nosuchrotatio", "' OR 1=1 --", "../x", "\u0000", "9" * 2000))
-            await self.presses(person, cards[-1], chance.choice((CONFIRM, CONFIRM_AGAIN, CANCEL)), value=value)
+            value = rng.choice(("nosuchrotatio", "' OR 1=1 --", "../x", "\u0000", "9" * 2000))
+            await self.presses(person, cards[-1], rng.choice((CONFIRM, CONFIRM_AGAIN, CANCEL)), value=value)
 
     def _open_cards(self, person: Person) -> list[PostedMessage]:
         return [card for card in self._ledger.cards.get(person.user_id, ()) if card.buttons]
@@ -149,7 +149,7 @@ class Cast:
         at = time.time()
         delivery = await send(replica.request_url if replica else None)
         number = replica.number if replica else None
-        self._ledger.acted(person.user_id, what[:80], delivery, at, replica=number, row=row)
+        self._ledger.note_user_action(person.user_id, what[:80], delivery, at, replica=number, row=row)
         return delivery
 
 
@@ -157,9 +157,9 @@ def _confirm_on(card: PostedMessage) -> str:
     return CONFIRM if card.element(CONFIRM) else CONFIRM_AGAIN
 
 
-def _secret(chance: Random) -> str:
+def _secret(rng: Random) -> str:
     """Return something that looks like a token of a kind that people paste."""
-    random = "".join(chance.choice(_LETTERS) for _ in range(40))
-    return chance.choice(
-        (f"ghp_{random[:36]}", f"xoxb-1234567890-{random}", f"eyJhbGciOiJFZERTQSJ9.{random}.{random[::-1]}")
+    letters = "".join(rng.choice(_LETTERS) for _ in range(40))
+    return rng.choice(
+        (f"ghp_{letters[:36]}", f"xoxb-1234567890-{letters}", f"eyJhbGciOiJFZERTQSJ9.{letters}.{letters[::-1]}")
     )

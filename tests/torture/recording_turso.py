@@ -13,7 +13,7 @@ from tests.torture.facts import Call
 from tests.torture.tables import Tables
 
 
-class Witness(LocalTurso):
+class RecordingTurso(LocalTurso):
     """Notes for each call what the database held when it arrived, and what was answered."""
 
     def __init__(self, groups: Mapping[str, Sequence[str]], tables: Tables) -> None:
@@ -25,17 +25,17 @@ class Witness(LocalTurso):
         target = RequestLine.parse(request.method, request.raw_path).rotates
         if target is None:
             return await super()._respond(request)
-        at, readable, seen, number = time.time(), False, None, len(self.calls)
+        at, readable, running, number = time.time(), False, None, len(self.calls)
         self.calls.append(Call(at, at, target[1], None, performed=False, success=False, readable=False))
         with suppress(OSError):
-            seen, readable = await self._tables.running(target[1]), True
+            running, readable = await self._tables.running(target[1]), True
         before, response = len(self.requests), None
         try:
             response = await super()._respond(request)
         finally:
             record = self.requests[before]
             self.calls[number] = Call(
-                at, time.time(), target[1], record.status, record.performed, _says_success(response), readable, seen
+                at, time.time(), target[1], record.status, record.performed, _says_success(response), readable, running
             )
         return response
 

@@ -1,22 +1,22 @@
-"""Troubles of Slack: its API, `response_url`s and sockets."""
+"""Faults of Slack: its API, `response_url`s and sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from bot.sandbox.local_slack import LocalSlack
+from tests.torture.rig import Rig
 from tests.torture.schedule import Planned
-from tests.torture.stage import Stage
 
 _RECONNECT_SECONDS = 5.0
 
 
-class SlackTroubles:
+class SlackFaults:
     """What is sent to Slack fails, waits, or arrives without an answer."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._ledger = stage.ledger
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._ledger = rig.ledger
 
     async def slack_fails(self, planned: Planned) -> None:
         """Let its API answer 500."""
@@ -26,7 +26,7 @@ class SlackTroubles:
     async def slack_is_slow(self, planned: Planned) -> None:
         """Let its API answer late."""
         async with self._slack(planned) as slack:
-            slack.fail("*", delay=0.5 + planned.chance)
+            slack.fail("*", delay=0.5 + planned.draw)
 
     async def slack_limits(self, planned: Planned) -> None:
         """Let it answer 429 to what is posted."""
@@ -51,24 +51,24 @@ class SlackTroubles:
     async def sockets_are_lost(self, planned: Planned) -> None:
         """Drop every socket, or announce it first."""
         async with self._slack(planned, "sockets") as slack:
-            if planned.chance < 0.5:
+            if planned.draw < 0.5:
                 slack.drop_connections()
             else:
                 await slack.disconnect()
 
     @asynccontextmanager
     async def _slack(self, planned: Planned, kind: str = "slack") -> AsyncIterator[LocalSlack]:
-        slack = self._stage.slack
-        with self._ledger.trouble(kind, planned.name), self._ledger.trouble("slack", planned.name):
+        slack = self._rig.slack
+        with self._ledger.fault(kind, planned.name), self._ledger.fault("slack", planned.name):
             yield slack
             await asyncio.sleep(planned.lasts)
             slack.clear_faults()
             await slack.go_online()
-            if kind == "sockets" and slack.request_url is None and "SLACK_APP_TOKEN" in self._stage.settings:
+            if kind == "sockets" and slack.request_url is None and "SLACK_APP_TOKEN" in self._rig.settings:
                 await self._sockets_are_back()
 
     async def _sockets_are_back(self) -> None:
-        sockets = self._stage.slack._server.sockets
+        sockets = self._rig.slack._server.sockets
         with suppress(TimeoutError):
             async with asyncio.timeout(_RECONNECT_SECONDS):
-                await self._stage.slack.changes.until(lambda: len(sockets) == len(self._stage.replicas))
+                await self._rig.slack.changes.until(lambda: len(sockets) == len(self._rig.replicas))

@@ -1,18 +1,18 @@
-"""Troubles of the processes; half of them wait for a press, and come while it is worked on."""
+"""Faults of the processes; half of them wait for a press, and come while it is worked on."""
 
 import asyncio
 import signal
 
 from tests.torture.replica import Replica
+from tests.torture.rig import Rig
 from tests.torture.schedule import Planned
-from tests.torture.stage import Stage
 
 
-class ProcessTroubles:
+class ProcessFaults:
     """Kills, restarts and pauses."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
 
     async def kill(self, planned: Planned) -> None:
         """Kill -9."""
@@ -29,9 +29,9 @@ class ProcessTroubles:
         await self._replica(planned).stand_still(planned.lasts)
 
     async def _aim(self, planned: Planned) -> None:
-        if planned.chance > 0.5:
+        if planned.draw > 0.5:
             await self._replica(planned).is_pressed(seconds=2.0)
-            await asyncio.sleep((planned.chance - 0.5) / 10)
+            await asyncio.sleep((planned.draw - 0.5) / 10)
 
     def _replica(self, planned: Planned) -> Replica:
-        return self._stage.replicas[planned.replica]
+        return self._rig.replicas[planned.replica]

@@ -1,4 +1,4 @@
-"""Everything that people and troubles can touch in one run."""
+"""Everything that people and faults act on in one run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from pathlib import Path
 from bot.sandbox.local_slack import LocalSlack
 from tests.postgres import PostgresServer
 from tests.torture.ledger import Ledger
+from tests.torture.recording_turso import RecordingTurso
 from tests.torture.replica import Replica
-from tests.torture.witness import Witness
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What troubles can befall."""
+class Rig:
+    """What faults and people act on."""
 
     folder: Path
     settings: Mapping[str, str]
     database_url: str
     slack: LocalSlack
-    turso: Witness
+    turso: RecordingTurso
     replicas: Sequence[Replica]
     ledger: Ledger
     server: PostgresServer | None
