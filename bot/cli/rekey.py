@@ -29,7 +29,7 @@ def rekey_trail() -> None:
     """
     settings = load_settings()
     organization, seal = require_organization(settings), settings.seal()
-    with_database(settings, lambda database: require_key_in_force(database, seal), writes=True)
+    with_database(settings, lambda database: require_key_in_force(database, seal))
     new = _new_key(settings)
     event = Event(Action.REKEYED, operator(), organization, detail={"fingerprint": new.fingerprint})
     head = with_database(settings, lambda database: change_key(database, seal, event), writes=True)

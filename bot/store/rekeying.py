@@ -8,6 +8,7 @@ from bot.domain.events import Event, TrailHead
 from bot.domain.states import State
 from bot.store.database import Database
 from bot.store.inspection import newest_change_of_key, newest_rows
+from bot.store.key_check import check_key, newest_sealed
 from bot.store.tables import rotations
 from bot.store.trail import HEAD, record
 from bot.trail.chain import Seal
@@ -21,13 +22,14 @@ _RUNNING = select(rotations.c.id, rotations.c.group).where(rotations.c.state == 
 
 
 async def require_key_in_force(database: Database, seal: Seal) -> None:
-    """Check that the trail has a key that can be changed; call it after `check_key`. Raises `UsageError`."""
+    """Check that the trail has a key that can be changed, and this is it. Raises `UsageError` and `SettingsError`."""
+    await check_key(database, seal)
     newest = await newest_rows(database, 1)
     if not seal.keyed:
         raise UsageError(f"The audit trail has no key yet. {_JUST_SET_IT}")
     if not newest:
         raise UsageError(f"The audit trail is empty. {_JUST_SET_IT}")
-    if not seal.matches(newest[0]) and await newest_change_of_key(database) is None:
+    if await newest_change_of_key(database) is None and await newest_sealed(database, seal) is None:
         raise UsageError(f"No row of the audit trail has a key yet. {_JUST_SET_IT}")
 
 

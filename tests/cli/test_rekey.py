@@ -12,11 +12,14 @@ import pytest
 
 from bot.domain.errors import KeyChanged
 from bot.domain.events import Action, Event
+from bot.store.inspection import newest_rows
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
+from tests.databases import load_url
 from tests.postgres import binaries
 from tests.process import environment, run
 from tests.roles import owned, restricted
+from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, Store, store
 
 __all__ = ["store"]
@@ -71,12 +74,16 @@ async def test_without_the_earlier_key_only_an_anchor_helps(
     lost = {name: value for name, value in changed.items() if name != "AUDIT_KEYS_BEFORE"}
     without = await run(lost, tmp_path, "audit", "verify")
     anchored = await run(lost, tmp_path, "audit", "verify", "--anchor", head)
+    as_json = await run(lost, tmp_path, "audit", "verify", "--anchor", head, "--format", "json")
 
     assert without[0] == 1
     assert without[1].startswith("Row 3: not verifiable before. The key of rows 1 to 2 is neither AUDIT_KEY nor in")
     assert anchored[0] == 0
     assert anchored[1].startswith("Sound: 1 row, 3 to 3, sealed with the key.")
-    assert "Rows 1 to 2 are covered by the anchor only" in anchored[1]
+    assert "What rows 1 to 2 say cannot be checked by anybody without their key" in anchored[1]
+    assert "nobody without it can check what they say" in without[1]
+    gaps = json.loads(as_json[1])["unverifiable"]
+    assert gaps == [{"first": 1, "last": 2, "anchored": True, "content_checked": False}]
 
 
 async def test_a_terminal_asks_twice_and_shows_nothing(settings: dict[str, str], tmp_path: Path) -> None:
@@ -106,6 +113,30 @@ def answering(terminal: int, answers: dict[str, str]) -> str:
         pass
     os.close(terminal)
     return said.decode()
+
+
+@pytest.mark.databases("sqlite")
+async def test_an_anchor_makes_no_changed_row_one_whose_key_is_lost(
+    settings: dict[str, str], changed: dict[str, str], store: Store, tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    for group in ("ledger", "orders", "users"):
+        await run(changed, tmp_path, *ADD, group)
+    heads = [f"{row.seq}:{row.hash}" for row in await newest_rows(store.database, 5)]
+    named = "(SELECT detail FROM audit_events WHERE seq = 2)"
+    deeds = (
+        (3, heads[3], f"UPDATE audit_events SET action = 'audit.rekeyed', detail = {named} WHERE seq IN (3, 4)"),  # noqa: S608 - the attacker's
+        (1, heads[1], "UPDATE audit_events SET user_id = 'U0MALLORY' WHERE seq = 1"),
+    )
+    seen = []
+    for seq, head, deed in deeds:
+        attack(load_url(settings["DATABASE_URL"]), deed)
+        _, exported, _ = await run(changed, tmp_path, "audit", "export")
+        of_file = await run(changed, tmp_path, "audit", "verify", "--file", "-", "--anchor", head, given=exported)
+        seen += [(seq, await run(changed, tmp_path, "audit", "verify", "--anchor", head)), (seq, of_file)]
+
+    assert [(code, out.startswith(f"Row {seq}: changed.")) for seq, (code, out, _) in seen] == [(1, True)] * 4
 
 
 @pytest.mark.parametrize(
