@@ -116,14 +116,10 @@ async def newest_change_of_key(database: Database) -> KeyChange | None:
     return None if row is None else KeyChange(row.seq, named_key(row.detail))
 
 
-async def keys_on_record(database: Database) -> frozenset[str]:
-    """Read the fingerprints of every key that a row names: of each new key, and of the one that it replaced.
-
-    Raises `DatabaseError`.
-    """
-    details = await database.read(lambda connection: connection.scalars(_CHANGES_OF_KEY).all())
-    found = (named_key(detail, member) for detail in details for member in ("fingerprint", "replaces"))
-    return frozenset(fingerprint for fingerprint in found if fingerprint is not None)
+def keys_on_record(connection: Connection) -> frozenset[str | None]:
+    """Return the fingerprints of all keys that rows name: of each new key, and of the one that it replaced."""
+    details = connection.scalars(_CHANGES_OF_KEY).all()
+    return frozenset(named_key(detail, member) for detail in details for member in ("fingerprint", "replaces"))
 
 
 async def organizations(database: Database) -> Sequence[str]:

@@ -7,7 +7,8 @@ from bot.domain.errors import BotError, DatabaseReadOnly, UsageError
 from bot.domain.events import Event, TrailHead
 from bot.domain.states import State
 from bot.store.database import Database
-from bot.store.inspection import newest_change_of_key, newest_rows
+from bot.store.driver_errors import lacks_right
+from bot.store.inspection import keys_on_record, newest_change_of_key, newest_rows
 from bot.store.key_check import check_key, newest_sealed
 from bot.store.tables import rotations
 from bot.store.trail import HEAD, record
@@ -36,10 +37,13 @@ async def require_key_in_force(database: Database, seal: Seal) -> None:
 async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
     """Record the change as the last row under the old key, and return the new head; nobody writes with that key after.
 
-    Raises `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
+    Raises `UsageError` if the trail had that key before: whoever it was changed for could write again. Raises
+    `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
     """
 
     def transaction(connection: Connection) -> TrailHead:
+        if event.detail["fingerprint"] in keys_on_record(connection):
+            raise UsageError("This key was the trail's before. Choose a new one: openssl rand -hex 32")
         record(connection, seal, event)  # first: what starts from here on waits for it, and is refused
         running = connection.execute(_RUNNING).first()
         if running is not None:
@@ -52,5 +56,7 @@ async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
 
     try:
         return await database.write(transaction)
-    except (DatabaseReadOnly, IntegrityError) as error:  # for want of a right, or by a trigger
+    except (DatabaseReadOnly, IntegrityError) as error:
+        if isinstance(error, DatabaseReadOnly) and not lacks_right(error):
+            raise
         raise BotError(_NOT_OWNER) from error

@@ -7,12 +7,17 @@ import pty
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from bot.domain.errors import KeyChanged
+from bot.domain.errors import BotError, KeyChanged
 from bot.domain.events import Action, Event
+from bot.store.database import Database
+from bot.store.driver_errors import translated_errors
 from bot.store.inspection import newest_rows
+from bot.store.rekeying import change_key
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
 from tests.databases import load_url
@@ -147,6 +152,8 @@ async def test_an_anchor_makes_no_changed_row_one_whose_key_is_lost(
         (f"{OLD}\n", "the current one, or an earlier one"),
         ("the first key of this trail\n", "the current one, or an earlier one"),
         (f'"{NEW}"\n', "quotes"),
+        ("another\0pony staple battery\n", "control characters"),
+        (f"\ufeff{NEW}\n", "byte order mark"),
     ],
 )
 @pytest.mark.databases("sqlite")
@@ -158,6 +165,52 @@ async def test_what_can_be_no_new_key_is_refused(
     code, out, err = await run(settings, tmp_path, "audit", "rekey", given=given)
 
     assert (code, out, words in err) == (2, "", True)
+
+
+@pytest.mark.databases("sqlite")
+async def test_a_key_that_is_no_text_is_refused_and_not_shown(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "audit", "rekey", cwd=tmp_path, env=environment(settings),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate(f"{NEW}".encode() + b"\xff\xfe\n")
+
+    assert (process.returncode, b"UTF-8" in said) == (2, True)
+    assert not [each for each in (NEW.encode(), b"Traceback") if each in said]
+
+
+@pytest.mark.databases("sqlite")
+async def test_no_key_comes_back(settings: dict[str, str], changed: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    alone = changed | {"AUDIT_KEYS_BEFORE": ""}
+    first = await run(alone, tmp_path, "audit", "rekey", given=f"{OLD}\n")
+    third = "the third key of this trail"
+    await run(changed, tmp_path, "audit", "rekey", given=f"{third}\n")
+    second = await run(settings | {"AUDIT_KEY": third}, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    exported = await run(changed, tmp_path, "audit", "export")
+
+    for code, _, err in (first, second):
+        assert (code, "This key was the trail's before" in err) == (2, True)
+    assert f'"replaces":"{SEALS[OLD].fingerprint}"' in exported[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("25006", "it is read-only"), ("42501", "run this with the owner's DATABASE_URL")]
+)
+async def test_only_a_missing_right_asks_for_the_owner(state: str, words: str) -> None:
+    class Refusal(Exception):
+        sqlstate = state
+
+    class Refusing(Database):
+        async def write(self, _: object) -> Any:
+            with translated_errors():
+                raise DBAPIError("INSERT", {}, Refusal())
+
+    event = Event(Action.REKEYED, ALICE, ACME, detail={"fingerprint": SEALS[NEW].fingerprint})
+    with pytest.raises(BotError, match=words):
+        await change_key(Refusing(), SEALS[OLD], event)  # type: ignore[abstract]
 
 
 @pytest.mark.databases("sqlite")
