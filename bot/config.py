@@ -31,6 +31,7 @@ LogFormat = Literal["console", "json"]
 
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,40}")
+_NOT_SETTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ufeff\\ud800-\\udfff]")
 MIN_KEY_LENGTH = 16
 """The shortest key of the audit trail, in characters."""
 
@@ -49,10 +50,22 @@ def _token(prefix: str = "") -> AfterValidator:
     return AfterValidator(check)
 
 
-def _key(secret: SecretStr) -> SecretStr:
-    """Refuse a short key: anyone who guesses it can forge the audit trail."""
-    if len(secret.get_secret_value()) < MIN_KEY_LENGTH:
-        raise ValueError(f"must have at least {MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
+def fault_of_key(key: str) -> str | None:
+    """Say what keeps a text from being a key of the audit trail, or return `None`.
+
+    Anyone who guesses a short key can forge the trail, and not every key can be typed, or set in the environment.
+    """
+    if _NOT_SETTABLE.search(key):
+        return "must be UTF-8 text without control characters and without a byte order mark"
+    if len(key) < MIN_KEY_LENGTH:
+        return f"must have at least {MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32"
+    return None
+
+
+def _key(secret: object) -> object:
+    """Refuse what can be no key, before pydantic, which would raise an error of its own for half a letter."""
+    if isinstance(secret, str) and (fault := fault_of_key(secret)):
+        raise ValueError(fault)
     return secret
 
 
@@ -62,7 +75,7 @@ def _keys(value: object) -> object:
         return value
     try:
         keys = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         keys = None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ValueError('must be a JSON array such as ["the first key", "the next key"], oldest first')
@@ -95,7 +108,7 @@ def _group_tokens(value: object) -> object:
         return value
     try:
         tokens = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         tokens = None
     if not isinstance(tokens, dict) or not all(isinstance(token, str) for token in tokens.values()):
         raise ValueError('must be a JSON object such as {"group": "token"}')
@@ -110,7 +123,7 @@ def _headers(value: object) -> object:
 
 _GroupKey = Annotated[str, _matching(GROUP_NAME, "must be a JSON object whose names are groups, such as payments")]
 _Secret = Annotated[SecretStr, _token()]
-_AuditKey = Annotated[SecretStr, AfterValidator(_key)]
+_AuditKey = Annotated[SecretStr, BeforeValidator(_key)]
 _Slug = Annotated[str, _matching(_ORGANIZATION, "must be the organization's slug, as `turso org list` prints it")]
 _ChannelId = Annotated[str, _matching(_CHANNEL, "must be the id of a channel, such as C024BE91L, not its name")]
 

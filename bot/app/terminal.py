@@ -38,6 +38,8 @@ class Terminal:
     """The id of the channel in which outcomes are announced."""
     _recorder: OutcomeRecorder
     _notifier: Notifier
+    forged: str
+    """Which of the newest rows of the trail are somebody else's, as a warning; empty if none are."""
 
     @property
     def has_claim_in_doubt(self) -> bool:
@@ -113,11 +115,11 @@ async def open_terminal(settings: Settings) -> AsyncIterator[Terminal]:
         database = open_database(settings.database_url)
         stack.push_async_callback(database.close)
         await check_schema(database)
-        await check_key(database, settings.seal())
+        forged = await check_key(database, settings.seal())
         stores = Stores(database, settings.seal(), Organization(settings.turso_organization))
         turso = await stack.enter_async_context(open_turso(settings, metrics))
         slack = await open_slack(stack, settings)
         policies = PolicySource(TERMINAL, stores.grants)
         requests, rotations, recorder = build_use_cases(settings, policies, stores, stores.rotations, turso)
         notifier = build_notifier(settings, slack.web, slack.reply_to, stores, metrics)
-        yield Terminal(requests, rotations, stores, settings.audit_channel, recorder, notifier)
+        yield Terminal(requests, rotations, stores, settings.audit_channel, recorder, notifier, forged)

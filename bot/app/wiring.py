@@ -84,7 +84,8 @@ async def open_bot(settings: Settings) -> AsyncIterator[Bot]:
         database = ObservedDatabase(open_database(settings.database_url), telemetry)
         stack.push_async_callback(database.close)
         await check_schema(database)
-        await check_key(database, settings.seal())
+        if forged := await check_key(database, settings.seal()):
+            log.warning("audit trail", found=forged)
         slack = await open_slack(stack, settings)
         identity = await identify(slack.web)
         app = build_app(slack.web, identity)

@@ -4,6 +4,7 @@ import asyncio
 
 from bot.app.terminal import Terminal, open_terminal
 from bot.cli.console import Console
+from bot.cli.database import warn
 from bot.cli.operator import operator
 from bot.cli.wording import outcome, question
 from bot.config import Settings
@@ -37,6 +38,7 @@ async def _rotate(settings: Settings, request: Request, *, yes: bool) -> bool:
 
 async def _converse(settings: Settings, console: Console, request: Request, *, yes: bool) -> bool:
     async with open_terminal(settings) as terminal:
+        warn(terminal.forged)
         try:
             claimed = await _claim(terminal, console, request, yes=yes)
         except BotError:

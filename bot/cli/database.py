@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import typer
+
 from bot.config import DatabaseSettings, load
 from bot.domain.errors import CommitUnconfirmed, DatabaseError, SettingsError
 from bot.domain.models import Organization
@@ -40,12 +42,18 @@ def with_database(settings: DatabaseSettings, use: Callable[[Database], Awaitabl
         try:
             await check_schema(database)
             if writes:
-                await check_key(database, settings.seal())
+                warn(await check_key(database, settings.seal()))
             return await (_changed(use(database)) if writes else use(database))
         finally:
             await database.close()
 
     return asyncio.run(run())
+
+
+def warn(words: str) -> None:
+    """Print a warning, if there is one."""
+    if words:
+        typer.echo(f"turso-rotate: {words}", err=True)
 
 
 async def _changed(change: Awaitable[T]) -> T:

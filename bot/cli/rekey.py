@@ -6,7 +6,7 @@ import typer
 
 from bot.cli.database import load_settings, require_organization, with_database
 from bot.cli.operator import operator
-from bot.config import MIN_KEY_LENGTH, DatabaseSettings
+from bot.config import DatabaseSettings, fault_of_key
 from bot.domain.errors import UsageError
 from bot.domain.events import Action, Event
 from bot.store.rekeying import change_key, require_key_in_force
@@ -29,9 +29,10 @@ def rekey_trail() -> None:
     """
     settings = load_settings()
     organization, seal = require_organization(settings), settings.seal()
-    with_database(settings, lambda database: require_key_in_force(database, seal), writes=True)
+    with_database(settings, lambda database: require_key_in_force(database, seal))
     new = _new_key(settings)
-    event = Event(Action.REKEYED, operator(), organization, detail={"fingerprint": new.fingerprint})
+    detail = {"fingerprint": new.fingerprint, "replaces": seal.fingerprint}
+    event = Event(Action.REKEYED, operator(), organization, detail=detail)
     head = with_database(settings, lambda database: change_key(database, seal, event), writes=True)
     last = ": the one that was replaced is the last" if settings.audit_keys_before else ""
     typer.echo(_NEXT.format(seq=head.seq, fingerprint=new.fingerprint, last=last, head=head))
@@ -39,15 +40,22 @@ def rekey_trail() -> None:
 
 def _new_key(settings: DatabaseSettings) -> Seal:
     """Ask for the new key, twice at a terminal. Raises `UsageError` if it cannot be one."""
-    if sys.stdin is not None and sys.stdin.isatty():
-        typed = typer.prompt("New key", hide_input=True, confirmation_prompt="The same again", err=True)
-    else:
-        typed = "" if sys.stdin is None else sys.stdin.readline()
-    new = Seal(str(typed).strip().encode())
-    if len(str(typed).strip()) < MIN_KEY_LENGTH:
-        raise UsageError(f"A key has at least {MIN_KEY_LENGTH} characters; to make one: openssl rand -hex 32")
+    try:
+        typed = _typed().strip()
+        fault = fault_of_key(typed)
+    except UnicodeError:
+        typed, fault = "", fault_of_key("\0")
+    if fault is not None:  # raised here so that not even its context holds what was typed
+        raise UsageError(f"A key {fault}.")
+    new = Seal(typed.encode())
     if new.quoted:
         raise UsageError(QUOTED)
     if new.fingerprint in {each.fingerprint for each in (settings.seal(), *settings.earlier_seals())}:
         raise UsageError("That key is the current one, or an earlier one. Choose a new one: openssl rand -hex 32")
     return new
+
+
+def _typed() -> str:
+    if sys.stdin is not None and sys.stdin.isatty():
+        return str(typer.prompt("New key", hide_input=True, confirmation_prompt="The same again", err=True))
+    return "" if sys.stdin is None else sys.stdin.readline()

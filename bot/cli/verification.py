@@ -132,7 +132,10 @@ def _json_report(report: VerifyReport, options: VerifyOptions, problems: _Proble
         "keyed": options.seal.keyed,
         "unkeyed_until": report.unkeyed_until,
         "key_changes": report.changes,
-        "unverifiable": [{"first": gap.first, "last": gap.last, "anchored": gap.anchored} for gap in report.gaps],
+        "unverifiable": [
+            {"first": gap.first, "last": gap.last, "anchored": gap.anchored, "content_checked": False}
+            for gap in report.gaps
+        ],
         "anchors": [str(head) for head in options.anchors],
         "unguarded": problems.broken_guards,
         "mismatches": problems.mismatches,
@@ -193,7 +196,11 @@ def _keys(report: VerifyReport) -> Iterator[str]:
 
 def _unverifiable(report: VerifyReport) -> Iterator[str]:
     for gap in report.gaps:
-        yield f"Rows {gap.first} to {gap.last} are covered by the anchor only: their key is not in AUDIT_KEYS_BEFORE."
+        yield (
+            f"What rows {gap.first} to {gap.last} say cannot be checked by anybody without their key, which is not in "
+            "AUDIT_KEYS_BEFORE: the anchor only shows that their hashes stand. "
+            "If no key was ever lost, they were changed."
+        )
 
 
 def _limits(options: VerifyOptions) -> Iterator[str]:

@@ -102,6 +102,11 @@ def translated_errors() -> Iterator[None]:
         raise translated from error
 
 
+def lacks_right(error: DatabaseError) -> bool:
+    """Return whether PostgreSQL, or a trigger there, refused for want of a right."""
+    return _sqlstate(getattr(error.__cause__, "orig", error)) == "42501"
+
+
 @contextmanager
 def committing() -> Iterator[None]:
     """Raise `CommitUnconfirmed` for each failure in the context that does not prove that nothing was committed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
+from sqlalchemy import Connection, Text, bindparam, func, select, text, type_coerce
 
 from bot.domain.errors import SchemaMismatch
 from bot.domain.events import Action
@@ -18,7 +18,7 @@ from bot.store.database import Database
 from bot.store.guards import broken_guards
 from bot.store.rows import fault_of_text
 from bot.store.sqltypes import UnreadableValue, database_now
-from bot.store.tables import audit_events, rotations
+from bot.store.tables import REKEYED, audit_events, rotations
 from bot.store.trail import NEWEST_CHANGE_OF_KEY
 from bot.trail.chain import Row, Seal, named_key
 
@@ -32,6 +32,7 @@ _LAST_REQUEST = select(func.max(audit_events.c.at)).where(
     audit_events.c.team_id == bindparam("team_id"),
     audit_events.c.action == str(Action.REQUESTED),
 )
+_CHANGES_OF_KEY = select(type_coerce(audit_events.c.detail, Text)).where(text(REKEYED))
 # `detail` as its stored text, because the hash covers that.
 _NEWEST = select(
     *(each for each in audit_events.c if each.name != "detail"),
@@ -95,11 +96,12 @@ async def weak_settings(database: Database) -> Mapping[str, str]:
     return await database.read(transaction)
 
 
-async def newest_rows(database: Database, count: int) -> Sequence[Row]:
-    """Read the newest rows of the audit trail, the newest last. Raises `DatabaseError`."""
+async def newest_rows(database: Database, count: int, before: int | None = None) -> Sequence[Row]:
+    """Read the newest rows of the audit trail, or of those before a row, the newest last. Raises `DatabaseError`."""
+    query = _NEWEST if before is None else _NEWEST.where(audit_events.c.seq < before)
 
     def transaction(connection: Connection) -> Sequence[Row]:
-        return [_stored_row(row) for row in connection.execute(_NEWEST.limit(count))][::-1]
+        return [_stored_row(row) for row in connection.execute(query.limit(count))][::-1]
 
     return await database.read(transaction)
 
@@ -122,6 +124,12 @@ async def newest_change_of_key(database: Database) -> KeyChange | None:
     """Read the newest row that changed the key of the audit trail, if one did. Raises `DatabaseError`."""
     row = await database.read(lambda connection: connection.execute(NEWEST_CHANGE_OF_KEY).first())
     return None if row is None else KeyChange(row.seq, named_key(row.detail))
+
+
+def keys_on_record(connection: Connection) -> frozenset[str | None]:
+    """Return the fingerprints of all keys that rows name: of each new key, and of the one that it replaced."""
+    details = connection.scalars(_CHANGES_OF_KEY).all()
+    return frozenset(named_key(detail, member) for detail in details for member in ("fingerprint", "replaces"))
 
 
 async def organizations(database: Database) -> Sequence[str]:

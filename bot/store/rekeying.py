@@ -7,7 +7,9 @@ from bot.domain.errors import BotError, DatabaseReadOnly, UsageError
 from bot.domain.events import Event, TrailHead
 from bot.domain.states import State
 from bot.store.database import Database
-from bot.store.inspection import newest_change_of_key, newest_rows
+from bot.store.driver_errors import lacks_right
+from bot.store.inspection import keys_on_record, newest_change_of_key, newest_rows
+from bot.store.key_check import check_key, newest_sealed
 from bot.store.tables import rotations
 from bot.store.trail import HEAD, record
 from bot.trail.chain import Seal
@@ -21,23 +23,27 @@ _RUNNING = select(rotations.c.id, rotations.c.group).where(rotations.c.state == 
 
 
 async def require_key_in_force(database: Database, seal: Seal) -> None:
-    """Check that the trail has a key that can be changed; call it after `check_key`. Raises `UsageError`."""
+    """Check that the trail has a key that can be changed, and this is it. Raises `UsageError` and `SettingsError`."""
+    await check_key(database, seal)
     newest = await newest_rows(database, 1)
     if not seal.keyed:
         raise UsageError(f"The audit trail has no key yet. {_JUST_SET_IT}")
     if not newest:
         raise UsageError(f"The audit trail is empty. {_JUST_SET_IT}")
-    if not seal.matches(newest[0]) and await newest_change_of_key(database) is None:
+    if await newest_change_of_key(database) is None and await newest_sealed(database, seal) is None:
         raise UsageError(f"No row of the audit trail has a key yet. {_JUST_SET_IT}")
 
 
 async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
     """Record the change as the last row under the old key, and return the new head; nobody writes with that key after.
 
-    Raises `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
+    Raises `UsageError` if the trail had that key before: whoever it was changed for could write again. Raises
+    `BotError` while a rotation is running, as its outcome could not be recorded; and if the database refuses.
     """
 
     def transaction(connection: Connection) -> TrailHead:
+        if event.detail["fingerprint"] in keys_on_record(connection):
+            raise UsageError("This key was the trail's before. Choose a new one: openssl rand -hex 32")
         record(connection, seal, event)  # first: what starts from here on waits for it, and is refused
         running = connection.execute(_RUNNING).first()
         if running is not None:
@@ -50,5 +56,7 @@ async def change_key(database: Database, seal: Seal, event: Event) -> TrailHead:
 
     try:
         return await database.write(transaction)
-    except (DatabaseReadOnly, IntegrityError) as error:  # for want of a right, or by a trigger
+    except (DatabaseReadOnly, IntegrityError) as error:
+        if isinstance(error, DatabaseReadOnly) and not lacks_right(error):
+            raise
         raise BotError(_NOT_OWNER) from error

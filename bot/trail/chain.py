@@ -97,10 +97,13 @@ def detail_text(detail: object) -> str:
     return _ENCODER.encode(detail)
 
 
-def named_key(detail: object) -> str | None:
-    """Return the fingerprint of the key that the detail of a row which changes the key names, if it names one."""
+def named_key(detail: object, member: str = "fingerprint") -> str | None:
+    """Return the fingerprint of the key that the detail of a row which changes the key names, if it names one.
+
+    The member `replaces` names the key until then.
+    """
     try:
-        named = json.loads(detail)["fingerprint"]  # type: ignore[arg-type]
+        named = json.loads(detail)[member]  # type: ignore[arg-type]
     except (TypeError, ValueError, LookupError, RecursionError):
         return None
     return named if isinstance(named, str) else None

@@ -9,7 +9,8 @@ from itertools import islice, pairwise
 from bot.domain.events import Action, TrailHead
 from bot.trail.chain import QUOTED, UNKEYED, Row, Seal
 
-_NEAR = 8
+CONTENT = "Its content does not match its hash."
+NEAR = 8
 """How many rows after the bad one are looked at closely."""
 
 
@@ -21,6 +22,7 @@ class ChainFault(StrEnum):
     REORDERED = "reordered"
     INSERTED = "inserted"
     WRONG_KEY = "wrong key"
+    EARLIER_KEY = "sealed with an earlier key"
     UNSEALED = "not sealed with the key"
     CUT = "cut off"
     """The end is missing, as an anchor shows."""
@@ -52,11 +54,13 @@ class Evidence:
     """Those accepted here; the last is the one in force."""
     proved: bool = True
     """Whether the seal in force is known to be the right one: it has verified a row, or a row named its key."""
+    earlier: tuple[Seal, ...] = ()
+    """Those of the keys before the one in force."""
     near: list[Row] = field(init=False)
     """The next few of the rest."""
 
     def __post_init__(self) -> None:
-        self.near = list(islice(self.rest, _NEAR))
+        self.near = list(islice(self.rest, NEAR))
 
     @property
     def place(self) -> int:
@@ -103,7 +107,7 @@ class Evidence:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Return the likeliest explanation of what the rows show."""
-    for explain in (_misnumbered, _inserted, _unsealed, _unlinked, _under_another_key, _moved):
+    for explain in (_misnumbered, _inserted, _unsealed, _under_an_earlier_key, _unlinked, _under_another_key, _moved):
         if diagnosis := explain(evidence):
             return diagnosis
     return _changed(evidence)
@@ -145,6 +149,13 @@ def _unsealed(evidence: Evidence) -> Diagnosis | None:
         return None
     words = "It was written before there was a key, or forged by someone without it."
     return Diagnosis(ChainFault.UNSEALED, evidence.place, words)
+
+
+def _under_an_earlier_key(evidence: Evidence) -> Diagnosis | None:
+    if not any(_carries(seal, evidence.row, evidence.place) for seal in evidence.earlier):
+        return None
+    words = "The key had been changed before it: it was forged by someone who knows an earlier one."
+    return Diagnosis(ChainFault.EARLIER_KEY, evidence.place, words)
 
 
 def _unlinked(evidence: Evidence) -> Diagnosis | None:
@@ -200,7 +211,7 @@ def _moved(evidence: Evidence) -> Diagnosis | None:
 def _changed(evidence: Evidence) -> Diagnosis:
     if _is_strange(evidence.row):
         return Diagnosis(ChainFault.CHANGED, evidence.place, "It is not written as the bot writes rows.")
-    return Diagnosis(ChainFault.CHANGED, evidence.place, "Its content does not match its hash.")
+    return Diagnosis(ChainFault.CHANGED, evidence.place, CONTENT)
 
 
 def _carries(seal: Seal, row: Row, seq: int) -> bool:

@@ -30,7 +30,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Rows whose key is not at hand: they name each other, and more cannot be said."""
+    """Rows whose key is not at hand: they name each other, but what they say cannot be checked."""
 
     first: int
     last: int
@@ -71,6 +71,6 @@ class VerifyReport:
 def parse_anchor(text: str) -> TrailHead:
     """Parse `SEQ:HASH`, as the bot logs its head. Raises `UsageError`."""
     found = _ANCHOR.fullmatch(text.strip().lower())
-    if found is None:
-        raise UsageError("An anchor is written SEQ:HASH: a row's number, and its hash in 64 hexadecimal digits.")
+    if found is None or int(found[1]) == 0:
+        raise UsageError("An anchor is written SEQ:HASH: a row's number (from 1) and its hash, 64 hexadecimal digits.")
     return TrailHead(int(found[1]), found[2])

@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from bot.domain.events import Action, TrailHead
 from bot.trail.chain import GENESIS, UNKEYED, Row, Seal, named_key
-from bot.trail.diagnose import ChainFault, Diagnosis, Evidence, diagnose
+from bot.trail.diagnose import CONTENT, NEAR, ChainFault, Diagnosis, Evidence, diagnose
 from bot.trail.report import Gap, VerifyOptions, VerifyReport
 
 STEP = 10_000
@@ -37,6 +37,8 @@ class _Walk:
         self._missing: str | None = None  # the fingerprint of a key that a row named and that is not at hand
         self._changes: list[int] = []
         self._gaps: list[Gap] = []
+        self._named_keys: set[str | None] = {options.seal.fingerprint}
+        self._first_keys: Sequence[Seal] = ()  # one of these is the first key, unless rows name them all
         self._diagnosis = self._unmet()
 
     def report(self) -> VerifyReport:
@@ -58,49 +60,87 @@ class _Walk:
             diagnosis = diagnose(evidence)
             if diagnosis.fault is not ChainFault.WRONG_KEY:
                 self._diagnosis = diagnosis
+            elif self._last.seq != self._proved_from:
+                self._diagnosis = self._under_another_key(evidence, diagnosis)
             elif not self._skip(evidence):
                 named = f" Row {self._last.seq} changed the key to the one with the fingerprint {self._missing}."
-                changed = self._last.seq == self._proved_from and self._missing is not None
-                self._diagnosis = replace(diagnosis, words=diagnosis.words + named * changed)
+                self._diagnosis = replace(diagnosis, words=diagnosis.words + named * self._key_is_missing)
 
     def _first_seal(self) -> Seal:
-        """Return the seal of the next row, or the one in force."""
-        row = next(self._rows, None)
-        if row is None:
-            return self._options.seal
-        self._rows = chain([row], self._rows)
-        return next((seal for seal in self._known if seal.matches(row)), self._options.seal)
+        """Return the seal of the next rows, or the one in force."""
+        near = list(islice(self._rows, NEAR))
+        self._rows = chain(near, self._rows)
+        found = (seal for row in near for seal in self._known if seal.matches(row))
+        return next(found, self._options.seal)
 
     @property
     def _known(self) -> Sequence[Seal]:
         return (self._options.seal, *self._options.earlier)
+
+    @property
+    def _key_is_missing(self) -> bool:
+        """Return whether the last row names a key that is not at hand."""
+        return self._missing is not None and self._last.seq == self._proved_from
+
+    def _before(self, seal: Seal) -> tuple[Seal, ...]:
+        """Return the seals of the keys at hand that came before this one."""
+        ordered = (*self._options.earlier, self._options.seal)
+        return ordered[: ordered.index(seal)] if seal in ordered else ()
+
+    def _verifies(self, row: Row) -> bool:
+        return any(seal.matches(row) for seal in self._known)
 
     def _named(self, row: Row) -> Seal | None:
         """Return the seal whose key a row names, if it is at hand."""
         named = named_key(row.detail)
         return next((seal for seal in self._known if named is not None and seal.fingerprint == named), None)
 
+    def _under_another_key(self, evidence: Evidence, diagnosis: Diagnosis) -> Diagnosis:
+        """Call rows changed, not sealed with another key, if a later one verifies."""
+        if self._verifies(evidence.row) or not any(map(self._verifies, chain(evidence.near, evidence.rest))):
+            return diagnosis
+        return replace(diagnosis, fault=ChainFault.CHANGED, words=CONTENT)
+
     def _skip(self, evidence: Evidence) -> bool:
-        """Go on after rows under a key that is not at hand, if one of them names a key that is."""
-        before, unmet = self._last, None
+        """Go on after rows under a key that is not at hand, if one of them names a key that is.
+
+        Only the first rows can be such, or those after a row that names a key that is not at hand; and none of them
+        verifies under a key that is.
+        """
+        before, unmet, keys = self._last, None, set[str | None]()
         rows = chain([evidence.row], evidence.near, evidence.rest)
         for row in rows:
+            if self._verifies(row):
+                self._last, self._diagnosis = before, Diagnosis(ChainFault.CHANGED, before.seq + 1, CONTENT)
+                return True
             if row.seq != self._last.seq + 1 or row.prev_hash != self._last.hash or not isinstance(row.hash, str):
                 break
             self._last = TrailHead(row.seq, row.hash)
             unmet = unmet or self._unmet()
-            if row.action == Action.REKEYED and (seal := self._named(row)) is not None:
-                anchored = any(head.seq in {row.seq, row.seq + 1} for head in self._options.anchors)
-                self._gaps.append(Gap(before.seq + 1, row.seq, anchored))
-                self._change(row, seal)
-                self._rows, self._diagnosis = rows, unmet
+            if row.action != Action.REKEYED:
+                continue
+            keys.add(named_key(row.detail))
+            if (seal := self._named(row)) is None:
+                continue
+            ahead = list(islice(rows, NEAR))
+            if any(earlier.matches(later) for earlier in self._before(seal) for later in ahead):
+                self._last, self._diagnosis = before, Diagnosis(ChainFault.CHANGED, before.seq + 1, CONTENT)
                 return True
+            anchored = any(head.seq in {row.seq, row.seq + 1} for head in self._options.anchors)
+            if not self._changes:
+                self._first_keys = self._before(seal) if self._options.partial else tuple(self._options.earlier)
+            self._gaps.append(Gap(before.seq + 1, row.seq, anchored))
+            self._named_keys |= keys
+            self._change(row, seal)
+            self._rows, self._diagnosis = chain(ahead, rows), unmet
+            return True
         self._last = before
         return False
 
     def _change(self, row: Row, seal: Seal | None) -> None:
         """Take the seal whose key a row names; if it is not at hand, no row after it will fit."""
         self._changes.append(row.seq)
+        self._named_keys.add(named_key(row.detail))
         if seal is not None:
             self._seal, self._proved_from = seal, -1
         else:
@@ -119,6 +159,8 @@ class _Walk:
     def _follow(self, keyless: Seal | None = None, until: int | None = None) -> Row | None:
         """Follow the rows as far as they are sound, or to row `until`; return the first that is not."""
         while self._diagnosis is None and (until is None or self._last.seq < until):
+            if self._key_is_missing:
+                return next(self._rows, None)
             stops = [stop for stop in (until, *(head.seq for head in self._anchors[:1])) if stop is not None]
             size = min([STEP, *(stop - self._last.seq for stop in stops)])
             goal = self._last.seq + size
@@ -151,9 +193,17 @@ class _Walk:
 
     def _unknown(self) -> Diagnosis | None:
         """Report what rests on a key that is not at hand, or ends before the key in force."""
+        if any(seal.fingerprint not in self._named_keys for seal in self._first_keys):
+            first, last = self._gaps[0].first, self._gaps[0].last
+            words = (
+                f"None of the rows {first} to {last} verifies, although AUDIT_KEYS_BEFORE has a key that no row names, "
+                "as the first one: they were changed, or it is no key of this trail."
+            )
+            return Diagnosis(ChainFault.CHANGED, first, words)
         if gap := next((gap for gap in self._gaps if not gap.anchored), None):
             words = (
-                f"The key of rows {gap.first} to {gap.last} is neither AUDIT_KEY nor in AUDIT_KEYS_BEFORE. "
+                f"The key of rows {gap.first} to {gap.last} is neither AUDIT_KEY nor in AUDIT_KEYS_BEFORE: nobody "
+                "without it can check what they say. "
                 f"If you noted a head there, give it: --anchor {gap.last + 1}:HASH"
             )
             return Diagnosis(ChainFault.UNVERIFIABLE, gap.last + 1, f"{words}.")
@@ -167,7 +217,8 @@ class _Walk:
     def _evidence(self, bad: Row) -> Evidence:
         either = self._last == self._keyless and self._last.seq < self._options.unkeyed_until
         seals = (UNKEYED, self._seal) if either else (self._seal,)
-        return Evidence(self._last, bad, self._rows, seals, proved=self._last.seq > self._proved_from)
+        earlier = (*self._before(self._seal), *[self._seal] * self._key_is_missing)
+        return Evidence(self._last, bad, self._rows, seals, self._last.seq > self._proved_from, earlier)
 
 
 _REWRITTEN = (

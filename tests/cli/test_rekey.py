@@ -7,16 +7,24 @@ import pty
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from bot.domain.errors import KeyChanged
+from bot.domain.errors import BotError, KeyChanged
 from bot.domain.events import Action, Event
+from bot.store.database import Database
+from bot.store.driver_errors import translated_errors
+from bot.store.inspection import newest_rows
+from bot.store.rekeying import change_key
 from bot.store.trail import SqlTrail
 from bot.trail.chain import Seal
+from tests.databases import load_url
 from tests.postgres import binaries
 from tests.process import environment, run
 from tests.roles import owned, restricted
+from tests.store.attack import attack
 from tests.store.conftest import ACME, ALICE, Store
 
 pytestmark = pytest.mark.fault("F57")
@@ -69,12 +77,16 @@ async def test_without_the_earlier_key_only_an_anchor_helps(
     lost = {name: value for name, value in changed.items() if name != "AUDIT_KEYS_BEFORE"}
     without = await run(lost, tmp_path, "audit", "verify")
     anchored = await run(lost, tmp_path, "audit", "verify", "--anchor", head)
+    as_json = await run(lost, tmp_path, "audit", "verify", "--anchor", head, "--format", "json")
 
     assert without[0] == 1
     assert without[1].startswith("Row 3: not verifiable before. The key of rows 1 to 2 is neither AUDIT_KEY nor in")
     assert anchored[0] == 0
     assert anchored[1].startswith("Sound: 1 row, 3 to 3, sealed with the key.")
-    assert "Rows 1 to 2 are covered by the anchor only" in anchored[1]
+    assert "What rows 1 to 2 say cannot be checked by anybody without their key" in anchored[1]
+    assert "nobody without it can check what they say" in without[1]
+    gaps = json.loads(as_json[1])["unverifiable"]
+    assert gaps == [{"first": 1, "last": 2, "anchored": True, "content_checked": False}]
 
 
 async def test_a_terminal_asks_twice_and_shows_nothing(settings: dict[str, str], tmp_path: Path) -> None:
@@ -106,6 +118,30 @@ def answering(terminal: int, answers: dict[str, str]) -> str:
     return said.decode()
 
 
+@pytest.mark.databases("sqlite")
+async def test_an_anchor_makes_no_changed_row_one_whose_key_is_lost(
+    settings: dict[str, str], changed: dict[str, str], store: Store, tmp_path: Path
+) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    for group in ("ledger", "orders", "users"):
+        await run(changed, tmp_path, *ADD, group)
+    heads = [f"{row.seq}:{row.hash}" for row in await newest_rows(store.database, 5)]
+    named = "(SELECT detail FROM audit_events WHERE seq = 2)"
+    deeds = (
+        (3, heads[3], f"UPDATE audit_events SET action = 'audit.rekeyed', detail = {named} WHERE seq IN (3, 4)"),  # noqa: S608 - the attacker's
+        (1, heads[1], "UPDATE audit_events SET user_id = 'U0MALLORY' WHERE seq = 1"),
+    )
+    seen = []
+    for seq, head, deed in deeds:
+        attack(load_url(settings["DATABASE_URL"]), deed)
+        _, exported, _ = await run(changed, tmp_path, "audit", "export")
+        of_file = await run(changed, tmp_path, "audit", "verify", "--file", "-", "--anchor", head, given=exported)
+        seen += [(seq, await run(changed, tmp_path, "audit", "verify", "--anchor", head)), (seq, of_file)]
+
+    assert [(code, out.startswith(f"Row {seq}: changed.")) for seq, (code, out, _) in seen] == [(1, True)] * 4
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -114,6 +150,8 @@ def answering(terminal: int, answers: dict[str, str]) -> str:
         (f"{OLD}\n", "the current one, or an earlier one"),
         ("the first key of this trail\n", "the current one, or an earlier one"),
         (f'"{NEW}"\n', "quotes"),
+        ("another\0pony staple battery\n", "control characters"),
+        (f"\ufeff{NEW}\n", "byte order mark"),
     ],
 )
 @pytest.mark.databases("sqlite")
@@ -125,6 +163,52 @@ async def test_what_can_be_no_new_key_is_refused(
     code, out, err = await run(settings, tmp_path, "audit", "rekey", given=given)
 
     assert (code, out, words in err) == (2, "", True)
+
+
+@pytest.mark.databases("sqlite")
+async def test_a_key_that_is_no_text_is_refused_and_not_shown(settings: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "audit", "rekey", cwd=tmp_path, env=environment(settings),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate(f"{NEW}".encode() + b"\xff\xfe\n")
+
+    assert (process.returncode, b"UTF-8" in said) == (2, True)
+    assert not [each for each in (NEW.encode(), b"Traceback") if each in said]
+
+
+@pytest.mark.databases("sqlite")
+async def test_no_key_comes_back(settings: dict[str, str], changed: dict[str, str], tmp_path: Path) -> None:
+    await run(settings, tmp_path, *ADD, "payments")
+    await run(settings, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    alone = changed | {"AUDIT_KEYS_BEFORE": ""}
+    first = await run(alone, tmp_path, "audit", "rekey", given=f"{OLD}\n")
+    third = "the third key of this trail"
+    await run(changed, tmp_path, "audit", "rekey", given=f"{third}\n")
+    second = await run(settings | {"AUDIT_KEY": third}, tmp_path, "audit", "rekey", given=f"{NEW}\n")
+    exported = await run(changed, tmp_path, "audit", "export")
+
+    for code, _, err in (first, second):
+        assert (code, "This key was the trail's before" in err) == (2, True)
+    assert f'"replaces":"{SEALS[OLD].fingerprint}"' in exported[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("25006", "it is read-only"), ("42501", "run this with the owner's DATABASE_URL")]
+)
+async def test_only_a_missing_right_asks_for_the_owner(state: str, words: str) -> None:
+    class Refusal(Exception):
+        sqlstate = state
+
+    class Refusing(Database):
+        async def write(self, _: object) -> Any:
+            with translated_errors():
+                raise DBAPIError("INSERT", {}, Refusal())
+
+    event = Event(Action.REKEYED, ALICE, ACME, detail={"fingerprint": SEALS[NEW].fingerprint})
+    with pytest.raises(BotError, match=words):
+        await change_key(Refusing(), SEALS[OLD], event)  # type: ignore[abstract]
 
 
 @pytest.mark.databases("sqlite")

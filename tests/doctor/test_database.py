@@ -254,3 +254,13 @@ class TestPostgresql:
         assert "own database is in payments" in of_the_group["turso.lockout"]["found"]
         assert of_the_organization["turso.lockout"]["state"] == "failure"
         assert elsewhere["turso.lockout"]["state"] == "ok"
+
+
+@pytest.mark.fault("F57")
+async def test_a_row_that_somebody_forged_at_the_end(doctor: Doctor, book: Book) -> None:
+    await book.asks(ALICE)
+    await Book(book.database, Seal(b"the-key-of-somebody-else")).asks(ALICE)
+    report = await doctor()
+
+    assert (report.code, report.complaints) == (1, ["audit.seal"])
+    assert report["audit.seal"]["found"].endswith(" verify under AUDIT_KEY: it was changed or forged.")

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.events import Action, Event
+from bot.domain.models import Actor, Organization
 from bot.sandbox.local_slack import LocalSlack
 from bot.sandbox.local_turso import LocalTurso
+from bot.store.database import open_database
+from bot.store.trail import SqlTrail
+from bot.trail.chain import Seal
+from tests.databases import load_url
 from tests.e2e.conftest import ALICE, Trail, asks, connect
 from tests.e2e.test_health import Health
 from tests.process import BotProcess, run
@@ -71,3 +77,24 @@ async def test_a_key_that_docker_left_in_quotes_serves_nobody(
     assert verified[0] == 1
     assert verified[1].startswith("Row 3: wrong key.")
     assert "docker keeps the quotes" in verified[1]
+
+
+@pytest.mark.fault("F57")
+async def test_a_row_that_somebody_forged_keeps_no_bot_from_starting(
+    slack: LocalSlack, settings: dict[str, str], tmp_path: Path
+) -> None:
+    right = settings | {"AUDIT_KEY": OLD}
+    async with BotProcess(tmp_path, right) as bot:
+        await connect(slack, bot, right)
+        await rotates(slack, "payments")
+    database = open_database(load_url(settings["DATABASE_URL"]))
+    await SqlTrail(database, Seal(NEW.encode())).append(
+        Event(Action.DENIED, Actor.on_terminal("mallory"), Organization("acme"))
+    )
+    await database.close()
+    async with BotProcess(tmp_path, right) as bot:
+        await connect(slack, bot, right)
+        logged = await bot.logs("audit trail")
+        await rotates(slack, "default")
+
+    assert "Row 6 of the audit trail does not verify under AUDIT_KEY: it was changed or forged" in str(logged)

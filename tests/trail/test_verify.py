@@ -288,7 +288,11 @@ class TestAKeyThatWasChanged:
         back = [*rows[:12], *sealed(events(13, 18), KEYED, rows[11].hash)]
 
         assert found(unsaid, NEXT, earlier=(KEYED,))[:2] == (ChainFault.WRONG_KEY, 7)
-        assert found(back, LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.WRONG_KEY, 13)
+        assert found(back, LAST, earlier=(KEYED, NEXT))[:2] == (ChainFault.EARLIER_KEY, 13)
+        assert found([*rows, *sealed(events(19, 19), NEXT, rows[17].hash)], LAST, earlier=(KEYED, NEXT))[:2] == (
+            ChainFault.EARLIER_KEY,
+            19,
+        )
 
     def test_whoever_knows_an_earlier_key_forges_nothing_before_the_change_and_no_end(self, rows: Chain) -> None:
         before = [*sealed(changed(rows, 3, user_id="U0MALLORY")[:6], KEYED), *rows[6:]]
@@ -342,6 +346,46 @@ class TestAKeyThatWasChanged:
         assert words.endswith(f"Row 12 changed the key to the one with the fingerprint {LAST.fingerprint}.")
         assert found(rows, OTHER)[:2] == (ChainFault.WRONG_KEY, 1)
 
+    @pytest.mark.parametrize("anchored", [None, 6, 7, 9])
+    def test_a_row_that_was_changed_is_no_row_whose_key_is_lost(self, rows: Chain, anchored: int | None) -> None:
+        heads = [] if anchored is None else [TrailHead(anchored, rows[anchored - 1].hash)]
+        for gone in ([1], [6], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], [10, 11]):
+            forged = rows
+            for seq in gone:
+                forged = changed(forged, seq, user_id="U0MALLORY")
+            assert found(forged, LAST, earlier=(KEYED, NEXT), anchors=heads)[:2] == (ChainFault.CHANGED, gone[0])
+            part = found(forged[:15], LAST, earlier=(KEYED, NEXT), anchors=heads, partial=True)
+            assert part[:2] == (ChainFault.CHANGED, gone[0])
+
+    @pytest.mark.parametrize("first", [1, 3, 8, 14])
+    def test_nobody_without_a_key_makes_a_part_whose_key_is_lost(self, rows: Chain, first: int) -> None:
+        for named in (KEYED, NEXT, LAST)[first == 1 :]:  # a change to the oldest key at hand may be true
+            said = f'{{"fingerprint":"{named.fingerprint}"}}'
+            forged = changed(changed(rows, first, user_id="U0MALLORY"), first + 1, action="audit.rekeyed", detail=said)
+            for noted in (first + 1, first + 2):
+                anchors = [TrailHead(noted, rows[noted - 1].hash)]
+                assert found(forged, LAST, earlier=(KEYED, NEXT), anchors=anchors)[:2] == (ChainFault.CHANGED, first)
+
+    def test_a_key_that_was_changed_to_a_lost_one_vouches_for_nothing_more(self, rows: Chain) -> None:
+        after = [*rows[:6], *sealed(events(7, 8), KEYED, rows[5].hash)]
+
+        assert found(after, LAST, earlier=(KEYED,))[:2] == (ChainFault.EARLIER_KEY, 7)
+        assert found(after, KEYED)[:2] == (ChainFault.EARLIER_KEY, 7)
+
+    def test_many_changed_rows_are_no_other_key(self) -> None:
+        rows = rekeyed(KEYED, NEXT, each=40)
+        for first, last in ((1, 30), (5, 35), (45, 70)):
+            forged = [row._replace(user_id="U0") if first <= row.seq <= last else row for row in rows]
+            assert found(forged, NEXT, earlier=(KEYED,))[:2] == (ChainFault.CHANGED, first)
+
+    def test_a_lost_key_between_two_others_leaves_a_gap_there(self, rows: Chain) -> None:
+        changed_after = changed(rows, 13, user_id="U0MALLORY")
+        options = {"earlier": (KEYED,), "anchors": [TrailHead(12, rows[11].hash)]}
+        report = verify(rows, VerifyOptions(LAST, (KEYED,), anchors=[TrailHead(12, rows[11].hash)]))
+
+        assert (report.diagnosis, report.gaps) == (None, (Gap(7, 12, anchored=True),))
+        assert found(changed_after, LAST, **options)[:2] == (ChainFault.CHANGED, 13)
+
     def test_right_after_the_change_no_row_has_the_new_key(self, rows: Chain) -> None:
         report = verify(rows[:12], VerifyOptions(LAST, (KEYED, NEXT)))
 
@@ -386,7 +430,8 @@ class TestAnchors:
         assert found(rows, UNKEYED, anchors=[good, TrailHead(21, "f" * 64)])[:2] == (ChainFault.CUT, 21)
 
     @pytest.mark.parametrize(
-        "text", ["12", "12:", ":aa", f"-1:{'a' * 64}", f"1:{'g' * 64}", f"1:{'a' * 63}", "²:" + "a" * 64]
+        "text",
+        ["12", "12:", ":aa", f"-1:{'a' * 64}", f"1:{'g' * 64}", f"1:{'a' * 63}", "²:" + "a" * 64, f"0:{'0' * 64}"],
     )
     def test_what_is_none_is_refused(self, text: str) -> None:
         with pytest.raises(UsageError, match="SEQ:HASH"):

@@ -104,6 +104,9 @@ async def check_database_guards(context: CheckContext) -> list[Finding]:
     return [failure(Check.DATABASE_GUARDS, found, fix)]
 
 
+_WHO = "Find out who did it. To see all that was changed: turso-rotate audit verify"
+
+
 async def check_audit_key(context: CheckContext) -> list[Finding]:
     """Check that the audit trail is sealed with a key."""
     return [audit_key_finding(context.settings)]
@@ -126,12 +129,14 @@ async def check_audit_seal(context: CheckContext) -> list[Finding]:
     """Check that the newest rows of the audit trail carry the seal of this key."""
     rows, settings = await context.newest_rows(), context.settings
     try:
-        await check_key(context.database, settings.seal())
+        forged = await check_key(context.database, settings.seal())
     except SettingsError as error:
         fix = (
             "Set the AUDIT_KEY that the trail is written with, or serve will not start; then: turso-rotate audit verify"
         )
         return [failure(Check.AUDIT_SEAL, str(error).partition(". ")[0] + ".", fix)]
+    if forged:
+        return [failure(Check.AUDIT_SEAL, forged.partition(". ")[0] + ".", _WHO)]
     return [_seal_finding(rows, (settings.seal(), *settings.earlier_seals()))]
 
 
@@ -152,5 +157,4 @@ def _seal_finding(rows: Sequence[Row], seals: Sequence[Seal]) -> Finding:
         fix = "If the key is new, do nothing. Otherwise set it on every replica and run: turso-rotate audit verify"
         return warning(Check.AUDIT_SEAL, found, fix)
     found = f"Row {row.seq} of the audit trail does not verify: it was changed, or sealed with another key."
-    fix = "Find out who changed it. To see all that was changed: turso-rotate audit verify"
-    return failure(Check.AUDIT_SEAL, found, fix)
+    return failure(Check.AUDIT_SEAL, found, _WHO)
