@@ -93,6 +93,11 @@ class OutcomeRecorder:
         return self._kept[claimed.claim][1] if claimed.claim in self._kept else None
 
     @property
+    def unsaved(self) -> int:
+        """How many outcomes are not recorded yet."""
+        return len(self._kept)
+
+    @property
     def has_unsent(self) -> bool:
         """Whether claims are watched that were never used."""
         return bool(self._unsent)

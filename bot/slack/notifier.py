@@ -71,9 +71,9 @@ class Notifier:
         Without the database the card is settled anyway, and the notifications stay for later. Return whether the
         requester was to be notified.
         """
-        if reply is None:
-            reply = self._reply(rotation)
-        elif rotation.state is State.UNKNOWN:
+        may_change = reply is not None and rotation.state is State.UNKNOWN
+        reply = reply or self._reply(rotation)
+        if may_change:
             self._remember(rotation.id, reply)
         try:
             notifications = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
@@ -82,6 +82,8 @@ class Notifier:
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
                 await self._tell(notification, rotation, reply)
+            if not notifications and may_change:  # it is not saved yet, so nothing was queued with it
+                return await reply.replace(self._ended(rotation))
         except (DatabaseError, UnreadableRow) as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
             if rotation.requester.in_slack:
