@@ -48,7 +48,7 @@ class Telemetry:
         if failure is None:
             log.info("refused", reason=str(refusal))
         else:
-            log.warning("refused", reason=str(refusal), why=str(failure))
+            log.warning("refused", reason=str(refusal), **failure.facts)
 
 
 class ObservedRotationStore:

@@ -124,8 +124,8 @@ class Sweeper:
 
     def _note(self, failure: DatabaseError | None) -> None:
         why = _words(failure)
-        if why and why != self._logged:
-            log.error("database unavailable", why=why)
+        if failure is not None and why != self._logged:
+            log.error("database unavailable", **(failure.facts | {"why": why}))
         if not why and self._logged:
             log.info("database available again")
         self.failure, self._logged = failure, why

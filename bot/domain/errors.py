@@ -227,6 +227,13 @@ class DatabaseError(BotError):
     """The database did not do what was asked."""
 
     refusal = Refusal.DATABASE
+    cause = ""
+    """What the driver said where the words cannot tell, for operators only: it names hosts, roles and tables."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What to log of it."""
+        return {"why": str(self)} | ({"cause": self.cause} if self.cause else {})
 
 
 class DatabaseUnavailable(DatabaseError):
