@@ -46,9 +46,10 @@ def parse_database_url(value: URL | str) -> URL:
         url = make_url(value) if isinstance(value, URL) else _with_hosts(value)
     except (ArgumentError, ValueError):
         raise ValueError(_WHAT_IT_IS) from None
-    if url.drivername not in _DRIVERS:
+    driver = _DRIVERS.get(url.drivername.lower())
+    if driver is None:
         raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
-    url = url.set(drivername=_DRIVERS[url.drivername])
+    url = url.set(drivername=driver)
     if _CONTROL.search(unquote(url.database or "")):
         raise ValueError("has a line break, or another control character, in the name of the database")
     if url.get_backend_name() == "sqlite":

@@ -129,6 +129,7 @@ def test_earlier_keys_come_oldest_first_and_without_the_blanks_around_them(envir
         ("sqlite:///bot.db", "sqlite:///bot.db"),
         ("sqlite+aiosqlite:////var/lib/bot.db", "sqlite:////var/lib/bot.db"),
         ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("PostgreSQL://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
         ("postgresql://u:p%40@h:6432/d?sslmode=require", "postgresql+psycopg://u:p%40@h:6432/d?sslmode=require"),
         ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
         ("postgresql://u@h/d?password=p", "postgresql+psycopg://u:p@h/d"),

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from bot.app.instrument import Telemetry
 from bot.app.sweeper import Sweeper
-from bot.domain.errors import DatabaseError
+from bot.domain.errors import DatabaseError, DatabaseUnavailable
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.tasks import SupervisedTasks
 from bot.slack.sockets import SocketConnection
@@ -54,13 +54,21 @@ class Bot:
             await refuse_changed_key(self._database, self._seal)
         except DatabaseError as error:
             found.append(str(error))
+        failure = self.sweeper.failure
+        if not found and failure is not None and not isinstance(failure, DatabaseUnavailable):
+            found.append(str(failure))
         if self.connection is not None and not await self.connection.connected():
             found.append("The connection to Slack is lost.")
         return found
 
     def warnings(self) -> list[str]:
         """Describe what does not work, but keeps nothing else from working."""
-        return self.sweeper.failures.named()
+        found, failure, count = self.sweeper.failures.named(), self.sweeper.failure, self._recorder.unsaved
+        if isinstance(failure, DatabaseUnavailable):
+            found.append(str(failure))
+        if failure is not None and count:
+            found.append(f"{count} outcome{' is' if count == 1 else 's are'} not saved yet.")
+        return found
 
     def _is_ready(self) -> bool:
         """Return whether the sweeper and the connection were well when last observed; a scrape must cause no query."""

@@ -33,7 +33,8 @@ def build_site(
     async def readyz(_: Request) -> Response:
         found = await problems()
         status, code = ("not ready", 503) if found else ("ready", 200)
-        return JSONResponse({"status": status, "problems": found, "warnings": warnings()}, code)
+        more = [each for each in warnings() if each not in found]
+        return JSONResponse({"status": status, "problems": found, "warnings": more}, code)
 
     async def metrics(request: Request) -> Response:
         page, content_type = metrics_page(request.headers.get("accept", ""))

@@ -43,10 +43,13 @@ class Telemetry:
         structlog.contextvars.bind_contextvars(rotation=rotation_id)
         self.tracing.note(rotation=rotation_id)
 
-    def refused(self, refusal: Refusal) -> None:
-        """Log and count a command or press that changed nothing."""
+    def refused(self, refusal: Refusal, failure: DatabaseError | None = None) -> None:
+        """Log and count a command or press that changed nothing; if the database failed, with what it said."""
         self.metrics.refused(refusal)
-        log.info("refused", reason=str(refusal))
+        if failure is None:
+            log.info("refused", reason=str(refusal))
+        else:
+            log.warning("refused", reason=str(refusal), **failure.facts)
 
 
 class ObservedRotationStore:
@@ -55,6 +58,8 @@ class ObservedRotationStore:
     def __init__(self, store: RotationStore, telemetry: Telemetry) -> None:
         self._store = store
         self._telemetry = telemetry
+        self._unrecorded: dict[RotationId, str] = {}
+        """Why each rotation could not be recorded, as it was logged."""
 
     async def open(self, new: NewRotation) -> Opened:
         opened = await self._store.open(new)
@@ -88,8 +93,11 @@ class ObservedRotationStore:
         try:
             rotation = await self._store.move(rotation_id, expected=expected, event=event, claim=claim)
         except DatabaseError as error:
-            log.warning("not recorded yet", rotation=rotation_id, action=str(event.action), why=str(error))
+            if self._unrecorded.get(rotation_id) != str(error):
+                log.warning("not recorded yet", rotation=rotation_id, action=str(event.action), why=str(error))
+            self._unrecorded[rotation_id] = str(error)
             raise
+        self._unrecorded.pop(rotation_id, None)
         if rotation is not None:
             self._ended(rotation)
         return rotation

@@ -10,13 +10,14 @@ import structlog
 
 from bot.app.failures import Failures
 from bot.app.guard_watch import GuardWatch
-from bot.domain.errors import BotError, DatabaseError
+from bot.domain.errors import BotError, CommitUnconfirmed, DatabaseError
 from bot.domain.events import TrailHead
 from bot.domain.lease import Clock
 from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
 from bot.slack.notifier import TAKEN_SECONDS, Notifier
+from bot.store.driver_errors import NO_ANSWER
 from bot.store.key_check import refuse_changed_key
 from bot.store.schema import refuse_other_versions
 from bot.store.stores import Stores
@@ -51,13 +52,15 @@ class Sweeper:
         *,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.healthy = True
-        """Whether the last sweep found a database that answers, takes writes, and has this process's schema and key."""
+        self.failure: DatabaseError | None = None
+        """Why the last sweep found no database that answers, takes writes, and has this process's schema and key."""
         self.failures = Failures(clock)
         self._clock = clock
         self._head = TrailHead(0, GENESIS)
         self._guards = GuardWatch(stores.guards)
-        self._failure: type[DatabaseError] | None = None
+        self._logged = ""
+        self._well_since: float | None = None
+        self._unnotified: tuple[float, DatabaseError] | None = None
         self._recorder = recorder
         self._notifier = notifier
         self._stores = stores
@@ -69,6 +72,11 @@ class Sweeper:
     def ready(self) -> bool:
         """Whether rotations could start when last looked at."""
         return self.healthy and not self._guards.broken
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the database did what was asked in the last sweep."""
+        return self.failure is None
 
     async def sweep(self) -> None:
         """End what is overdue, look at what must hold for rotations to start, and count what is pending.
@@ -87,6 +95,7 @@ class Sweeper:
             self._metrics.pending(await self._stores.backlog.read())
             await self._check_grants_and_trail()
             self._counted_at = began  # only now: what fails is looked at again in the next sweep
+        self._note_unnotified()
         self.failures.forget(began)
 
     async def _check_grants_and_trail(self) -> None:
@@ -108,7 +117,14 @@ class Sweeper:
 
     async def try_sweep(self) -> None:
         """Sweep, and remember whether the database did what was asked."""
+        began = self._clock()
         self._note(await self._tried(self.sweep))
+        self._well_since = (began if self._well_since is None else self._well_since) if self.healthy else None
+
+    async def try_notify(self) -> None:
+        """Notify, and remember why the database was not available; a sweep that does well tells of it."""
+        failure = await self._tried(self.notify)
+        self._unnotified = None if failure is None else (self._clock(), failure)
 
     async def keep_sweeping(self) -> None:
         """Sweep forever, also while the database is unavailable."""
@@ -117,18 +133,28 @@ class Sweeper:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def keep_notifying(self) -> None:
-        """Notify forever; the other loop logs when the database is unavailable."""
+        """Notify forever, also while the database is unavailable."""
         while True:
-            await self._tried(self.notify)
+            await self.try_notify()
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, failure: DatabaseError | None) -> None:
-        kind = None if failure is None else type(failure)
-        if kind is not None and kind is not self._failure:
-            log.error("database unavailable", why=str(failure))
-        if kind is None and not self.healthy:
+        why = _words(failure)
+        if failure is not None and why != self._logged:
+            log.error("database unavailable", **(failure.facts | {"why": why}))
+        if not why and self._logged:
             log.info("database available again")
-        self.healthy, self._failure = kind is None, kind
+        self.failure, self._logged = failure, why
+
+    def _note_unnotified(self) -> None:
+        """Take note of a database that fails the notifications alone: otherwise, the sweep has failed too."""
+        if self._unnotified is None or self._well_since is None:
+            return
+        at, failure = self._unnotified
+        if at >= self._well_since:
+            self.failures.note(
+                "Notifications", BotError(f"Notifications cannot be delivered: {failure}"), _SPARE_SECONDS
+            )
 
     async def _tried(self, step: Callable[[], Awaitable[None]]) -> DatabaseError | None:
         """Run a step; no failure may end its loop."""
@@ -139,3 +165,10 @@ class Sweeper:
         except Exception as error:  # noqa: BLE001 - noted
             self.failures.note(f"The step {step.__name__}", error, _SPARE_SECONDS)
         return None
+
+
+def _words(failure: DatabaseError | None) -> str:
+    """Return what to log: without an answer, whether something was saved matters to its caller only."""
+    if failure is None:
+        return ""
+    return NO_ANSWER if isinstance(failure, CommitUnconfirmed) else str(failure)

@@ -25,7 +25,7 @@ from bot.cli import (
 )
 from bot.cli.options import examples
 from bot.cli.typos import hint
-from bot.domain.errors import BotError, NoSuchGroup, SettingsError, UsageError
+from bot.domain.errors import BotError, DatabaseError, NoSuchGroup, SettingsError, UsageError
 
 app = typer.Typer(
     name="turso-rotate",
@@ -89,6 +89,8 @@ def main() -> None:
         _exit(error, 2)
     except NoSuchGroup as error:
         _exit(error, 1, hint(error))
+    except DatabaseError as error:
+        _exit(error, 1, f" The driver says: {error.cause}" if error.cause else "")
     except BotError as error:
         _exit(error, 1)
 

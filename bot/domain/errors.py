@@ -123,14 +123,18 @@ class NoSuchRotation(BotError):
 
 
 class AlreadyDecided(BotError):
-    """The request was confirmed, cancelled or has expired; `rotation` says which, `seconds` how long it has ended."""
+    """The request was confirmed, cancelled or has expired; `rotation` says which, `seconds` how long it has ended.
+
+    `saved` says whether that is on record, or only known to this process.
+    """
 
     refusal = Refusal.ALREADY_DECIDED
 
-    def __init__(self, rotation: Rotation, seconds: float = 0.0) -> None:
+    def __init__(self, rotation: Rotation, seconds: float = 0.0, *, saved: bool = True) -> None:
         super().__init__(f"This request is already {rotation.state}.")
         self.rotation = rotation
         self.seconds = seconds
+        self.saved = saved
 
 
 class ChangedMeanwhile(BotError):
@@ -170,7 +174,7 @@ class ShuttingDown(BotError):
     refusal = Refusal.SHUTTING_DOWN
 
     def __init__(self) -> None:
-        super().__init__("I am shutting down. Nothing was done; please try again in a minute.")
+        super().__init__("I am shutting down. Please try again in a minute.")
 
 
 class Overloaded(BotError):
@@ -179,7 +183,7 @@ class Overloaded(BotError):
     refusal = Refusal.OVERLOADED
 
     def __init__(self) -> None:
-        super().__init__("I am overloaded right now. Nothing was done; please try again in a minute.")
+        super().__init__("I am overloaded right now. Please try again in a minute.")
 
 
 class SlackUnusable(BotError):
@@ -203,6 +207,13 @@ class DatabaseError(BotError):
     """The database did not do what was asked."""
 
     refusal = Refusal.DATABASE
+    cause = ""
+    """What the driver said where the words cannot tell, for operators only: it names hosts, roles and tables."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What to log of it."""
+        return {"why": str(self)} | ({"cause": self.cause} if self.cause else {})
 
 
 class DatabaseUnavailable(DatabaseError):

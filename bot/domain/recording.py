@@ -8,7 +8,7 @@ from functools import partial
 from bot.domain.errors import DatabaseError
 from bot.domain.events import RECORDED_AS, Action, Event
 from bot.domain.lease import Lease
-from bot.domain.models import SYSTEM, Actor, Outcome, Rotation
+from bot.domain.models import SYSTEM, Actor, Outcome, Rotation, RotationId
 from bot.domain.ports import RotationStore
 from bot.domain.states import State
 
@@ -46,6 +46,7 @@ class OutcomeRecorder:
         self._store = store
         self._kept: dict[str, tuple[Claimed, Outcome]] = {}  # by claim
         self._unsent: dict[str, Claimed] = {}  # by claim
+        self._in_flight: dict[str, Claimed] = {}  # by claim
         self._nothing_kept = Signal()
         self._nothing_kept.set()
 
@@ -63,8 +64,23 @@ class OutcomeRecorder:
                 raise
             return replace(claimed.rotation, state=State.UNKNOWN, detail={"explanation": _UNRECORDED})
 
+    def begin(self, claimed: Claimed) -> None:
+        """Take note of a call that begins; `record` ends it."""
+        self._in_flight[claimed.claim] = claimed
+
+    def known(self, rotation_id: RotationId) -> Rotation | None:
+        """Return a rotation whose call, or whose outcome, only this process knows of, as it would read on record."""
+        for claimed in self._in_flight.values():
+            if claimed.rotation.id == rotation_id:
+                return claimed.rotation
+        for claimed, outcome in self._kept.values():
+            if claimed.rotation.id == rotation_id:
+                return replace(claimed.rotation, state=outcome.state, detail=outcome.detail)
+        return None
+
     def keep(self, claimed: Claimed, outcome: Outcome) -> None:
         """Keep an outcome that is not recorded yet, for `tidy`."""
+        self._in_flight.pop(claimed.claim, None)
         self._kept[claimed.claim] = (claimed, outcome)
         self._nothing_kept.clear()
 
@@ -75,6 +91,11 @@ class OutcomeRecorder:
     def unrecorded(self, claimed: Claimed) -> Outcome | None:
         """Return the outcome of this claim if it could not be recorded yet."""
         return self._kept[claimed.claim][1] if claimed.claim in self._kept else None
+
+    @property
+    def unsaved(self) -> int:
+        """How many outcomes are not recorded yet."""
+        return len(self._kept)
 
     @property
     def has_unsent(self) -> bool:

@@ -9,6 +9,7 @@ from bot.domain.errors import (
     BotError,
     ChangedMeanwhile,
     CommitUnconfirmed,
+    DatabaseError,
     Interrupted,
     NoSuchRotation,
     Unguarded,
@@ -24,7 +25,7 @@ from bot.domain.requests import ConfirmationPrompt, RotationConfig, RotationPort
 from bot.domain.states import State
 
 _BROKEN = Outcome(State.UNKNOWN, "The bot failed during the call: the rotation may have happened.")
-_CHANGED = "This request, or your right to it, was just changed. Nothing was rotated; please try again."
+_CHANGED = "This request, or your right to it, was just changed. Please try again."
 _TRIES = 3
 
 
@@ -64,6 +65,7 @@ class Rotations:
 
         If the outcome cannot be recorded, the rotation reads `unknown` for now, and the recorder tries again later.
         """
+        self._recorder.begin(claimed)
         try:
             outcome = await self._turso.rotate(claimed.rotation.target, claimed.lease)
         except BaseException as error:
@@ -84,7 +86,7 @@ class Rotations:
 
     async def _admit(self, actor: Actor, context: SlackContext, rotation_id: RotationId) -> tuple[Rotation, Policy]:
         """Check that the rotation exists, that the actor may decide it, and that it is still undecided."""
-        rotation = await self._store.get(rotation_id)
+        rotation = await self._look_up(actor, rotation_id)
         if rotation is None:
             why = NoSuchRotation.recorded_why
             await self._trail.append(self._event(Action.DENIED, actor, context, value=rotation_id[:64], why=why))
@@ -97,6 +99,16 @@ class Rotations:
         if rotation.state is not State.REQUESTED:
             raise AlreadyDecided(rotation, (policy.now - (rotation.ended_at or policy.now)).total_seconds())
         return rotation, policy
+
+    async def _look_up(self, actor: Actor, rotation_id: RotationId) -> Rotation | None:
+        """Read the rotation; without the database, its requester hears what only this process knows of it."""
+        try:
+            return await self._store.get(rotation_id)
+        except DatabaseError:
+            known = self._recorder.known(rotation_id)
+            if known is None or known.requester != actor:
+                raise
+            raise AlreadyDecided(known, saved=known.state is State.ROTATING) from None
 
     async def _claim(
         self, actor: Actor, context: SlackContext, rotation: Rotation, grant: Grant | None

@@ -7,13 +7,13 @@ from typing import Any
 
 import structlog
 
-from bot.domain.errors import BotError, DuplicateDelivery, UnreadableRow
+from bot.domain.errors import BotError, DatabaseError, DuplicateDelivery, UnreadableRow
 from bot.domain.refusals import Refusal
 
 Tell = Callable[[BotError], Coroutine[Any, Any, object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
-CountRefusal = Callable[[Refusal], None]
-"""Counts a command or press that changed nothing."""
+CountRefusal = Callable[..., None]
+"""Counts a command or press that changed nothing: a `Refusal`, and the failure of the database that it was."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
         await tell(UnexpectedError(reference, error))
     except BotError as error:
         log.debug("failure explained", error=type(error).__name__)
-        refused(error.refusal)
+        refused(error.refusal, error) if isinstance(error, DatabaseError) else refused(error.refusal)
         await tell(error)
     except Exception:
         reference = secrets.token_hex(4)

@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import DatabaseError, UnreadableRow
 from bot.domain.events import Action, Event, TrailHead
-from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation
+from bot.domain.models import AT_TERMINAL, SYSTEM, ChannelId, Rotation, RotationId
 from bot.domain.notifications import Notification, NotificationKind
 from bot.domain.periods import rfc3339
 from bot.domain.ports import AuditTrail, Outbox, RotationStore
@@ -24,6 +24,8 @@ TAKEN_SECONDS = 60.0
 """How long a replica may work on a notification before another one takes it."""
 _ATTEMPT_SECONDS = 25.0  # a rotation has two notifications, which are taken together
 _LONGEST_PAUSE_SECONDS = 600.0
+_REPLIES = 100
+"""How many cards can be replaced at a later end. Each holds a `response_url`, which works for half an hour."""
 _LONGEST_RETRY_AFTER_SECONDS = 24 * 60 * 60.0
 _DELIVERED = {
     NotificationKind.CARD: "card settled",
@@ -60,6 +62,7 @@ class Notifier:
         self._metrics = metrics
         self._ended = ended
         self._announcement = announcement
+        self._replies: dict[RotationId, Reply] = {}  # to cards that say what may turn out otherwise
         self._paused_until = 0.0  # on the loop's clock, because Slack asked for it
 
     async def notify(self, rotation: Rotation, reply: Reply | None = None) -> bool:
@@ -68,7 +71,10 @@ class Notifier:
         Without the database the card is settled anyway, and the notifications stay for later. Return whether the
         requester was to be notified.
         """
-        reply = reply or self._reply_to(rotation.requester, rotation.channel_id, None)
+        may_change = reply is not None and rotation.state is State.UNKNOWN
+        reply = reply or self._reply(rotation)
+        if may_change:
+            self._remember(rotation.id, reply)
         try:
             notifications = await self._outbox.take_for(rotation.id, TAKEN_SECONDS)
             if notifications and rotation.state is State.UNKNOWN:
@@ -76,6 +82,8 @@ class Notifier:
                 rotation = await self._rotations.get(rotation.id) or rotation
             for notification in notifications:
                 await self._tell(notification, rotation, reply)
+            if not notifications and may_change:  # it is not saved yet, so nothing was queued with it
+                return await reply.replace(self._ended(rotation))
         except (DatabaseError, UnreadableRow) as error:
             log.warning("notifications left for later", rotation=rotation.id, why=str(error))
             if rotation.requester.in_slack:
@@ -109,7 +117,19 @@ class Notifier:
         if notification.rotation_id is None:
             await self._deliver(notification, None, lambda: self._post_alarm(notification))
         elif (rotation := await self._rotations.get(notification.rotation_id)) is not None:
-            await self._tell(notification, rotation, self._reply_to(rotation.requester, rotation.channel_id, None))
+            await self._tell(notification, rotation, self._reply(rotation))
+
+    def _reply(self, rotation: Rotation) -> Reply:
+        """Return a way to the card if this process was pressed on it, or else only to its requester."""
+        known = self._replies.get(rotation.id)
+        return known or self._reply_to(rotation.requester, rotation.channel_id, None)
+
+    def _remember(self, rotation_id: RotationId, reply: Reply) -> None:
+        """Remember the way to a card in memory only: it is a capability."""
+        self._replies.pop(rotation_id, None)
+        self._replies[rotation_id] = reply
+        if len(self._replies) > _REPLIES:
+            del self._replies[next(iter(self._replies))]
 
     async def _tell(self, notification: Notification, rotation: Rotation, reply: Reply) -> None:
         if notification.kind is NotificationKind.CARD:

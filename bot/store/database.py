@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.errors import CommitUnconfirmed, DatabaseReadOnly, DatabaseUnavailable
 from bot.store.driver_errors import NO_ANSWER, UNCONFIRMED, committing, translated_errors
@@ -157,8 +159,18 @@ def _run(engine: Engine, transaction: Transaction[T], commit: _Commit, until: fl
         try:
             return _transact(connection, transaction, commit)
         except DatabaseReadOnly:
-            connection.invalidate()  # a session that began read-only stays so, even if others may write again
+            try:
+                _name_cause(connection)
+            finally:
+                connection.invalidate()  # a session that began read-only stays so, even if others may write again
             raise
+
+
+def _name_cause(connection: Connection) -> None:
+    """Raise `DatabaseReadOnly` with the cause, where it can be found without a lock."""
+    if connection.dialect.name == "postgresql":
+        with suppress(SQLAlchemyError):
+            refuse_read_only(connection)
 
 
 def _transact(connection: Connection, transaction: Transaction[T], commit: _Commit) -> T:

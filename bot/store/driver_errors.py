@@ -15,6 +15,10 @@ _Meaning = tuple[type[DatabaseError], str]
 
 _READ_ONLY = (DatabaseReadOnly, "The database refuses writes: it is read-only.")
 _FULL = (DatabaseReadOnly, "The database refuses writes: its disk is full.")
+_ROLE = (
+    DatabaseReadOnly,
+    "The database refuses this: its role lacks a right; docs/postgresql-role.sql grants what the bot needs.",
+)
 _NO_RIGHT = (DatabaseReadOnly, "The database refuses writes: its role, or the bot's account, lacks a right.")
 _LOCKED = (
     DatabaseUnavailable,
@@ -27,6 +31,11 @@ _LOCKED_BY_SESSION = (
 _CANNOT_OPEN = (DatabaseUnavailable, "The database file cannot be opened.")
 _DAMAGED = (DatabaseUnavailable, DAMAGED)
 _LOGIN = (DatabaseUnavailable, "The database rejected the login.")
+_NO_CONNECT = (
+    DatabaseUnavailable,
+    "The bot's role may not connect to this database: GRANT CONNECT, and run docs/postgresql-role.sql.",
+)
+_NO_DATABASE = (DatabaseUnavailable, "There is no such database.")
 _OTHER_TABLES = (SchemaMismatch, "The database's tables do not match its schema version.")
 _MIXED = (
     DatabaseUnavailable,
@@ -41,10 +50,10 @@ _BY_SQLSTATE: dict[str, _Meaning] = {
     "25006": _READ_ONLY,
     "26": _MIXED,
     "28": _LOGIN,
-    "3D": _LOGIN,
+    "3D": _NO_DATABASE,
     "3F": _OTHER_TABLES,
     "40": (DatabaseUnavailable, "The database could not do this next to another change. Please try again."),
-    "42501": _NO_RIGHT,
+    "42501": _ROLE,
     "42703": _OTHER_TABLES,
     "42704": _OTHER_TABLES,
     "42710": _OTHER_TABLES,
@@ -79,7 +88,8 @@ _BY_WORDS: tuple[tuple[str, _Meaning], ...] = (
     ("authentication failed", _LOGIN),
     ("no password supplied", _LOGIN),
     ("fatal:  role", _LOGIN),
-    ("fatal:  database", _LOGIN),
+    ("fatal:  database", _NO_DATABASE),
+    ("permission denied for database", _NO_CONNECT),
     ("too many connections", _BY_SQLSTATE["53300"]),
     ("no more connections", _BY_SQLSTATE["53300"]),
     ("read-only", _READ_ONLY),
@@ -131,7 +141,10 @@ def _translated(error: Exception) -> DatabaseError | None:
         return None
     driver_error = getattr(error, "orig", error)
     kind, words = _meaning(driver_error)
-    return kind(words)
+    translated = kind(words)
+    if _sqlstate(driver_error) in {"", "42501"} and not isinstance(driver_error, sqlite3.Error):
+        translated.cause = str(driver_error).partition("\n")[0]  # the rest may quote a row
+    return translated
 
 
 def _meaning(error: BaseException) -> _Meaning:

@@ -1,4 +1,4 @@
-"""Whether the guards of history stand, recorded in the trail each time that changes."""
+"""Record in the trail that guards broke or were restored."""
 
 from collections.abc import Collection
 

@@ -16,7 +16,7 @@ from psycopg.pq import Format
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.database_url import connection_parameters, prepare_threshold, session_settings
+from bot.database_url import SECRET_PARAMETERS, connection_parameters, prepare_threshold, session_settings
 from bot.store.sqltypes import UnreadableValue
 from bot.store.timeouts import LOCK_SECONDS, deadline
 
@@ -128,7 +128,15 @@ def create(
         if session.is_pooled:
             session.execute(begin, prepare=False)  # then one message may hold several statements
 
-    event.listen(engine, "do_connect", lambda _, __, ___, given: kind.opened(given, transactions))
+    def connect(_: Any, __: Any, ___: Any, given: Mapping[str, Any]) -> Session:
+        try:
+            return kind.opened(given, transactions)
+        except psycopg.OperationalError as error:
+            if (words := _without_secrets(str(error), given)) == str(error):
+                raise
+            raise type(error)(words) from None
+
+    event.listen(engine, "do_connect", connect)
     # A listener to the event "begin" would cost each statement of the engine a few microseconds.
     engine.dialect.do_begin = begin_with_settings  # type: ignore[method-assign, assignment]
     _read_any_time(engine)
@@ -184,6 +192,12 @@ def _lenient(loader: type[Any]) -> type[Loader]:
                 return UnreadableValue("is not a time", bytes(data).decode())
 
     return Lenient
+
+
+def _without_secrets(words: str, given: Mapping[str, Any]) -> str:
+    for secret in filter(None, map(given.get, ("password", *SECRET_PARAMETERS))):
+        words = words.replace(str(secret), "[redacted]")
+    return words
 
 
 def _has_input(connection: Any) -> bool:

@@ -15,7 +15,8 @@ Revisions begin with a number of four digits, which says their order.
 _NUMBER_DIGITS = 4
 _SELECT_REVISIONS = text("SELECT version_num FROM alembic_version")
 
-_MISSING = "The database has no tables yet: run `turso-rotate migrate`."
+_MISSING = "The database {} has no tables yet: run `turso-rotate migrate`."
+_WHERE = text("SELECT current_database() AS name, current_setting('search_path') AS path")
 _OLDER = "The database was made by an older version of turso-rotate: run `turso-rotate migrate`."
 _NEWER = "The database was made by a newer version of turso-rotate: upgrade the bot."
 _UNRELEASED = (
@@ -38,7 +39,7 @@ def refuse_other_versions(connection: Connection) -> None:
     """Check that the schema is current. Raises `SchemaMismatch`."""
     found = _revisions(connection)
     if not found:
-        raise SchemaMismatch(_MISSING)
+        raise SchemaMismatch(_MISSING.format(_named(connection)))
     if found != {HEAD}:
         raise SchemaMismatch(mismatch(max(found)))
 
@@ -54,6 +55,14 @@ def mismatch(revision: str) -> str:
 def _check(connection: Connection) -> None:
     refuse_other_versions(connection)
     require_guards(connection)
+
+
+def _named(connection: Connection) -> str:
+    """Name the database, and where its tables are looked for: it may be another than was meant."""
+    if connection.dialect.name == "sqlite":
+        return str(connection.engine.url.database)
+    found = connection.execute(_WHERE).one()
+    return f"{found.name} (search_path {found.path})"
 
 
 def _revisions(connection: Connection) -> set[str]:

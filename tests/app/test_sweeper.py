@@ -1,21 +1,30 @@
 """What the sweeper tells of: once in the log, and for as long as it lasts in what it knows."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from bot.app.health import Bot
+from bot.app.instrument import Telemetry
 from bot.app.sweeper import Sweeper
+from bot.domain.errors import CommitUnconfirmed, DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 from bot.domain.events import Action, Event
+from bot.domain.models import Rotation
 from bot.domain.recording import OutcomeRecorder
 from bot.ops.metrics import Metrics
+from bot.ops.tracing import Tracing
 from bot.slack.notifier import Notifier
+from bot.store.driver_errors import NO_ANSWER, UNCONFIRMED
 from bot.store.stores import Stores
 from bot.trail.chain import UNKEYED, Seal
 from tests.store import shell
 from tests.store.attack import attack
 from tests.store.conftest import ACME, OPERATOR, Store
+
+LOCKED = DatabaseUnavailable("The database is locked by another session.")
 
 
 @pytest.fixture
@@ -133,3 +142,72 @@ async def test_while_a_guard_is_broken_the_process_is_not_ready(sweeper: Sweeper
         ready.append((sweeper.ready, sweeper.healthy))
 
     assert ready == [(True, True), (False, True), (True, True)]
+
+
+class _Unlucky:
+    """A database that fails each sweep, or each delivery, as it is told."""
+
+    def __init__(self) -> None:
+        self.error: DatabaseError | None = None
+
+    async def send_due(self, _: object) -> None:
+        self.fail()
+
+    async def tidy(self, _: object) -> AsyncIterator[Rotation]:
+        self.fail()
+        for rotation in list[Rotation]():
+            yield rotation
+
+    def fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+async def test_notifications_that_the_database_holds_up_alone_are_told_of(sweeper: Sweeper, now: list[float]) -> None:
+    outbox, told = _Unlucky(), []
+    sweeper._notifier = cast("Notifier", outbox)
+    for error in (None, LOCKED, LOCKED, None, None):
+        outbox.error = error
+        await sweeper.try_notify()
+        await sweeper.try_sweep()
+        told.append(sweeper.failures.named())
+        now[0] += 6
+
+    words = ["Notifications cannot be delivered: The database is locked by another session."]
+    assert told == [[], words, words, [], []]
+    assert sweeper.healthy
+
+
+async def test_notifications_that_wait_with_everything_else_are_not_told_of(sweeper: Sweeper, now: list[float]) -> None:
+    outbox = _Unlucky()
+    sweeper._notifier = cast("Notifier", outbox)
+    sweeper._recorder = cast("OutcomeRecorder", outbox)
+    for error in (None, LOCKED, None):
+        outbox.error = error
+        await sweeper.try_notify()
+        now[0] += 1
+        await sweeper.try_sweep()
+        assert sweeper.failures.named() == []
+
+
+async def test_why_the_database_is_away_is_logged_again_only_when_the_words_change(sweeper: Sweeper) -> None:
+    failures = [DatabaseUnavailable(NO_ANSWER), CommitUnconfirmed(UNCONFIRMED), LOCKED, LOCKED, None, None]
+    with capture_logs() as logs:
+        for failure in failures:
+            sweeper._note(failure)
+
+    assert [(line["event"], line.get("why")) for line in logs] == [
+        ("database unavailable", NO_ANSWER),
+        ("database unavailable", str(LOCKED)),
+        ("database available again", None),
+    ]
+
+
+async def test_a_bot_is_not_ready_while_its_sweep_finds_other_tables(sweeper: Sweeper, store: Store) -> None:
+    recorder, telemetry = OutcomeRecorder(store.rotations), Telemetry(Metrics("test"), Tracing())
+    bot, found = Bot(recorder, sweeper, store.database, telemetry, UNKEYED), []
+    for failure in (SchemaMismatch("Other tables."), DatabaseReadOnly("No right."), LOCKED, None):
+        sweeper._note(failure)
+        found.append((await bot.problems(), bot.warnings()))
+
+    assert found == [(["Other tables."], []), (["No right."], []), ([], [str(LOCKED)]), ([], [])]

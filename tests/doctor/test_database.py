@@ -5,6 +5,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import URL
 
@@ -214,6 +215,34 @@ class TestPostgresql:
         assert (report.code, report.complaints) == (1, ["database.writable"])
         assert "default_transaction_read_only is on" in report["database.writable"]["found"]
         assert "RESET default_transaction_read_only" in report["database.writable"]["fix"]
+
+    @pytest.mark.parametrize(
+        ("query", "found", "fix"),
+        [
+            ("?sslmode=require", "server does not support SSL", "Start the database, or correct DATABASE_URL."),
+            ("-gone", "There is no such database.", "Correct DATABASE_URL, or create the database"),
+        ],
+    )
+    async def test_why_it_cannot_connect(self, doctor: Doctor, url: URL, query: str, found: str, fix: str) -> None:
+        report = await doctor(DATABASE_URL=url.render_as_string().replace("+psycopg", "") + query)
+
+        assert report.complaints == ["database.reachable"]
+        assert found in report["database.reachable"]["found"]
+        assert report["database.reachable"]["fix"].startswith(fix)
+
+    async def test_a_lock_that_keeps_it_from_reading(self, doctor: Doctor, url: URL) -> None:
+        with psycopg.connect(url.render_as_string().replace("+psycopg", "")) as holder:
+            holder.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+            report = await doctor()
+
+        assert "locked by another session" in report["database.reachable"]["found"]
+        assert "pg_stat_activity" in report["database.reachable"]["fix"]
+
+    async def test_another_schema_than_was_meant(self, doctor: Doctor, url: URL) -> None:
+        shell.run(url, f"ALTER DATABASE {url.database} SET search_path = elsewhere")
+        report = await doctor()
+
+        assert f"{url.database} (search_path elsewhere) has no tables yet" in report["database.schema"]["found"]
 
     async def test_settings_with_which_a_crash_loses_what_was_confirmed(self, doctor: Doctor, url: URL) -> None:
         shell.run(url, f"ALTER DATABASE {url.database} SET synchronous_commit = local")

@@ -54,7 +54,7 @@ async def test_rows_that_cannot_be_read_are_named_and_hold_up_nothing(
     assert ready == (200, {"status": "ready", "problems": [], "warnings": why})
     assert seen["sweep_failures"] == len(BAD)
     assert [json.loads(line)["why"] for line in before] == why
-    assert "Nothing was rotated." in told.plain
+    assert "This press rotated nothing." in told.plain
     assert (
         f"Rotation {ids['one']} cannot be read: its detail is not JSON. The bot's log has details under" in told.plain
     )

@@ -75,7 +75,7 @@ class TestPostgres:
         card = await asks(slack, ALICE, "payments")
         await asyncio.to_thread(postgres_server.stop)
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "database does not answer", "Nothing was rotated", timeout=4)
+        await slack.sees(ALICE, "database does not answer", "This press rotated nothing", timeout=4)
         calls = turso.calls_to_rotate()
         await asyncio.to_thread(postgres_server.start)
         await slack.presses(ALICE, card, CONFIRM)
@@ -93,7 +93,7 @@ class TestPostgres:
         card = await asks(slack, ALICE, "payments")
         line.stalls_after(b"UPDATE rotations", b"COMMIT")
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "database does not answer", "Nothing was rotated", timeout=4)
+        await slack.sees(ALICE, "database does not answer", "This press rotated nothing", timeout=4)
         await line.resumes()
         await slack.sees(ALICE, "Failed: the tokens of payments were not rotated", "Nothing was sent", timeout=10)
         await slack.sees(None, "It failed", channel="C0AUDIT")
@@ -117,6 +117,33 @@ class TestPostgres:
         assert len(announced(slack)) == 1
         assert turso.calls_to_rotate() == 1
         assert await trail() == STORY
+
+    @pytest.mark.usefixtures("bot")
+    @pytest.mark.fault("F11")
+    async def test_a_press_without_a_database_hears_what_the_bot_knows(
+        self, slack: LocalSlack, turso: LocalTurso, line: Proxy
+    ) -> None:
+        turso.inject(Fault(delay=1.5))
+        card = await asks(slack, ALICE, "payments")
+        await slack.presses(ALICE, card, CONFIRM)
+        await turso.reached()
+        await line.cuts()
+        told = []
+        for button in (CONFIRM, CANCEL):
+            since = len(slack.messages)
+            await slack.presses(ALICE, card, button)
+            told.append(await slack.sees(ALICE, "are being rotated (started by you", "Your press changed", since=since))
+        await slack.sees(ALICE, "Unknown: the tokens of payments", "I will keep trying")
+        await slack.presses(ALICE, card, CANCEL)
+        known = await slack.sees(ALICE, "Done: the tokens of payments are rotated", "This is not saved yet")
+        await line.resumes()
+        saved = await slack.sees(ALICE, "Done: the tokens of payments are rotated", "Turso confirmed it", timeout=10)
+        await slack.sees(None, "@alice rotated the tokens of", channel="C0AUDIT", timeout=10)
+
+        assert [message.position for message in (known, saved)] == [card.position] * 2
+        assert not any("Nothing was rotated" in message.plain for message in (*told, *slack.messages))
+        assert not any("not saved" in message.plain for message in slack.messages)
+        assert not any("Unknown" in message.plain for message in slack.messages)
 
     @pytest.mark.fault("F11")
     async def test_a_bot_that_is_stopped_meanwhile_waits_for_the_database(
@@ -252,7 +279,9 @@ class TestSqlite:
         card = await asks(slack, ALICE, "payments")
         with locked(path):
             pressed = await slack.presses(ALICE, card, CONFIRM)
-            await slack.sees(ALICE, "The database is locked by another process", "Nothing was rotated", timeout=4)
+            await slack.sees(
+                ALICE, "The database is locked by another process", "This press rotated nothing", timeout=4
+            )
             calls = turso.calls_to_rotate()
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")
@@ -269,7 +298,7 @@ class TestSqlite:
         card = await asks(slack, ALICE, "payments")
         with full(bot, path.with_name(f"{path.name}-wal")):
             await slack.presses(ALICE, card, CONFIRM)
-            await slack.sees(ALICE, "The database", "Nothing was rotated", timeout=4)
+            await slack.sees(ALICE, "The database", "This press rotated nothing", timeout=4)
             calls, rows = turso.calls_to_rotate(), await trail()
         await slack.presses(ALICE, card, CONFIRM)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
@@ -289,7 +318,7 @@ class TestSqlite:
         shutil.move(other, path)
         ready = await health.ready()
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "The database file was removed or replaced", "Nothing was rotated", timeout=4)
+        await slack.sees(ALICE, "The database file was removed or replaced", "This press rotated nothing", timeout=4)
         await bot.logs("database unavailable")
         calls = turso.calls_to_rotate()
         shutil.move(away, path)
@@ -320,7 +349,7 @@ class TestSqlite:
         connection.close()
         since = len(slack.messages)
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "Nothing was rotated", since=since)
+        await slack.sees(ALICE, "This press rotated nothing", since=since)
         since = len(slack.messages)
         await slack.types(ALICE, "/turso-rotate payments")
         await slack.sees(ALICE, "Nothing was rotated", since=since)

@@ -80,7 +80,7 @@ async def test_a_guard_that_goes_while_the_bot_runs_stops_new_rotations_and_is_t
         await slack.sees(ALICE, GONE, "Nothing was rotated")
         since = len(slack.messages)
         await slack.presses(ALICE, asked, CONFIRM)
-        await slack.sees(ALICE, GONE, "Nothing was rotated", since=since)
+        await slack.sees(ALICE, GONE, "This press rotated nothing", since=since)
         await slack.sees(ALICE, "Done: the tokens of payments are rotated")
         called = turso.calls_to_rotate()
         await asyncio.to_thread(shell.run, url, *guard)

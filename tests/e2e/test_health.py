@@ -113,6 +113,37 @@ class TestPostgres:
         assert await health.ready() == READY
         assert await trail() == ["rotation.requested", "rotation.started", "rotation.succeeded"]
 
+    @pytest.mark.fault("F11", "F38")
+    async def test_an_outcome_that_a_lock_keeps_from_being_saved_is_counted_and_logged_once(
+        self, slack: LocalSlack, turso: LocalTurso, bot: BotProcess, health: Health, database_url: str
+    ) -> None:
+        turso.inject(Fault(delay=1))
+        card = await asks(slack, ALICE, "payments")
+        await slack.presses(ALICE, card, "rotation:confirm")
+        await turso.reached()
+        async with await AsyncConnection.connect(database_url) as holder:
+            await holder.execute("LOCK TABLE rotations IN SHARE MODE")
+            await slack.sees(ALICE, "Unknown: the tokens of payments", "I will keep trying", timeout=10)
+            await bot.logs("database unavailable")
+            during = await health.ready()
+            await slack.types(ALICE, "/turso-rotate default")
+            await slack.sees(ALICE, "The database is locked", "Nothing was rotated", timeout=4)
+        await slack.sees(ALICE, "Done: the tokens of payments are rotated", timeout=10)
+        await bot.logs("database available again")
+        lines = [json.loads(line) for line in bot.lines if line.startswith("{")]
+        unsaved = [line for line in lines if line["event"] == "not recorded yet"]
+        (refused,) = [line for line in lines if line["event"] == "refused"]
+
+        locked = "The database is locked by another session; pg_stat_activity shows which, and pg_terminate_backend"
+        code, told = during
+        assert isinstance(told, dict)
+        assert (code, told["problems"], told["warnings"][1]) == (200, [], "1 outcome is not saved yet.")
+        assert told["warnings"][0].startswith(locked)
+        assert len(unsaved) == 1
+        assert (refused["level"], refused["reason"]) == ("warning", "database")
+        assert refused["why"].startswith(locked)
+        assert await health.ready() == READY
+
 
 @pytest.mark.modes("socket")
 @pytest.mark.databases("sqlite")

@@ -109,7 +109,7 @@ async def test_the_bots_role_reads_everything_and_allows_nobody(settings: dict[s
     read = [await run(settings, tmp_path, *command.split()) for command in commands]
     _, listed, _ = await run(settings, tmp_path, "allow", "list", "--all", "--format", "json")
 
-    assert [(code, "refuses writes" in err) for code, _, err in (added, removed)] == [(1, True)] * 2
+    assert [(code, "refuses this: its role lacks" in err) for code, _, err in (added, removed)] == [(1, True)] * 2
     assert [code for code, _, _ in read] == [0] * len(commands)
     assert [(grant["user"], grant["state"]) for grant in json.loads(listed)] == [(ALICE.user_id, "in force")]
 

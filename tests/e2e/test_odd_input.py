@@ -144,7 +144,9 @@ class TestOnPostgresOverHttp:
         for value in values:
             since = len(slack.messages)
             pressed = await slack.presses(ALICE, mine, CONFIRM, value=value)
-            await slack.sees(ALICE, "There is no rotation with this ID", "Nothing was rotated", since=since)
+            await slack.sees(
+                ALICE, "This database has no rotation with this ID", "This press rotated nothing", since=since
+            )
             assert pressed.status == 200
         since = len(slack.messages)
         await slack.presses(ALICE, mine, CONFIRM, value=id_on(others))

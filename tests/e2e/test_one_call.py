@@ -172,7 +172,7 @@ async def test_a_click_on_another_deployments_card_is_recognized(
 ) -> None:
     card = await asks(slack, ALICE, "payments")
     await slack.presses(ALICE, card, CONFIRM, value="0123456789abc")
-    await slack.sees(ALICE, "There is no rotation with this ID. Is another deployment using", "Nothing was rotated")
+    await slack.sees(ALICE, "This database has no rotation with this ID", "This press rotated nothing")
 
     assert id_on(card) != "0123456789abc"
     assert turso.calls_to_rotate() == 0

@@ -126,7 +126,7 @@ async def test_a_failure_is_one_word_in_its_span(
     with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await slack.presses(ALICE, card, CONFIRM)
-        await slack.sees(ALICE, "Nothing was rotated")
+        await slack.sees(ALICE, "This press rotated nothing")
         await collector.received("press")
     failed = [span for span in collector.spans if span.status.code == Status.STATUS_CODE_ERROR]
 

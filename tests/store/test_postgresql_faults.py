@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from bot.domain.errors import DatabaseError, DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch
 from bot.domain.events import Action, Event
 from bot.store.database import WRITERS, open_database
+from bot.store.driver_errors import NO_ANSWER
 from bot.store.timeouts import TRANSACTION_SECONDS
 from bot.store.trail import _LOCK_HEAD, record
 from bot.trail.chain import UNKEYED
@@ -185,7 +186,11 @@ async def test_errors_are_told_by_their_codes(store: Store, code: str, kind: typ
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"port": 1}, "does not answer"), ({"database": "nowhere"}, "login"), ({"username": "nobody"}, "login")],
+    [
+        ({"port": 1}, "does not answer"),
+        ({"database": "nowhere"}, "There is no such database"),
+        ({"username": "nobody"}, "login"),
+    ],
 )
 async def test_a_server_that_lets_nobody_in_is_told(store: Store, change: dict[str, object], words: str) -> None:
     database = open_database(make_url(store.url).set(**change))  # type: ignore[arg-type]
@@ -195,6 +200,46 @@ async def test_a_server_that_lets_nobody_in_is_told(store: Store, change: dict[s
 
     assert str(store.url.port) not in str(told.value)
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"port": 1}, "Connection refused"),
+        ({"host": "nowhere.invalid"}, "nowhere.invalid"),
+        ({"query": {"host": "/nowhere"}}, "/nowhere"),
+        ({"query": {"sslmode": "require"}}, "server does not support SSL"),
+        ({"query": {"target_session_attrs": "standby"}}, "server is not in hot standby mode"),
+        ({"query": {"sslmode": "hunter2"}, "password": "hunter2"}, 'invalid sslmode value: "[redacted]"'),
+    ],
+)
+async def test_why_it_cannot_connect_is_told_to_operators_only(
+    store: Store, change: dict[str, object], cause: str
+) -> None:
+    database = open_database(make_url(store.url).set(**change))  # type: ignore[arg-type]
+
+    with pytest.raises(DatabaseUnavailable) as told:
+        await Store(store.url, database).request()
+
+    assert str(told.value) == NO_ANSWER
+    assert cause in told.value.cause
+    assert "\n" not in told.value.cause
+    await database.close()
+
+
+async def test_a_role_that_may_not_connect_and_one_that_may_not_read_are_told_apart(store: Store) -> None:
+    shell.run(store.url, "DROP ROLE IF EXISTS outsider", "CREATE ROLE outsider LOGIN")
+    shell.run(store.url, "GRANT SELECT ON alembic_version TO outsider")
+    reader = open_database(store.url.set(username="outsider"))
+    with pytest.raises(DatabaseReadOnly, match=r"lacks .*SELECT on rotations"):
+        await reader.read(lambda connection: connection.exec_driver_sql("SELECT * FROM rotations"))
+    await reader.close()
+    shell.run(store.url, f'REVOKE CONNECT ON DATABASE "{store.url.database}" FROM PUBLIC')
+    outsider = open_database(store.url.set(username="outsider"))
+    with pytest.raises(DatabaseUnavailable, match="may not connect"):
+        await outsider.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+    await outsider.close()
+    shell.run(store.url, "DROP OWNED BY outsider", "DROP ROLE outsider")
 
 
 async def _refused(asked: Awaitable[object]) -> float:

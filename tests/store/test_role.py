@@ -7,6 +7,8 @@ import pytest
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 from sqlalchemy import make_url
 
+from bot.domain.errors import DatabaseReadOnly
+from bot.store.database import open_database
 from bot.store.migrations import migrate
 from tests.postgres import binaries
 from tests.roles import BOT, OWNER, owned, restricted
@@ -93,6 +95,18 @@ NOT_ITS_OWN = tuple(
     for action in ("allowlist.granted", "allowlist.revoked", "audit.rekeyed")
 )
 """What only the owner does, and so only the owner can record."""
+TAKEN = {
+    "SELECT ON outbox": "SELECT on outbox",
+    "INSERT ON rotations": "INSERT on rotations",
+    "UPDATE (claim) ON rotations": "UPDATE on rotations",
+    "UPDATE (due_at) ON outbox": "UPDATE on outbox",
+    "DELETE ON outbox": "DELETE on outbox",
+    "UPDATE (id) ON allowlist": "UPDATE on allowlist",
+    "SELECT ON alembic_version": "SELECT on alembic_version",
+    "USAGE ON SEQUENCE outbox_id_seq": "USAGE on outbox_id_seq",
+    "EXECUTE ON FUNCTION turso_rotate_take_turn()": "EXECUTE on turso_rotate_take_turn()",
+}
+"""What somebody may take away, and how the bot names it."""
 A_GRANT = (
     "INSERT INTO allowlist (team_id, user_id, pattern, note, granted_at, granted_by_team, granted_by_user, role) "
     "VALUES ('T012AB3CD', 'U0ALICE01', 'payments', '', now(), 'cli', 'root', 'rotate')"
@@ -130,6 +144,22 @@ def test_the_bots_role_can_change_no_history_and_allow_nobody(owner_url: str, ps
     assert [statement for statement in OUT_OF_TURN if not refused(bot_url, statement, by=RestrictViolation)] == []
     assert refused(bot_url, "UPDATE allowlist SET id = id", by=RestrictViolation)
     assert refused(bot_url, "UPDATE allowlist SET id = 7", by=RestrictViolation)
+
+
+async def test_each_right_that_is_gone_is_named(owner_url: str, psql: Path) -> None:
+    database = open_database(make_url(restricted(owner_url, psql)).set(drivername="postgresql+psycopg"))
+    await database.check_writable()
+    said = []
+    for right in TAKEN:
+        with psycopg.connect(owner_url) as owner:
+            owner.execute(f"REVOKE {right} FROM {BOT}")
+        with pytest.raises(DatabaseReadOnly) as lacks:
+            await database.check_writable()
+        said.append(str(lacks.value))
+        restricted(owner_url, psql)
+    await database.close()
+
+    assert said == [f"The bot's role lacks {right}: run docs/postgresql-role.sql." for right in TAKEN.values()]
 
 
 @pytest.mark.law(6)

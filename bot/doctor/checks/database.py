@@ -31,6 +31,14 @@ _WRITABLE_FIXES = {
     "read-only, or missing": "Let the bot's account write to the file and to its folder.",
 }
 """What to do about a database that refuses writes, by words of why."""
+_DAMAGED_FIX = "Stop the bot, and restore a backup as docs/backup.md describes. For details: turso-rotate audit verify"
+_REACHABLE_FIXES = {
+    "locked": "SELECT * FROM pg_stat_activity shows who holds the lock, and pg_terminate_backend(pid) ends it.",
+    "no such database": "Correct DATABASE_URL, or create the database; then: turso-rotate migrate",
+    "docs/postgresql-role.sql": "As the owner of the tables, run docs/postgresql-role.sql.",
+    "login": "Correct the user and the password in DATABASE_URL.",
+}
+"""What to do about a database that does not let the bot read, by words of why."""
 _WEAK = {
     "synchronous_commit": "a crash loses the newest commits. The bot raises it to on in its own transactions.",
     "fsync": "a crash of the machine can lose commits, or the whole database.",
@@ -49,12 +57,11 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
         if damage:
             raise DatabaseUnavailable(DAMAGED)
     except DatabaseError as error:
-        fix = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
-        if DAMAGED in str(error):
-            fix = (
-                "Stop the bot, and restore a backup as docs/backup.md describes. For details: turso-rotate audit verify"
-            )
-        return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.", fix)]
+        other = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
+        fixes = {DAMAGED: _DAMAGED_FIX} if context.uses_sqlite else _REACHABLE_FIXES
+        fix = next((fix for word, fix in fixes.items() if word in str(error)), other)
+        cause = f" The driver says: {error.cause}" if error.cause else ""
+        return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.{cause}", fix)]
     pooler = " A pooler stands between: the bot sets its limits in each transaction." if status.is_pooled else ""
     rest = " It was too large to look for damage: turso-rotate audit verify does." if damage is None else ""
     return [ok(Check.DATABASE_REACHABLE, f"The database answers: {name}.{pooler}{rest}")]

@@ -47,7 +47,7 @@ class RotationListeners:
 
     async def on_command(self, ack: AsyncAck, body: Payload) -> None:
         """Handle `/turso-rotate`."""
-        await self._intake.command(ack, body, self._command, self._tell, refusal.other_failure)
+        await self._intake.command(ack, body, self._command, _explain, refusal.other_failure)
 
     async def on_confirm(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of *Rotate tokens* or *Rotate again*."""
@@ -62,7 +62,7 @@ class RotationListeners:
     async def on_unknown_button(self, ack: AsyncAck, body: Payload) -> None:
         """Handle a press of a button that this version does not have."""
         await ack()
-        self._intake.press(body, _refuse_unknown, _explain)
+        self._intake.press(body, _refuse_unknown, self._tell)
 
     async def _command(self, command: SlashCommand, reply: Reply) -> None:
         await reply.send(await self._answer(command))
@@ -98,7 +98,9 @@ class RotationListeners:
 
     async def _tell(self, reply: Reply, error: BotError) -> None:
         if not isinstance(error, AlreadyDecided) or error.rotation.state is State.ROTATING:
-            await reply.send(refusal.words(error, reply.reader))
+            await reply.send(refusal.words(error, reply.reader, refusal.THIS_PRESS))
+        elif not error.saved:
+            await reply.replace(outcome.unsaved(error.rotation))
         elif error.rotation.detail.get("why") == WORLD_GONE and error.seconds < _DOUBLE_CLICK_SECONDS:
             # A second click: the message that was pressed already shows the card that asks anew, or what became of it.
             # Later, the old button still stands there, so the message could not be replaced then.
@@ -108,7 +110,7 @@ class RotationListeners:
 
 
 async def _explain(reply: Reply, error: BotError) -> None:
-    await reply.send(refusal.other_failure(error))
+    await reply.send(refusal.words(error, reply.reader))
 
 
 async def _refuse_unknown(_: Interaction, __: Reply) -> None:

@@ -17,6 +17,11 @@ _ANNOUNCED = {
     "unknown.* Check whether services that use the group still work.",
 }
 
+_UNSAVED = (
+    "*This is not saved yet*, because the database does not take it. I will keep trying; if I am stopped before that, "
+    "the record will say *unknown*."
+)
+
 
 def ended(rotation: Rotation) -> Message:
     """Return what the card becomes: how the request ended, and what to do next."""
@@ -33,6 +38,12 @@ def ended(rotation: Rotation) -> Message:
             return message(_uncalled(rotation), context(rotation_id(rotation)))
         case _:
             assert_never(rotation.state)
+
+
+def unsaved(rotation: Rotation) -> Message:
+    """Return what the card becomes while this process alone knows how the request ended."""
+    known = ended(rotation)
+    return Message(known.text, (*known.blocks[:1], section(_UNSAVED), *known.blocks[1:]))
 
 
 def announcement(rotation: Rotation, head: TrailHead | None) -> Message:

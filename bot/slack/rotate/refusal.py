@@ -10,8 +10,14 @@ from bot.slack.errors import UnexpectedError
 from bot.slack.rotate import card
 from bot.slack.rotate.card import DATABASE_TOKENS
 
+NOTHING, THIS_PRESS = "Nothing was rotated.", "This press rotated nothing."
+"""What a failure proves: a command opens a request at most, but another press may have rotated, or be doing so."""
+_NO_SUCH_ROTATION = (
+    "This database has no rotation with this ID: another deployment made it, or the database was restored without it."
+)
 
-def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for each kind
+
+def words(error: BotError, reader: Actor, proved: str = NOTHING) -> Message:  # noqa: PLR0911 - one for each kind
     """Return what to say about any error of `/turso-rotate` and its buttons."""
     match error:
         case AlreadyDecided():
@@ -19,20 +25,20 @@ def words(error: BotError, reader: Actor) -> Message:  # noqa: PLR0911 - one for
         case NoSuchGroup():
             return no_such_group(error)
         case NoSuchRotation():
-            return other_failure(BotError(f"{error} Is another deployment using the same Slack app?"))
+            return other_failure(BotError(_NO_SUCH_ROTATION), proved)
         case Refused():
-            return refused(error, reader)
+            return refused(error, reader, "Nothing was done" if proved == NOTHING else proved.rstrip("."))
         case UsageError():
             return misunderstood(error)
         case UnexpectedError():
-            return bug(error)
+            return bug(error, proved)
         case _:
-            return other_failure(error)
+            return other_failure(error, proved)
 
 
-def refused(error: Refused, actor: Actor) -> Message:
+def refused(error: Refused, actor: Actor, proved: str = "Nothing was done") -> Message:
     """Refuse, and name whom to ask."""
-    no = f":no_entry: {escape(str(error))} Nothing was done; the attempt is recorded."
+    no = f":no_entry: {escape(str(error))} {proved}; the attempt is recorded."
     return message(f"{no}\n{_whom_to_ask(error, actor)}{did_you_mean(error.similar)}")
 
 
@@ -61,15 +67,14 @@ def misunderstood(error: BotError) -> Message:
     return message(f"{text}\nUsage: `/turso-rotate &lt;group&gt; [reason]`")
 
 
-def other_failure(error: BotError) -> Message:
-    """Report any other failure in its own words, and that it kept the tokens from being rotated."""
-    words = str(error)
-    return message(f":warning: {escape(words)}" + ("" if "Nothing was" in words else " Nothing was rotated."))
+def other_failure(error: BotError, proved: str = NOTHING) -> Message:
+    """Report any other failure in its own words, and what it proves."""
+    return message(f":warning: {escape(str(error))} {proved}")
 
 
-def bug(error: UnexpectedError) -> Message:
+def bug(error: UnexpectedError, proved: str = NOTHING) -> Message:
     """Report an unexpected failure. A row that cannot be read is met before anything is called."""
-    nothing = " Nothing was rotated." if error.row else ""
+    nothing = f" {proved}" if error.row else ""
     return message(
         f":boom: {escape(str(error))}{nothing} Check the group's history before you try again: `/turso-audit`"
     )
