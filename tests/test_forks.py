@@ -34,9 +34,10 @@ asyncio.run(main())
     ids=" ".join,
 )
 async def test_a_fork_answers_like_the_program(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    settings = [{"DATABASE_URL": f"sqlite:///{name}.db"} for name in ("forked", "executed")]
-    forked = await run(settings[0], tmp_path, *arguments)
-    executed = await run(settings[1] | EXECUTED, tmp_path, *arguments)
+    settings = {"DATABASE_URL": "sqlite:///new.db"}
+    forked = await run(settings, tmp_path, *arguments)
+    (tmp_path / "new.db").unlink(missing_ok=True)
+    executed = await run(settings | EXECUTED, tmp_path, *arguments)
 
     assert forked == executed
     assert forked[1] + forked[2] != ""
