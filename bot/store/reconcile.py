@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bot.domain.events import Action
 from bot.store.streaming import stream, time_text
+from bot.trail.chain import parse_detail
 from bot.trail.replay import (
     GRANT_FIELDS,
     REPLAYED,
@@ -16,7 +17,6 @@ from bot.trail.replay import (
     Entry,
     Replay,
     differences,
-    parse_detail,
     replay_grant,
     replay_rotation,
     shown,

@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import json
 from json.encoder import encode_basestring as _quoted
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 VERSION = b"\x01"
 """The canonical form's version; any change to the form must change it."""
@@ -97,15 +97,21 @@ def detail_text(detail: object) -> str:
     return _ENCODER.encode(detail)
 
 
+def parse_detail(detail: Any) -> dict[str, object] | None:
+    """Read a stored object; `None` if it is none: the bot writes no such thing."""
+    try:
+        found = json.loads(detail)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def named_key(detail: object, member: str = "fingerprint") -> str | None:
     """Return the fingerprint of the key that the detail of a row which changes the key names, if it names one.
 
     The member `replaces` names the key until then.
     """
-    try:
-        named = json.loads(detail)[member]  # type: ignore[arg-type]
-    except (TypeError, ValueError, LookupError, RecursionError):
-        return None
+    named = (parse_detail(detail) or {}).get(member)
     return named if isinstance(named, str) else None
 
 

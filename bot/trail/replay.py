@@ -10,7 +10,7 @@ from bot.domain.periods import rfc3339
 from bot.domain.secrets import mask
 from bot.domain.states import MOVES, State
 from bot.domain.text import escaped
-from bot.trail.chain import detail_text
+from bot.trail.chain import detail_text, parse_detail
 
 ROTATION_FIELDS = (
     "organization", "group", "team_id", "user_id", "channel_id", "reason", "databases", "requested_at", "expires_at",
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 class Replay:
     """What the rows say so far, and what is wrong with them."""
 
-    __slots__ = ("_facts", "_rows", "first", "known", "problems")
+    __slots__ = ("_facts", "_row_of", "first", "known", "problems")
 
     def __init__(self) -> None:
         self.first: int | None = None
@@ -62,7 +62,7 @@ class Replay:
         """Whether a row began it: a request, or a grant."""
         self.problems: list[str] = []
         self._facts: dict[str, object] = {}
-        self._rows: list[tuple[int, tuple[str, ...]]] = []
+        self._row_of: dict[str, int] = {}
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -72,7 +72,7 @@ class Replay:
     def take(self, seq: int, facts: Mapping[str, object]) -> None:
         """Take what a row says."""
         self._facts.update(facts)
-        self._rows.append((seq, tuple(facts)))
+        self._row_of |= dict.fromkeys(facts, seq)
 
     def begin(self, seq: int, facts: Mapping[str, object]) -> None:
         """Take what the first row says."""
@@ -81,7 +81,7 @@ class Replay:
 
     def row(self, name: str) -> int | None:
         """Return the number of the row that says so, if one does."""
-        return next((seq for seq, names in reversed(self._rows) if name in names), None)
+        return self._row_of.get(name)
 
 
 def replay_rotation(entries: Iterable[Entry]) -> Replay:
@@ -173,7 +173,7 @@ def _grant(replay: Replay, entry: Entry, detail: Mapping[str, object]) -> None:
 
 
 def differences(here: Mapping[str, object], replay: Replay) -> Iterator[str]:
-    """Say what is wrong with the rows, and in which fields a table differs from them: the ends of sentences."""
+    """Describe what is wrong with the rows, and in which fields a table differs from them: the ends of sentences."""
     yield from replay.problems
     if not replay.known or here == replay.facts:
         return
@@ -213,15 +213,6 @@ def shown(value: object) -> str:
 def _cut(text: str, place: int) -> str:
     first = max(0, place - _BEFORE) if len(text) > _SHOWN else 0
     return f"{'…' * bool(first)}{text[first : first + _SHOWN]}{'…' * (len(text) > first + _SHOWN)}"
-
-
-def parse_detail(detail: Any) -> dict[str, object] | None:
-    """Read a stored object; `None` if it is none: the bot writes no such thing."""
-    try:
-        found = json.loads(detail)
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _later(at: Any, seconds: Any) -> str | None:

@@ -111,8 +111,7 @@ class _Walk:
         rows = chain([evidence.row], evidence.near, evidence.rest)
         for row in rows:
             if self._verifies(row):
-                self._last, self._diagnosis = before, Diagnosis(ChainFault.CHANGED, before.seq + 1, CONTENT)
-                return True
+                return self._changed_after(before)
             if row.seq != self._last.seq + 1 or row.prev_hash != self._last.hash or not isinstance(row.hash, str):
                 break
             self._last = TrailHead(row.seq, row.hash)
@@ -124,8 +123,7 @@ class _Walk:
                 continue
             ahead = list(islice(rows, NEAR))
             if any(earlier.matches(later) for earlier in self._before(seal) for later in ahead):
-                self._last, self._diagnosis = before, Diagnosis(ChainFault.CHANGED, before.seq + 1, CONTENT)
-                return True
+                return self._changed_after(before)
             anchored = any(head.seq in {row.seq, row.seq + 1} for head in self._options.anchors)
             if not self._changes:
                 self._first_keys = self._before(seal) if self._options.partial else tuple(self._options.earlier)
@@ -136,6 +134,11 @@ class _Walk:
             return True
         self._last = before
         return False
+
+    def _changed_after(self, last: TrailHead) -> bool:
+        """Call the row after the last sound one changed."""
+        self._last, self._diagnosis = last, Diagnosis(ChainFault.CHANGED, last.seq + 1, CONTENT)
+        return True
 
     def _change(self, row: Row, seal: Seal | None) -> None:
         """Take the seal whose key a row names; if it is not at hand, no row after it will fit."""
