@@ -3,6 +3,7 @@
 import structlog
 
 from bot.store.guard_record import SqlGuards
+from bot.store.guards import GUARDS_FIX
 
 log = structlog.get_logger(__name__)
 
@@ -35,5 +36,4 @@ class GuardWatch:
         if not broken:
             log.info("the database protects its history again")
             return
-        fix = "Find out who did that, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
-        log.error("the database no longer protects its history", guards=sorted(broken), fix=fix)
+        log.error("the database no longer protects its history", guards=sorted(broken), fix=GUARDS_FIX)

@@ -68,6 +68,9 @@ A guard with the right name may do nothing, so each has the start of a SHA-256 o
 with the migrations and prints the right ones.
 """
 
+GUARDS_FIX = "Find out who did that, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
+"""What to do about guards that are broken."""
+
 _SELECT = {
     # Everything that decides what happens to a row. Functions are compared by their text, and no trigger has a
     # condition: each version of PostgreSQL may write those differently. `pg_catalog`, because PostgreSQL finds a

@@ -98,7 +98,7 @@ class SqlHistory:
         rows = connection.execute(history_statements.page_statement(shape), chosen).all()
         # The reader's own requests may be about a group that they may see anyway.
         found, lost = _requests(rows)
-        keys = sorted(found, key=lambda key: key.rank, reverse=not shape.oldest_first)[: search.limit]
+        keys = sorted(found, key=_rank, reverse=not shape.oldest_first)[: search.limit]
         shown = [found[key] for key in (reversed(keys) if shape.oldest_first else keys)]
         return SearchResult(
             [each for each in shown if isinstance(each, HistoryEntry)],

@@ -53,8 +53,8 @@ class SqlResolutions:
                 return None
             facts = {**before.detail, "resolved_by": event.actor.user_id, "note": event.detail["note"]}
             row = connection.execute(_RESOLVE, {**chosen, "detail": facts}).one()
-            # No head start: a command on a terminal delivers nothing.
             judged = rotation_of(row)
+            # No head start: a command on a terminal delivers nothing.
             enqueue(connection, judged, (NotificationKind.ANNOUNCEMENT,), head_start=0, replace=True)
             instead_of = {"instead_of": before.resolved_as} if before.resolved_as else {}
             record(connection, self._seal, replace(event, detail={**event.detail, **instead_of}))

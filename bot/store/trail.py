@@ -95,10 +95,7 @@ def _is_duplicate(error: IntegrityError) -> bool:
     """Return whether an event of the same delivery is recorded: no other constraint may read like that."""
     if (diagnostic := getattr(error.orig, "diag", None)) is not None:
         return str(diagnostic.constraint_name) == "uq_audit_events_delivery"
-    return str(error.orig) in {
-        "audit_events is append-only: known delivery",
-        "UNIQUE constraint failed: audit_events.delivery",
-    }
+    return str(error.orig) in _DUPLICATES
 
 
 def _row(event: Event, seq: int, at: datetime, prev_hash: str) -> Row:

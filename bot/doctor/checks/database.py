@@ -1,7 +1,7 @@
 """Check that the database can be used, protects its history, and carries the right seal."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from bot.config import Settings
@@ -12,6 +12,7 @@ from bot.domain.errors import DatabaseError, DatabaseUnavailable, SettingsError
 from bot.domain.events import Action
 from bot.store.damage import quick_damage
 from bot.store.driver_errors import DAMAGED
+from bot.store.guards import GUARDS_FIX
 from bot.store.inspection import weak_settings
 from bot.store.key_check import check_key
 from bot.trail.chain import UNKEYED, Row, Seal
@@ -46,6 +47,11 @@ _WEAK = {
 }
 
 
+def _fix(fixes: Mapping[str, str], words: str, otherwise: str) -> str:
+    """Choose what to do by a word of what is wrong."""
+    return next((fix for word, fix in fixes.items() if word in words), otherwise)
+
+
 async def check_database_reachable(context: CheckContext) -> list[Finding]:
     """Check that the database answers."""
     url = context.settings.database_url
@@ -59,7 +65,7 @@ async def check_database_reachable(context: CheckContext) -> list[Finding]:
     except DatabaseError as error:
         other = "Start the database, or correct DATABASE_URL. To create a new one: turso-rotate migrate"
         fixes = {DAMAGED: _DAMAGED_FIX} if context.uses_sqlite else _REACHABLE_FIXES
-        fix = next((fix for word, fix in fixes.items() if word in str(error)), other)
+        fix = _fix(fixes, str(error), other)
         cause = f" The driver says: {error.cause}" if error.cause else ""
         return [failure(Check.DATABASE_REACHABLE, f"{error} DATABASE_URL is {name}.{cause}", fix)]
     pooler = " A pooler stands between: the bot sets its limits in each transaction." if status.is_pooled else ""
@@ -73,7 +79,7 @@ async def check_database_writable(context: CheckContext) -> list[Finding]:
     try:
         await context.database.check_writable()
     except DatabaseError as error:
-        fix = next((fix for word, fix in _WRITABLE_FIXES.items() if word in str(error)), "Run the doctor again.")
+        fix = _fix(_WRITABLE_FIXES, str(error), "Run the doctor again.")
         return [failure(Check.DATABASE_WRITABLE, str(error), fix)]
     return [ok(Check.DATABASE_WRITABLE, "The bot may write to the database.")]
 
@@ -97,7 +103,7 @@ async def check_database_schema(context: CheckContext) -> list[Finding]:
     mismatch = (await context.status()).mismatch
     if not mismatch:
         return [ok(Check.DATABASE_SCHEMA, "The schema matches this version.")]
-    fix = next((fix for word, fix in _SCHEMA_FIXES.items() if word in mismatch), "turso-rotate migrate")
+    fix = _fix(_SCHEMA_FIXES, mismatch, "turso-rotate migrate")
     return [failure(Check.DATABASE_SCHEMA, mismatch.partition(":")[0].rstrip(".") + ".", fix)]
 
 
@@ -107,8 +113,7 @@ async def check_database_guards(context: CheckContext) -> list[Finding]:
     if not broken:
         return [ok(Check.DATABASE_GUARDS, "The triggers and indexes that protect history are in place.")]
     found = f"What protects history is missing, disabled or changed, or was added to: {', '.join(sorted(broken))}."
-    fix = "Find out who did that, run turso-rotate audit verify, and restore them as docs/doctor.md describes."
-    return [failure(Check.DATABASE_GUARDS, found, fix)]
+    return [failure(Check.DATABASE_GUARDS, found, GUARDS_FIX)]
 
 
 _WHO = "Find out who did it. To see all that was changed: turso-rotate audit verify"
