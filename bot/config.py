@@ -69,14 +69,19 @@ def _key(secret: object) -> object:
     return secret
 
 
+def _parsed(text: str) -> Any:
+    """Parse JSON; what is none becomes `None`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _keys(value: object) -> object:
     """Parse a JSON array of keys; like AUDIT_KEY, they are taken without surrounding white space."""
     if not isinstance(value, str):
         return value
-    try:
-        keys = json.loads(value)
-    except (ValueError, RecursionError):
-        keys = None
+    keys = _parsed(value)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ValueError('must be a JSON array such as ["the first key", "the next key"], oldest first')
     return tuple(key.strip() for key in keys)
@@ -106,10 +111,7 @@ def _http(value: str) -> str:
 def _group_tokens(value: object) -> object:
     if not isinstance(value, str):
         return value
-    try:
-        tokens = json.loads(value)
-    except (ValueError, RecursionError):
-        tokens = None
+    tokens = _parsed(value)
     if not isinstance(tokens, dict) or not all(isinstance(token, str) for token in tokens.values()):
         raise ValueError('must be a JSON object such as {"group": "token"}')
     return {group: token.strip() for group, token in tokens.items()}

@@ -12,7 +12,7 @@ from bot.domain.refusals import Refusal
 
 Tell = Callable[[BotError], Coroutine[Any, Any, object]]
 """Shows a failure where the person is looking: in the channel, in a modal or on the Home tab."""
-CountRefusal = Callable[..., None]
+CountRefusal = Callable[[Refusal, DatabaseError | None], None]
 """Counts a command or press that changed nothing: a `Refusal`, and the failure of the database that it was."""
 
 log = structlog.get_logger(__name__)
@@ -34,19 +34,19 @@ async def explained(tell: Tell, refused: CountRefusal) -> AsyncIterator[None]:
     try:
         yield
     except DuplicateDelivery as error:
-        refused(error.refusal)
+        refused(error.refusal, None)
         log.info("delivered twice")
     except UnreadableRow as error:
         reference = secrets.token_hex(4)
         log.error("row cannot be read", reference=reference, why=str(error))  # noqa: TRY400 - no bug: the row is broken
-        refused(error.refusal)
+        refused(error.refusal, None)
         await tell(UnexpectedError(reference, error))
     except BotError as error:
         log.debug("failure explained", error=type(error).__name__)
-        refused(error.refusal, error) if isinstance(error, DatabaseError) else refused(error.refusal)
+        refused(error.refusal, error if isinstance(error, DatabaseError) else None)
         await tell(error)
     except Exception:
         reference = secrets.token_hex(4)
         log.exception("bug", reference=reference)
-        refused(Refusal.OTHER)
+        refused(Refusal.OTHER, None)
         await tell(UnexpectedError(reference))
