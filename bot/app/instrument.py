@@ -7,11 +7,11 @@ from typing import TypeVar
 
 import structlog
 
-from bot.domain.errors import DatabaseError, Interrupted
+from bot.domain.errors import DatabaseError
 from bot.domain.events import Event
 from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Rotation, RotationId, Target
-from bot.domain.ports import NewClaim, NewRotation, Opened, RotationStore, Superseded, Turso
+from bot.domain.ports import Interrupted, NewClaim, NewRotation, Opened, RotationStore, Superseded, Turso
 from bot.domain.readable import Readable
 from bot.domain.refusals import Refusal
 from bot.domain.states import State

@@ -28,14 +28,12 @@ that is not a `BotError` is a bug: people see a reference number, and the log ha
         └── SchemaMismatch       the schema is not the one that this version needs
             └── Unguarded        the database no longer protects its history
 
-Not drawn here: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number, and `Interrupted`, which is no
-failure: a cancelled task hands on with it what it knows.
+Not drawn here: `bot.slack.errors.UnexpectedError`, which shows a bug's reference number.
 """
 
-from asyncio import CancelledError
 from collections.abc import Iterable, Sequence
 
-from bot.domain.models import GroupName, Outcome, Rotation
+from bot.domain.models import GroupName, Rotation
 from bot.domain.refusals import Refusal
 from bot.domain.states import State
 
@@ -240,7 +238,7 @@ class SchemaMismatch(DatabaseError):
 
 
 class Unguarded(SchemaMismatch):
-    """The database no longer protects its history: these triggers or indexes are not as the migrations made them."""
+    """The database no longer protects its history: these guards are not as the migrations made them."""
 
     def __init__(self, guards: Iterable[str]) -> None:
         self.guards = tuple(sorted(guards))
@@ -249,11 +247,3 @@ class Unguarded(SchemaMismatch):
             f"added: {', '.join(self.guards)}. No rotation starts until they are restored; "
             "turso-rotate doctor says how."
         )
-
-
-class Interrupted(CancelledError):
-    """The task was cancelled during the call to Turso; `outcome` is what is known of the call."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__()
-        self.outcome = outcome

@@ -3,6 +3,7 @@
 Methods of a store may raise `DatabaseError`. Nothing was changed then, unless it is a `CommitUnconfirmed`.
 """
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
@@ -111,6 +112,14 @@ class GrantStore(Protocol):
 
     async def all(self) -> GrantSnapshot:
         """Read all grants that were not revoked."""
+
+
+class Interrupted(CancelledError):
+    """The task was cancelled during the call to Turso; `outcome` is what is known of the call."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 class RotationStore(Protocol):

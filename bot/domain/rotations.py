@@ -10,7 +10,6 @@ from bot.domain.errors import (
     ChangedMeanwhile,
     CommitUnconfirmed,
     DatabaseError,
-    Interrupted,
     NoSuchRotation,
     Unguarded,
 )
@@ -19,7 +18,7 @@ from bot.domain.grants import Grant
 from bot.domain.lease import Lease
 from bot.domain.models import Actor, Databases, GroupInfo, Outcome, Rotation, RotationId, SlackContext
 from bot.domain.policy import Policy, refuses_lockout
-from bot.domain.ports import NewClaim, NewRotation, Superseded
+from bot.domain.ports import Interrupted, NewClaim, NewRotation, Superseded
 from bot.domain.recording import Claimed, OutcomeRecorder
 from bot.domain.requests import ConfirmationPrompt, RotationConfig, RotationPorts
 from bot.domain.states import State

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
-from bot.domain.errors import Interrupted
 from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Target
 from bot.domain.names import GROUP_NAME
+from bot.domain.ports import Interrupted
 from bot.domain.states import State
 from bot.turso.answers import TursoAnswer, classify, never_sent, unanswered
 from bot.turso.databases import of_group

@@ -16,7 +16,7 @@ _FRESH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ApiPage:
     """What could be read; the status is 0 if nothing could."""
 
     status: int = 0
@@ -48,8 +48,8 @@ class PageReader:
         self._seconds = seconds
         self._observe = observe
         self._clock = clock
-        self._pages: dict[tuple[str, str], Page] = {}
-        self._flights: dict[tuple[str, str], asyncio.Task[Page]] = {}
+        self._pages: dict[tuple[str, str], ApiPage] = {}
+        self._flights: dict[tuple[str, str], asyncio.Task[ApiPage]] = {}
 
     async def close(self) -> None:
         """Give up what is being read."""
@@ -61,7 +61,7 @@ class PageReader:
         """Return when a page that is asked for now must be there, on the loop's clock."""
         return asyncio.get_running_loop().time() + self._seconds
 
-    async def read(self, path: str, token: str, until: float) -> Page:
+    async def read(self, path: str, token: str, until: float) -> ApiPage:
         """Read a page once for all concurrent callers; it is kept for a few seconds."""
         key = (path, token)
         kept = self._pages.get(key)
@@ -73,9 +73,9 @@ class PageReader:
             flight.add_done_callback(lambda _: self._flights.pop(key))
         # Unlike `await flight`, this does not cancel it for the others.
         await asyncio.wait({flight}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-        return flight.result() if flight.done() and not flight.cancelled() else Page()
+        return flight.result() if flight.done() and not flight.cancelled() else ApiPage()
 
-    async def _fetch(self, path: str, token: str) -> Page:
+    async def _fetch(self, path: str, token: str) -> ApiPage:
         request = self._request(path, token)
         try:
             async with asyncio.timeout_at(self.soon()), exchange(self._client, request, self._observe) as response:
@@ -83,11 +83,11 @@ class PageReader:
             whole = len(body) <= _PAGE_BYTES
             if not response.is_success:
                 answer = TursoAnswer.of(response.status_code, response.headers, body, whole=whole)
-                return Page(response.status_code, says_no_group=answer.says_no_group)
+                return ApiPage(response.status_code, says_no_group=answer.says_no_group)
             data = json.loads(body) if whole else {}
         except Exception:  # noqa: BLE001 - what cannot be read is only missing on the card
-            return Page()
-        page = Page(response.status_code, data if isinstance(data, dict) else {}, self._clock())
+            return ApiPage()
+        page = ApiPage(response.status_code, data if isinstance(data, dict) else {}, self._clock())
         if page.data:
             fresh = {key: kept for key, kept in self._pages.items() if page.at - kept.at < _FRESH_SECONDS}
             self._pages = {**fresh, (path, token): page}

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.errors import Interrupted
 from bot.domain.lease import Lease
 from bot.domain.models import GroupInfo, GroupName, Outcome, Target
-from bot.domain.ports import Turso
+from bot.domain.ports import Interrupted, Turso
 from bot.domain.states import State
 from bot.sandbox.faults import CloseConnection, Fault, FixedResponse, Hang
 from bot.sandbox.local_turso import DEFAULT_TOKEN, LocalTurso, RequestKind
