@@ -1,15 +1,17 @@
 """The bot's own sessions: they differ from what a server sets for others, and are given up if they cannot write."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from typing import cast
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, event, make_url, text
 
 from bot.domain.errors import CommitUnconfirmed, DatabaseReadOnly, DatabaseUnavailable
 from bot.domain.events import Action, Event
-from bot.store.database import open_database
+from bot.store.database import _ThreadedDatabase, open_database
 from bot.store.migrations import exclusive_transaction
 from bot.store.snapshot import open_snapshot
 from tests.postgres import PostgresServer
@@ -165,3 +167,17 @@ class TestSqlite:
             await database.check_writable()
 
         await database.close()
+
+    @pytest.mark.fault("F12")
+    async def test_a_commit_that_is_under_way_when_its_caller_gives_up_leaves_a_doubt(self, store: Store) -> None:
+        database, disk = open_database(store.url), threading.Event()
+        writers = cast("_ThreadedDatabase", database)._writers
+        event.listen(writers._engine, "commit", lambda _: disk.wait())  # as long as a disk that hangs
+        try:
+            with pytest.raises(CommitUnconfirmed):
+                await Store(store.url, database).trail.append(DENIED)
+        finally:
+            disk.set()
+            await database.close()
+
+        assert await shell.trail_of(store.database) == ["rotation.denied"]
